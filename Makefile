@@ -1,0 +1,29 @@
+# Thin targets over meson; ./dev installs what they need and calls them.
+# Every NAME=value given on the command line reaches the tools as environment.
+
+.PHONY: build run test fuzz bench tidy format clean
+
+build:
+	@tools/build
+
+run:
+	@tools/build release atoll
+	@exec build/atoll serve $(ARGS)
+
+test:
+	@tools/test_all
+
+fuzz:
+	@tools/fuzz
+
+bench:
+	@tools/bench
+
+tidy:
+	@tools/tidy
+
+format:
+	@tools/tidy --format
+
+clean:
+	@rm -rf build build-*

@@ -1,0 +1,55 @@
+/* hlc.h - hybrid logical clock (Kulkarni et al. 2014) and ballots.
+ *
+ * A stamp is 48 bits of wall milliseconds and a 16-bit counter; it never goes
+ * back, whatever the wall clock does, and a counter that runs over borrows the
+ * next millisecond. Owner: one shard. No I/O: the caller passes the wall time.
+ */
+#ifndef ATOLL_BASE_HLC_H
+#define ATOLL_BASE_HLC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HLC_COUNTER_BITS 16u
+/* Stamps further ahead of the wall clock than this are refused (R14). */
+#define HLC_SKEW_MS_MAX 500u
+
+struct hlc {
+    uint64_t last; /* highest stamp given or observed */
+};
+
+static inline uint64_t hlc_of_ms(uint64_t wall_ms) {
+    return wall_ms << HLC_COUNTER_BITS;
+}
+static inline uint64_t hlc_ms(uint64_t stamp) {
+    return stamp >> HLC_COUNTER_BITS;
+}
+
+/* A stamp above every stamp given or observed before. */
+uint64_t hlc_next(struct hlc *h, uint64_t wall_ms);
+/* Never give a stamp at or below `stamp` again. */
+void hlc_observe(struct hlc *h, uint64_t stamp);
+
+/* Ballot = version of a value (R2). Ordered by stamp, node, boot. Zero = none. */
+struct ballot {
+    uint64_t stamp; /* HLC */
+    uint32_t node;  /* node id, 1.. ; 0 only in the zero ballot */
+    uint32_t boot;  /* how often that node had started when it chose the ballot */
+};
+
+static inline bool ballot_is_zero(struct ballot b) {
+    return b.stamp == 0 && b.node == 0 && b.boot == 0;
+}
+/* <0, 0, >0. */
+static inline int ballot_compare(struct ballot a, struct ballot b) {
+    if (a.stamp != b.stamp) return a.stamp < b.stamp ? -1 : 1;
+    if (a.node != b.node) return a.node < b.node ? -1 : 1;
+    return (a.boot > b.boot) - (a.boot < b.boot);
+}
+
+/* Text form "stamp.node.boot" in lower-case hex, as in ETags; 35 bytes at most
+ * with the NUL. Returns the length without it. */
+#define BALLOT_TEXT_BYTES 36u
+int ballot_print(struct ballot b, char text[BALLOT_TEXT_BYTES]);
+
+#endif

@@ -1,0 +1,84 @@
+#include "cli/command.h"
+#include "cli/data_dir.h"
+
+#include "base/log.h"
+#include "storage/engine.h"
+
+#include <stdio.h>
+
+struct check_flags {
+    bool json;
+};
+
+static const struct option options[] = {
+    { .name = "json",
+      .kind = OPTION_FLAG,
+      .offset = offsetof(struct check_flags, json),
+      .fallback = "false",
+      .help = "print the findings as JSON" },
+};
+
+struct check {
+    bool json;
+    uint64_t printed; /* findings */
+};
+
+static void report(void *user, const char *line) {
+    struct check *c = user;
+    if (c->json) {
+        printf("%s\n    {", c->printed > 0 ? "," : "");
+        cli_print_json_member("finding", bytes_of_string(line));
+        printf("}");
+    } else {
+        printf("%s\n", line);
+    }
+    c->printed++;
+}
+
+static void check_shards(const struct data_dir *d, struct check *c, uint64_t *records,
+                         uint64_t *bad) {
+    for (uint32_t i = 0; i < d->shards_count; i++) {
+        char path[OS_PATH_BYTES_MAX], line[OS_PATH_BYTES_MAX + 64];
+        uint64_t shard_records = 0, shard_bad = 0;
+        data_dir_shard(d, i, path);
+        const struct status s = engine_verify(d->os, path, report, c, &shard_records, &shard_bad);
+        if (!status_ok(s)) {
+            snprintf(line, sizeof line, "%s: cannot be read: %s", path, status_name(s));
+            report(c, line);
+            shard_bad++;
+        }
+        *records += shard_records;
+        *bad += shard_bad;
+    }
+}
+
+int cli_check(struct os *os, int argc, char **argv) {
+    static struct option_set set;
+    struct check_flags f = { 0 };
+    int code = EXIT_CODE_OK;
+    option_set_init(&set, options, sizeof options / sizeof options[0], &f);
+    if (!cli_parse(
+            &set, "atoll check FOLDER [--json]",
+            "Read a data directory of a stopped node in full and verify every checksum. One\n"
+            "line a finding; nothing is changed.",
+            argc, argv, 1, 1, &code))
+        return code;
+    struct data_dir d;
+    code = data_dir_open(&d, os, set.arguments[0]);
+    if (code != EXIT_CODE_OK) return code;
+    struct check c = { .json = f.json };
+    uint64_t records = 0, bad = 0;
+    log_set_sink(os_log_sink);
+    if (f.json) printf("{\n  \"findings\": [");
+    check_shards(&d, &c, &records, &bad);
+    if (f.json)
+        printf("%s],\n  \"shards\": %u,\n  \"records\": %llu,\n  \"bad\": %llu\n}\n",
+               c.printed > 0 ? "\n  " : "", d.shards_count, (unsigned long long)records,
+               (unsigned long long)bad);
+    else
+        printf("%s: %u shard%s, %llu records, %s%llu finding%s\n", bad > 0 ? "DAMAGED" : "ok",
+               d.shards_count, d.shards_count == 1 ? "" : "s", (unsigned long long)records,
+               bad > 0 ? "" : "no damage, ", (unsigned long long)bad, bad == 1 ? "" : "s");
+    data_dir_close(&d);
+    return cli_finish(bad > 0 ? EXIT_CODE_NO : EXIT_CODE_OK);
+}

@@ -1,0 +1,79 @@
+#include "cli/kv.h"
+
+#include "base/mem.h"
+#include "os/file.h"
+#include "os/terminal.h"
+
+#include <stdio.h>
+
+struct get_flags {
+    struct kv_flags kv;
+    const char *output;
+};
+
+static const struct option options[] = {
+    KV_OPTIONS,
+    { .name = "output",
+      .kind = OPTION_TEXT,
+      .offset = offsetof(struct get_flags, output),
+      .fallback = "",
+      .value_name = "FILE",
+      .help = "write the value there" },
+};
+
+static int write_file(struct os *os, const char *path, struct bytes value) {
+    struct os_file f = { 0 };
+    struct status s = os_file_open(os, path, OS_FILE_CREATE_EMPTY, &f);
+    if (status_ok(s) && value.len > 0) s = os_file_write(&f, 0, value);
+    os_file_close(&f);
+    if (status_ok(s)) return EXIT_CODE_OK;
+    return cli_fail(EXIT_CODE_FILE, "cannot write %s%s", path,
+                    s.code == ST_FULL ? ": no space" : "");
+}
+
+static void print_json(const struct kv *k, const char *key_text, struct bytes value) {
+    uint8_t *room = NULL;
+    struct bytes key = BYTES_NONE;
+    if (!kv_decode(k, key_text, &room, &key)) return;
+    printf("{");
+    cli_print_json_member("key", key);
+    printf(",");
+    cli_print_json_member("value", value);
+    printf(",");
+    cli_print_json_member("version", bytes_of_string(k->client.etag));
+    if (k->client.expires_at_ms[0] != '\0')
+        printf(",\"expires_at_ms\":%s", k->client.expires_at_ms);
+    printf("}\n");
+    mem_free(room);
+}
+
+int cli_get(struct os *os, int argc, char **argv) {
+    static struct option_set set;
+    struct get_flags f = { 0 };
+    int code = EXIT_CODE_OK;
+    option_set_init(&set, options, sizeof options / sizeof options[0], &f);
+    if (!cli_server_from_environment(os, &set, &code)) return code;
+    if (!cli_parse(&set, "atoll get KEY [OPTION...]",
+                   "Print the value of a key, as it is. A newline follows on a terminal only.",
+                   argc, argv, 1, 1, &code))
+        return code;
+    struct kv k;
+    const char *key = set.arguments[0];
+    kv_open(&k, os, &f.kv);
+    code = kv_target_key(&k, key) ? kv_request(&k, "GET", "", BYTES_NONE) : EXIT_CODE_USAGE;
+    if (code == EXIT_CODE_OK && k.client.response.status != 200)
+        code = kv_refused(&k, key);
+    else if (code == EXIT_CODE_OK) {
+        const struct bytes value = buffer_bytes(&k.client.body);
+        if (f.output[0] != '\0') {
+            code = write_file(os, f.output, value);
+        } else if (f.kv.json) {
+            print_json(&k, key, value);
+        } else {
+            if (value.len > 0) fwrite(value.ptr, 1, value.len, stdout);
+            if (os_stream_is_terminal(os, OS_STREAM_OUTPUT)) putchar('\n');
+        }
+    }
+    kv_close(&k);
+    return code == EXIT_CODE_OK ? cli_finish(EXIT_CODE_OK) : code;
+}

@@ -1,0 +1,176 @@
+/* http_internal.h - one connection's HTTP state, and what the http_*.c files share.
+ *
+ * http_decode.c fills `struct http`, http_translate.c and http_batch.c read it; the
+ * encoders know only the plan. See http.h for lifecycle, owner, memory and failure.
+ */
+#ifndef ATOLL_PROTO_HTTP_INTERNAL_H
+#define ATOLL_PROTO_HTTP_INTERNAL_H
+
+#include <jansson.h>
+#include <llhttp.h>
+
+#include "proto/http.h"
+#include "proto/http_chunk.h"
+#include "proto/http_guard.h"
+
+/* plan->dialect */
+#define HTTP_HEAD_ONLY 1u  /* the method is HEAD: headers as for GET, no body */
+#define HTTP_OLD 2u        /* the client speaks HTTP/1.0 */
+#define HTTP_CLOSE 4u      /* the connection ends with this reply */
+#define HTTP_IF_MATCH 8u   /* absent fails the condition: 412, not 404 */
+#define HTTP_IF_ABSENT 16u /* GET with If-None-Match: *: present gives 304 */
+#define HTTP_KEYS_ONLY 32u /* a scan without values */
+
+/* plan->shape: which reply to make */
+enum http_shape {
+    HTTP_SHAPE_NONE, /* PLAN_REPLIED */
+    HTTP_SHAPE_GET,  /* detail: the ETag of If-Match, if it named one */
+    HTTP_SHAPE_PUT,
+    HTTP_SHAPE_DELETE,
+    HTTP_SHAPE_BATCH, /* detail: one byte an item, its `enum operation` */
+    HTTP_SHAPE_SCAN,
+    HTTP_SHAPE_NODE,
+};
+
+/* What a path stands for; rows of the table in http_translate.c. */
+enum http_route {
+    HTTP_ROUTE_NONE,
+    HTTP_ROUTE_ASTERISK,
+    HTTP_ROUTE_WELCOME,
+    HTTP_ROUTE_KV,
+    HTTP_ROUTE_BATCH,
+    HTTP_ROUTE_SCAN,
+    HTTP_ROUTE_CLUSTER,
+    HTTP_ROUTE_HEALTH,
+    HTTP_ROUTE_READY,
+    HTTP_ROUTE_METRICS,
+    HTTP_ROUTES,
+};
+
+/* Headers that something reads. */
+enum http_field {
+    HTTP_IF_MATCH_FIELD,
+    HTTP_IF_NONE_MATCH_FIELD,
+    HTTP_ACCEPT_FIELD,
+    HTTP_EXPECT_FIELD,
+    HTTP_FIELDS,
+};
+
+enum http_phase {
+    HTTP_AT_HEAD,   /* waiting for the end of the header block */
+    HTTP_AT_BODY,   /* Content-Length: waiting for so many bytes */
+    HTTP_AT_CHUNKS, /* chunked */
+    HTTP_AT_END,    /* a request is complete; the next decode begins another */
+    HTTP_BROKEN,    /* refused; nothing after it is read */
+};
+
+/* A part of the input, which may move. */
+struct http_span {
+    uint32_t offset; /* from the start of `in` */
+    uint32_t len;
+};
+
+struct http {
+    llhttp_t parser;
+    enum http_phase phase;
+    uint64_t value_bytes_max;
+    struct bytes in; /* as given to the last decode */
+    struct http_guard guard;
+    struct http_chunk chunk;
+    size_t head_bytes;       /* the header block, with all that is before the body */
+    uint64_t body_bytes_max; /* by route and method */
+    /* of the present request */
+    bool headers_complete; /* llhttp saw the end of the block */
+    bool keep_alive;
+    uint8_t method;        /* llhttp_method_t */
+    uint8_t flags;         /* plan->dialect */
+    enum http_field field; /* header whose value comes next; HTTP_FIELDS = any other */
+    struct http_span target;
+    struct http_span fields[HTTP_FIELDS];
+    uint8_t field_counts[HTTP_FIELDS]; /* how often each was there; saturates */
+    struct http_span path, query;      /* of the target, without `?` */
+    enum http_route route;
+    struct bytes body; /* view of `in` or `gathered` */
+    /* scratch, kept from request to request while small */
+    struct buffer gathered;   /* body that came chunked */
+    struct buffer text;       /* decoded keys, cursors and batch items */
+    struct request *requests; /* `requests_capacity` of them */
+    uint32_t requests_capacity;
+    json_t *batch; /* parsed body that requests point into, or NULL */
+};
+
+static inline struct bytes http_bytes_of(const struct http *h, struct http_span span) {
+    return bytes_of(h->in.ptr + span.offset, span.len);
+}
+
+/* http_translate.c */
+enum http_route http_route_find(struct bytes path);
+bool http_route_allows(enum http_route route, uint8_t method);
+/* Answer 404 or 405 if path and method do not fit. Whether they did not. */
+bool http_route_refuse(const struct http *h, struct buffer *out);
+/* Room for `count` requests, zeroed. */
+struct request *http_requests(struct http *h, uint32_t count);
+/* Room of at least `bytes` in the scratch text; asked for once a request. */
+uint8_t *http_scratch(struct http *h, size_t bytes);
+
+/* Query parameters, decoded. */
+#define HTTP_PARAM_KEYSPACE 1u
+#define HTTP_PARAM_LEVEL 2u
+#define HTTP_PARAM_TTL 4u
+#define HTTP_PARAM_OP 8u
+#define HTTP_PARAM_START 16u
+#define HTTP_PARAM_END 32u
+#define HTTP_PARAM_PREFIX 64u
+#define HTTP_PARAM_LIMIT 128u
+#define HTTP_PARAM_CURSOR 256u
+#define HTTP_PARAM_VALUES 512u
+#define HTTP_PARAM_FORMAT 1024u
+
+struct http_params {
+    uint32_t given; /* HTTP_PARAM_* */
+    enum level level;
+    uint64_t ttl_ms; /* 0 = not given */
+    uint64_t op_high, op_low;
+    struct bytes start, end, prefix, cursor;
+    uint32_t limit;
+    bool keys_only;
+    bool prometheus;
+};
+
+/* http_params.c: read the query; only parameters in `allowed` are. False: an error
+ * reply was made. Decoded bytes go to the scratch text. */
+bool http_params_read(struct http *h, uint32_t allowed, struct buffer *out,
+                      struct http_params *ret_params);
+
+/* http_batch.c: fill plan for POST /v1/batch, or reply. */
+void http_batch_translate(struct http *h, const struct http_params *params, uint64_t now_ms,
+                          struct buffer *out, struct plan *plan);
+/* Free what the last batch held. */
+void http_batch_release(struct http *h);
+void http_batch_encode(const struct plan *plan, const struct response *responses,
+                       struct buffer *out);
+
+/* http_scan.c: the opaque cursor is base64url of check (4 bytes, CRC-32C of the key), key. */
+STATUS http_cursor_decode(struct bytes text, uint8_t *room, struct bytes *ret_key);
+
+/* http_reply.c */
+#define HTTP_JSON "application/json"
+#define HTTP_TEXT "text/plain; charset=utf-8"
+
+/* A reply in one go. `extra` = whole header lines, each with CRLF. */
+void http_reply(struct buffer *out, uint8_t flags, uint16_t status, const char *content_type,
+                const char *extra, struct bytes body);
+/* A reply whose body is appended between the two calls. */
+size_t http_reply_begin(const struct buffer *out);
+void http_reply_end(struct buffer *out, size_t mark, uint8_t flags, uint16_t status,
+                    const char *content_type, const char *extra);
+/* {"error":{"code":..,"message":..}}; bytes in the message that are no UTF-8 become `?`. */
+void http_reply_error(struct buffer *out, uint8_t flags, uint16_t status, const char *code,
+                      const char *format, ...) __attribute__((format(printf, 5, 6)));
+void http_reply_outcome(struct buffer *out, uint8_t flags, enum outcome outcome, bool is_write);
+/* The "error" member's object for an outcome. */
+void http_append_outcome(struct buffer *out, enum outcome outcome, bool is_write);
+uint16_t http_outcome_status(enum outcome outcome);
+const char *http_status_text(uint16_t status);
+
+#endif

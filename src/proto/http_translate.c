@@ -1,0 +1,320 @@
+#include "proto/http_internal.h"
+
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "proto/etag.h"
+#include "proto/uri.h"
+
+#define KV_PREFIX "/v1/kv/"
+
+#define METHOD(name) (1u << HTTP_##name)
+#define READING (METHOD(GET) | METHOD(HEAD))
+
+static const struct route_row {
+    const char *path;
+    uint32_t methods;  /* METHOD() */
+    const char *allow; /* the same as the Allow header has them */
+} rows[HTTP_ROUTES] = {
+    [HTTP_ROUTE_NONE] = { NULL, 0, "" },
+    [HTTP_ROUTE_ASTERISK] = { "*", 0, "OPTIONS" },
+    [HTTP_ROUTE_WELCOME] = { "/", READING, "GET, HEAD, OPTIONS" },
+    [HTTP_ROUTE_KV] = { KV_PREFIX, READING | METHOD(PUT) | METHOD(DELETE),
+                        "GET, HEAD, PUT, DELETE, OPTIONS" },
+    [HTTP_ROUTE_BATCH] = { "/v1/batch", METHOD(POST), "POST, OPTIONS" },
+    [HTTP_ROUTE_SCAN] = { "/v1/scan", READING, "GET, HEAD, OPTIONS" },
+    [HTTP_ROUTE_CLUSTER] = { "/v1/cluster", READING, "GET, HEAD, OPTIONS" },
+    [HTTP_ROUTE_HEALTH] = { "/health", READING, "GET, HEAD, OPTIONS" },
+    [HTTP_ROUTE_READY] = { "/ready", READING, "GET, HEAD, OPTIONS" },
+    [HTTP_ROUTE_METRICS] = { "/metrics", READING, "GET, HEAD, OPTIONS" },
+};
+
+static const char welcome[] =
+    "Atoll: a distributed key-value store. This node answers; try:\n"
+    "\n"
+    "  curl -X PUT --data-binary 'hello' http://HOST/v1/kv/greeting\n"
+    "  curl http://HOST/v1/kv/greeting\n"
+    "  curl -X PUT --data-binary 'gone soon' 'http://HOST/v1/kv/brief?ttl=10s'\n"
+    "  curl 'http://HOST/v1/scan?prefix=gre'\n"
+    "  curl -d '{\"items\":[{\"key\":\"a\",\"value\":\"1\"},{\"key\":\"greeting\"}]}' "
+    "http://HOST/v1/batch\n"
+    "  curl -X DELETE http://HOST/v1/kv/greeting\n"
+    "  curl http://HOST/v1/cluster\n"
+    "  curl http://HOST/metrics\n"
+    "\n"
+    "HOST is what you asked, for instance localhost:8080; redis-cli speaks to the same port.\n";
+
+enum http_route http_route_find(struct bytes path) {
+    if (bytes_start_with(path, BYTES_LIT(KV_PREFIX))) return HTTP_ROUTE_KV;
+    if (path.len == 0) return HTTP_ROUTE_WELCOME; /* http://host without a path */
+    for (size_t i = HTTP_ROUTE_ASTERISK; i < HTTP_ROUTES; i++) {
+        if (bytes_equal(path, bytes_of_string(rows[i].path))) return (enum http_route)i;
+    }
+    return HTTP_ROUTE_NONE;
+}
+
+bool http_route_allows(enum http_route route, uint8_t method) {
+    ASSERT(route < HTTP_ROUTES);
+    return method < 32 && (rows[route].methods >> method & 1) != 0;
+}
+
+#define ALLOW_BYTES_MAX 64u
+
+/* The header line; gives its value. */
+static const char *print_allow(enum http_route route, char line[ALLOW_BYTES_MAX]) {
+    const char *allow = rows[route].allow;
+    const int len = snprintf(line, ALLOW_BYTES_MAX, "Allow: %s\r\n", allow);
+    ASSERT(len > 0 && len < (int)ALLOW_BYTES_MAX);
+    return allow;
+}
+
+bool http_route_refuse(const struct http *h, struct buffer *out) {
+    if (h->route == HTTP_ROUTE_NONE) {
+        http_reply_error(out, h->flags, 404, "no_such_path",
+                         "there is nothing at this path; GET / shows what there is");
+        return true;
+    }
+    if (http_route_allows(h->route, h->method) || h->method == HTTP_OPTIONS) return false;
+    char extra[ALLOW_BYTES_MAX];
+    const char *allow = print_allow(h->route, extra);
+    const size_t mark = http_reply_begin(out);
+    buffer_append(out, BYTES_LIT("{\"error\":{\"code\":\"method_not_allowed\",\"message\":"
+                                 "\"this path takes "));
+    buffer_append_string(out, allow);
+    buffer_append(out, BYTES_LIT("\"}}\n"));
+    http_reply_end(out, mark, h->flags, 405, HTTP_JSON, extra);
+    return true;
+}
+
+static void fail(const struct http *h, struct buffer *out, uint16_t status, const char *code,
+                 const char *message) {
+    http_reply_error(out, h->flags, status, code, "%s", message);
+}
+
+/* One ETag of ours in a condition header. `weak` lets W/ pass, which proxies add. */
+static bool read_etag(const struct http *h, struct bytes text, bool weak, struct buffer *out,
+                      struct request *r, struct bytes *ret_text) {
+    if (weak && bytes_start_with(text, BYTES_LIT("W/")))
+        text = bytes_of(text.ptr + 2, text.len - 2);
+    if (text.len >= 2 && text.ptr[0] == '"' && text.ptr[text.len - 1] == '"') {
+        text = bytes_of(text.ptr + 1, text.len - 2);
+        *ret_text = text;
+        if (status_ok(etag_parse(text, &r->version))) return true;
+    }
+    fail(h, out, 400, "bad_etag",
+         "If-Match and If-None-Match take * or one version in quotes, as ETag gave it; no list");
+    return false;
+}
+
+/* If-Match and If-None-Match become the request's condition (RFC 9110 13.1). */
+static bool read_conditions(const struct http *h, struct buffer *out, struct request *r,
+                            struct plan *plan) {
+    const unsigned match = h->field_counts[HTTP_IF_MATCH_FIELD];
+    const unsigned none_match = h->field_counts[HTTP_IF_NONE_MATCH_FIELD];
+    const bool is_read = r->op == OP_GET;
+    struct bytes etag;
+    if (match + none_match == 0) return true;
+    if (match + none_match > 1) {
+        fail(h, out, 400, "bad_condition", "only one If-Match or If-None-Match is understood");
+        return false;
+    }
+    if (!is_read) r->flags |= REQUEST_RETURN_OLD | REQUEST_NO_VALUE;
+    if (match == 1) {
+        const struct bytes text = http_bytes_of(h, h->fields[HTTP_IF_MATCH_FIELD]);
+        plan->dialect |= HTTP_IF_MATCH;
+        if (!is_read) r->condition = COND_PRESENT;
+        if (bytes_equal(text, BYTES_LIT("*"))) return true;
+        if (!read_etag(h, text, false, out, r, &etag)) return false;
+        if (!is_read) r->condition = COND_VERSION_IS;
+        if (is_read) plan->detail = etag;
+        return true;
+    }
+    const struct bytes text = http_bytes_of(h, h->fields[HTTP_IF_NONE_MATCH_FIELD]);
+    if (bytes_equal(text, BYTES_LIT("*"))) {
+        if (is_read) plan->dialect |= HTTP_IF_ABSENT;
+        if (is_read) r->flags |= REQUEST_NO_VALUE;
+        if (!is_read) r->condition = COND_ABSENT;
+        return true;
+    }
+    if (!is_read) {
+        fail(h, out, 400, "bad_condition",
+             "with PUT and DELETE, If-None-Match may only be *: write if there is no value");
+        return false;
+    }
+    r->condition = COND_VERSION_IS_NOT;
+    return read_etag(h, text, true, out, r, &etag);
+}
+
+static bool read_key(struct http *h, struct buffer *out, struct request *r) {
+    const size_t prefix_len = sizeof KV_PREFIX - 1;
+    const struct bytes path = http_bytes_of(h, h->path);
+    ASSERT(path.len >= prefix_len);
+    const struct bytes encoded = bytes_of(path.ptr + prefix_len, path.len - prefix_len);
+    uint8_t *room = h->text.ptr + h->text.end;
+    if (!status_ok(uri_decode_path(encoded, room, &r->key))) {
+        fail(h, out, 400, "bad_escape", "a % in the key must be followed by two hex digits");
+        return false;
+    }
+    if (r->key.ptr == room) buffer_commit(&h->text, r->key.len);
+    if (r->key.len < KEY_BYTES_MIN) {
+        fail(h, out, 400, "empty_key", "a key has 1 to 65535 bytes: /v1/kv/KEY");
+        return false;
+    }
+    if (r->key.len > KEY_BYTES_MAX) {
+        fail(h, out, 414, "key_too_long", "a key has 1 to 65535 bytes");
+        return false;
+    }
+    return true;
+}
+
+static void translate_kv(struct http *h, uint64_t now_ms, struct buffer *out, struct plan *plan) {
+    struct http_params params = { .given = 0 };
+    struct request *r = http_requests(h, 1);
+    uint32_t allowed = HTTP_PARAM_KEYSPACE | HTTP_PARAM_LEVEL;
+    switch (h->method) {
+    case HTTP_PUT:
+        *r = (struct request){ .op = OP_PUT, .value = h->body };
+        plan->shape = HTTP_SHAPE_PUT;
+        allowed |= HTTP_PARAM_TTL | HTTP_PARAM_OP;
+        break;
+    case HTTP_DELETE:
+        *r = (struct request){ .op = OP_DELETE };
+        plan->shape = HTTP_SHAPE_DELETE;
+        allowed |= HTTP_PARAM_OP;
+        break;
+    default:
+        *r = (struct request){ .op = OP_GET };
+        plan->shape = HTTP_SHAPE_GET;
+        if (h->method == HTTP_HEAD) r->flags |= REQUEST_NO_VALUE;
+        break;
+    }
+    if (h->query.len > 0 && !http_params_read(h, allowed, out, &params)) return;
+    if (!read_key(h, out, r) || !read_conditions(h, out, r, plan)) return;
+    r->level = params.level;
+    r->op_high = params.op_high;
+    r->op_low = params.op_low;
+    if (params.ttl_ms > 0) {
+        r->expiry = EXPIRY_AT;
+        r->expires_at_ms = now_ms + params.ttl_ms;
+    }
+    plan->kind = PLAN_REQUESTS;
+    plan->request_count = 1;
+    plan->requests = r;
+}
+
+static void translate_scan(struct http *h, struct buffer *out, struct plan *plan) {
+    const uint32_t allowed = HTTP_PARAM_KEYSPACE | HTTP_PARAM_LEVEL | HTTP_PARAM_START |
+                             HTTP_PARAM_END | HTTP_PARAM_PREFIX | HTTP_PARAM_LIMIT |
+                             HTTP_PARAM_CURSOR | HTTP_PARAM_VALUES;
+    struct http_params params;
+    struct bytes after = BYTES_NONE;
+    if (!http_params_read(h, allowed, out, &params)) return;
+    uint8_t *room = h->text.ptr + h->text.end;
+    if (params.cursor.len > 0 && !status_ok(http_cursor_decode(params.cursor, room, &after))) {
+        fail(h, out, 400, "bad_cursor",
+             "the cursor is none of this store; give back what the last answer had, unchanged");
+        return;
+    }
+    if (h->method == HTTP_HEAD) {
+        http_reply(out, h->flags, 200, HTTP_JSON, "", BYTES_NONE);
+        return;
+    }
+    struct request *r = http_requests(h, 1);
+    *r = (struct request){
+        .op = OP_SCAN, .level = params.level, .start = params.start, .prefix = params.prefix
+    };
+    if (params.end.len > 0) {
+        r->end = params.end;
+        r->has_end = true;
+    }
+    if (after.len > 0 && bytes_compare(after, r->start) >= 0) {
+        r->start = after;
+        r->start_exclusive = true;
+    }
+    if (params.keys_only) {
+        r->flags |= REQUEST_NO_VALUE;
+        plan->dialect |= HTTP_KEYS_ONLY;
+    }
+    r->rows_max = params.limit < ROW_PAGE_ROWS_MAX ? params.limit : ROW_PAGE_ROWS_MAX;
+    /* The length is not known before the end, and HTTP/1.0 has no chunks. */
+    if ((h->flags & HTTP_OLD) != 0) plan->close_after = true;
+    plan->kind = PLAN_SCAN;
+    plan->shape = HTTP_SHAPE_SCAN;
+    plan->request_count = 1;
+    plan->requests = r;
+    plan->rows_wanted = params.limit;
+}
+
+/* Whether `text` holds `word` (lower case), whatever the case. */
+static bool mentions(struct bytes text, const char *word) {
+    const size_t len = strlen(word);
+    for (size_t i = 0; i + len <= text.len; i++) {
+        if (bytes_equal_nocase(bytes_of(text.ptr + i, len), word)) return true;
+    }
+    return false;
+}
+
+/* Prometheus asks by Accept; a browser or curl gets JSON. */
+static bool accepts_prometheus(const struct http *h) {
+    if (h->field_counts[HTTP_ACCEPT_FIELD] == 0) return false;
+    const struct bytes accept = http_bytes_of(h, h->fields[HTTP_ACCEPT_FIELD]);
+    if (mentions(accept, "application/openmetrics-text")) return true;
+    return mentions(accept, "text/plain") && mentions(accept, "version=0.0.4");
+}
+
+static void translate_node(struct http *h, struct buffer *out, struct plan *plan) {
+    const bool is_metrics = h->route == HTTP_ROUTE_METRICS;
+    struct http_params params;
+    if (!http_params_read(h, is_metrics ? HTTP_PARAM_FORMAT : 0, out, &params)) return;
+    plan->kind = PLAN_NODE;
+    plan->shape = HTTP_SHAPE_NODE;
+    switch (h->route) {
+    case HTTP_ROUTE_HEALTH: plan->topic = NODE_HEALTH; break;
+    case HTTP_ROUTE_READY: plan->topic = NODE_READY; break;
+    case HTTP_ROUTE_CLUSTER: plan->topic = NODE_CLUSTER; break;
+    default:
+        ASSERT(is_metrics);
+        plan->topic = NODE_METRICS;
+        if (params.prometheus) plan->topic = NODE_PROMETHEUS;
+        if (params.given == 0 && accepts_prometheus(h)) plan->topic = NODE_PROMETHEUS;
+        break;
+    }
+}
+
+static void translate_batch(struct http *h, uint64_t now_ms, struct buffer *out,
+                            struct plan *plan) {
+    struct http_params params;
+    if (!http_params_read(h, HTTP_PARAM_KEYSPACE | HTTP_PARAM_LEVEL, out, &params)) return;
+    http_batch_translate(h, &params, now_ms, out, plan);
+}
+
+static void reply_options(const struct http *h, struct buffer *out) {
+    char extra[ALLOW_BYTES_MAX];
+    (void)print_allow(h->route, extra);
+    http_reply(out, h->flags, 204, NULL, extra, BYTES_NONE);
+}
+
+void http_translate(struct http *h, uint64_t now_ms, struct buffer *out, struct plan *ret_plan) {
+    ASSERT(h->phase == HTTP_AT_END);
+    *ret_plan = (struct plan){ .kind = PLAN_REPLIED,
+                               .dialect = h->flags,
+                               .close_after = (h->flags & HTTP_CLOSE) != 0 };
+    http_batch_release(h);
+    if (http_route_refuse(h, out)) return;
+    if (h->method == HTTP_OPTIONS) {
+        reply_options(h, out);
+        return;
+    }
+    /* Decoded keys and parameters, then a decoded cursor: each no longer than the target. */
+    const size_t body_len = h->route == HTTP_ROUTE_BATCH ? h->body.len : 0;
+    http_scratch(h, 2 * (size_t)h->target.len + body_len + 16);
+    switch (h->route) {
+    case HTTP_ROUTE_KV: translate_kv(h, now_ms, out, ret_plan); break;
+    case HTTP_ROUTE_BATCH: translate_batch(h, now_ms, out, ret_plan); break;
+    case HTTP_ROUTE_SCAN: translate_scan(h, out, ret_plan); break;
+    case HTTP_ROUTE_WELCOME:
+        http_reply(out, h->flags, 200, HTTP_TEXT, "", bytes_of(welcome, sizeof welcome - 1));
+        break;
+    default: translate_node(h, out, ret_plan); break;
+    }
+}

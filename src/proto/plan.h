@@ -1,0 +1,53 @@
+/* plan.h - what a connection must do for one command of its client.
+ *
+ * A protocol's `translate` turns one decoded command into a plan; the shard carries
+ * it out; the protocol's `encode` turns the responses into bytes. Between the two
+ * the plan is all that is kept, so it holds what the encoder needs.
+ *
+ *   PLAN_REPLIED   the answer (or error) is already in the output
+ *   PLAN_REQUESTS  run all requests; when all are answered, encode once
+ *   PLAN_SCAN      run `requests[0]` (OP_SCAN) page by page over all shards, merged in
+ *                  key order; encode_begin, then encode_page for each, then encode_end
+ *   PLAN_NODE      answer from the node's view (statistics, configuration): encode_node
+ */
+#ifndef ATOLL_PROTO_PLAN_H
+#define ATOLL_PROTO_PLAN_H
+
+#include "base/buffer.h"
+#include "proto/request.h"
+
+/* Requests of one command (MGET, MSET, batch). More is a clear error. */
+#define PLAN_REQUESTS_MAX 65536u
+
+enum plan_kind { PLAN_REPLIED, PLAN_REQUESTS, PLAN_SCAN, PLAN_NODE };
+
+/* What of the node is asked for with PLAN_NODE. */
+enum node_topic {
+    NODE_HEALTH,     /* GET /health */
+    NODE_READY,      /* GET /ready */
+    NODE_METRICS,    /* GET /metrics, JSON */
+    NODE_PROMETHEUS, /* GET /metrics, text */
+    NODE_INFO,       /* INFO [section ..] */
+    NODE_CONFIG,     /* CONFIG GET pattern .. */
+    NODE_CLUSTER,    /* CLUSTER INFO|SLOTS|SHARDS|NODES|MYID; GET /v1/cluster */
+    NODE_CLIENT,     /* CLIENT LIST|INFO */
+};
+
+struct plan {
+    enum plan_kind kind;
+    uint16_t shape;            /* the protocol's own: which reply to make */
+    uint8_t dialect;           /* the protocol's own: RESP 2 or 3; HTTP flags */
+    bool close_after;          /* close the connection once the reply is out */
+    enum node_topic topic;     /* PLAN_NODE */
+    uint32_t request_count;    /* PLAN_REQUESTS: 1.. ; PLAN_SCAN: 1 */
+    struct request *requests;  /* the session's scratch, until the next translate */
+    uint32_t rows_wanted;      /* PLAN_SCAN: stop after this many rows emitted; 0 = no limit */
+    uint32_t rows_examined;    /* PLAN_SCAN: stop after this many looked at; 0 = no limit (SCAN COUNT) */
+    bool scan_by_cursor;       /* PLAN_SCAN: resume behind the key that `scan_cursor` stands for */
+    uint64_t scan_cursor;      /* number the client gave; 0 = from the first key */
+    struct bytes detail;       /* the protocol's own: what else the encoder needs, e.g. a
+                                  pattern or INFO section; view like a request's bytes */
+    uint64_t detail_number;    /* the protocol's own */
+};
+
+#endif

@@ -1,0 +1,281 @@
+#include "server/serve.h"
+
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "os/thread.h"
+#include "server/identity.h"
+#include "shard/shard.h"
+#include "storage/rate_limit.h"
+
+enum exit_code {
+    EXIT_OK = 0,
+    EXIT_USAGE = 2,    /* a setting, a foreign or locked directory, a port in use */
+    EXIT_STORAGE = 5,  /* the data cannot be opened: damaged, unreadable, no space */
+};
+
+/* Everything a running node is made of, in the order it is built. */
+struct server {
+    const struct config *config;
+    struct os *os;
+    struct os_file lock;
+    struct identity identity;
+    struct os_pool *pool;
+    struct cache *cache;
+    struct rate_limit rate_limit;
+    struct node node;
+    struct os_thread *threads[SHARDS_MAX];
+    struct status opened[SHARDS_MAX];
+    char address[OS_ADDRESS_BYTES_MAX];
+};
+
+/* A setting as text, as the user sees it. */
+static const char *setting(const struct config *c, const char *name) {
+    for (uint32_t i = 0; i < c->rows_count; i++) {
+        if (strcmp(c->rows[i].name, name) == 0) return c->rows[i].value;
+    }
+    ASSERT(false);
+    return "";
+}
+
+static enum wal_sync sync_of(const struct config *c) {
+    switch (c->sync.index) {
+    case CONFIG_SYNC_NEVER: return WAL_SYNC_NEVER;
+    case CONFIG_SYNC_INTERVAL: return WAL_SYNC_INTERVAL;
+    default: return WAL_SYNC_ALWAYS;
+    }
+}
+
+static enum compression compression_of(struct option_choice choice) {
+    switch (choice.index) {
+    case CONFIG_COMPRESSION_LZ4: return COMPRESSION_LZ4;
+    case CONFIG_COMPRESSION_ZSTD: return COMPRESSION_ZSTD;
+    default: return COMPRESSION_NONE;
+    }
+}
+
+/* ---- start ---- */
+
+static int open_directory(struct server *v) {
+    const struct config *c = v->config;
+    char path[OS_PATH_BYTES_MAX];
+    if (!status_ok(os_dir_create(v->os, c->dir))) {
+        log_error("cannot make the data directory %s: check its path and rights, or use --dir", c->dir);
+        return EXIT_USAGE;
+    }
+    snprintf(path, sizeof path, "%s/LOCK", c->dir);
+    const struct status st = os_file_lock(v->os, path, &v->lock);
+    if (st.code == ST_BUSY) {
+        log_error("the data directory %s is in use by another atoll; stop it, or use --dir", c->dir);
+        return EXIT_USAGE;
+    }
+    if (!status_ok(st)) {
+        log_error("cannot write to the data directory %s: check its rights and free space", c->dir);
+        return EXIT_USAGE;
+    }
+    const uint32_t wanted = c->shards_given ? (uint32_t)c->shards : 0;
+    const struct status known = identity_open(v->os, c->dir, wanted, (uint32_t)c->shards, &v->identity);
+    if (known.code == ST_FULL) log_error("no space left on the file system of %s", c->dir);
+    else if (known.code == ST_IO) log_error("cannot read or write %s/node", c->dir);
+    return status_ok(known) ? EXIT_OK : known.code == ST_INVALID ? EXIT_USAGE : EXIT_STORAGE;
+}
+
+static void fill_node(struct server *v) {
+    const struct config *c = v->config;
+    struct node *n = &v->node;
+    n->os = v->os;
+    n->pool = v->pool;
+    n->cache = v->cache;
+    n->shards_count = v->identity.shards;
+    n->node_id = v->identity.node_id;
+    n->boot_count = v->identity.boot_count;
+    n->version = ATOLL_VERSION;
+    n->address = v->address;
+    n->data_dir = c->dir;
+    n->sync_mode = setting(c, "sync");
+    n->started_ms = os_wall_ms(v->os);
+    n->value_bytes_max = c->value_bytes_max;
+    n->input_bytes_max = c->input_bytes_max / n->shards_count;
+    n->connections_max = (uint32_t)(c->connections_max / n->shards_count) + 1;
+    n->write_wait_ms = (uint32_t)c->write_wait_ms;
+    n->client_wait_ms = (uint32_t)c->client_wait_ms;
+    n->sync_interval_ms = c->sync.index == CONFIG_SYNC_INTERVAL ? (uint32_t)c->sync.time_ms : 0;
+    n->config = c->rows;
+    n->config_count = c->rows_count;
+    uint32_t cursors_start = 0;
+    os_entropy(v->os, &cursors_start, sizeof cursors_start);
+    scan_cursors_init(&n->cursors, cursors_start);
+}
+
+static void build(struct server *v) {
+    const struct config *c = v->config;
+    const uint32_t threads[OS_JOB_KINDS] = {
+        [OS_JOB_SYNC] = v->identity.shards,
+        [OS_JOB_READ] = (uint32_t)c->io_threads,
+        [OS_JOB_BACKGROUND] = (uint32_t)c->compaction_threads,
+    };
+    v->pool = os_pool_create(v->os, threads);
+    v->cache = cache_create(c->cache_bytes);
+    rate_limit_init(&v->rate_limit, v->os, c->compaction_rate);
+    fill_node(v);
+}
+
+struct opening {
+    struct server *server;
+    uint16_t shard;
+};
+
+static struct engine_options engine_options_of(const struct server *v) {
+    const struct config *c = v->config;
+    struct engine_options o = engine_options_default();
+    o.os = v->os;
+    o.pool = v->pool;
+    o.cache = v->cache;
+    o.rate_limit = (struct rate_limit *)&v->rate_limit;
+    o.sync = sync_of(c);
+    o.memtable_bytes = c->memtable_bytes;
+    o.memtables_max = (uint32_t)c->memtables_max;
+    o.table.block_bytes = (uint32_t)c->block_bytes;
+    o.table.filter_bits_per_key = (uint32_t)c->filter_bits;
+    o.table.compression = compression_of(c->compression);
+    o.bottom_compression = compression_of(c->bottom_compression);
+    return o;
+}
+
+static void open_shard(void *user) {
+    const struct opening *o = user;
+    struct server *v = o->server;
+    char path[OS_PATH_BYTES_MAX];
+    snprintf(path, sizeof path, "%s/shard-%02u", v->config->dir, (unsigned)o->shard);
+    struct engine_options options = engine_options_of(v);
+    options.dir = path;
+    v->opened[o->shard] = shard_open(v->node.shards[o->shard], &options);
+}
+
+/* Recovery of all shards side by side, each on a thread of its own. */
+static int open_shards(struct server *v) {
+    struct opening openings[SHARDS_MAX];
+    const uint64_t began_ns = os_mono_ns(v->os);
+    for (uint16_t i = 0; i < v->node.shards_count; i++) {
+        openings[i] = (struct opening){ v, i };
+        if (!status_ok(shard_create(&v->node, i, &v->node.shards[i]))) return EXIT_STORAGE;
+        if (!status_ok(os_thread_start(v->os, "open", -1, open_shard, &openings[i], &v->threads[i]))) {
+            log_error("cannot start a thread");
+            return EXIT_STORAGE;
+        }
+    }
+    bool all = true;
+    for (uint16_t i = 0; i < v->node.shards_count; i++) {
+        os_thread_join(v->threads[i]);
+        if (status_ok(v->opened[i])) continue;
+        log_error("shard %u of %s cannot be opened: %s; `atoll check %s` says more", i, v->config->dir,
+                  status_name(v->opened[i]), v->config->dir);
+        all = false;
+    }
+    if (!all) return EXIT_STORAGE;
+    log_info("recovered %u shards in %llu ms", v->node.shards_count,
+             (unsigned long long)((os_mono_ns(v->os) - began_ns) / 1000000));
+    return EXIT_OK;
+}
+
+/* The listeners of the shards share the port, so a second node on it would not be noticed:
+ * first try to have it alone. */
+static int listen_all(struct server *v) {
+    const char *address = v->config->listen;
+    struct os_sock alone;
+    const struct status st = os_sock_listen(v->os, address, false, &alone);
+    if (!status_ok(st)) {
+        log_error("cannot listen on %s: %s; choose another with --listen HOST:PORT or --port", address,
+                  st.code == ST_BUSY      ? "the port is in use"
+                  : st.code == ST_INVALID ? "no such address"
+                                          : "not allowed or not an address of this machine");
+        return EXIT_USAGE;
+    }
+    v->node.port = os_sock_port(alone);
+    os_sock_close(&alone);
+    const char *colon = strrchr(address, ':');
+    snprintf(v->address, sizeof v->address, "%.*s:%u", (int)(colon - address), address, v->node.port);
+    for (uint16_t i = 0; i < v->node.shards_count; i++) {
+        if (status_ok(shard_listen(v->node.shards[i], v->address))) continue;
+        log_error("cannot listen on %s", v->address);
+        return EXIT_USAGE;
+    }
+    return EXIT_OK;
+}
+
+static void run_shard(void *user) {
+    shard_run(user);
+}
+
+static int start_shards(struct server *v) {
+    for (uint16_t i = 0; i < v->node.shards_count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "shard-%u", i);
+        if (status_ok(os_thread_start(v->os, name, -1, run_shard, v->node.shards[i], &v->threads[i]))) continue;
+        os_die("cannot start a thread for a shard");
+    }
+    atomic_store(&v->node.ready, true);
+    return EXIT_OK;
+}
+
+/* ---- the time between ---- */
+
+static void stop(void *user) {
+    struct server *v = user;
+    log_info("stopping: finishing what is under way");
+    atomic_store(&v->node.stopping, true);
+    atomic_store(&v->node.ready, false);
+    for (uint32_t i = 0; i < v->node.shards_count; i++) shard_stop(v->node.shards[i]);
+}
+
+static void say_ready(const struct server *v) {
+    const char *a = v->address;
+    log_info("atoll %s serves http://%s and redis://%s, data in %s, %u shards, sync %s", ATOLL_VERSION, a, a,
+             v->config->dir, v->node.shards_count, v->node.sync_mode);
+    printf("\n  Ready on http://%s  (HTTP and Redis protocol on the same port; Ctrl-C stops it)\n\n"
+           "  Try, in another terminal:\n"
+           "    curl -X PUT http://%s/v1/kv/hello -d world\n"
+           "    curl http://%s/v1/kv/hello\n"
+           "    curl http://%s/v1/scan\n"
+           "    redis-cli -p %u set greeting 'hello there'\n"
+           "    build/atoll bench --seconds 5\n\n",
+           a, a, a, a, v->node.port);
+    fflush(stdout);
+}
+
+static void close_all(struct server *v) {
+    for (uint32_t i = 0; i < v->node.shards_count; i++) {
+        if (v->node.shards[i] != NULL && v->node.shards[i]->engine == NULL) shard_destroy(v->node.shards[i]);
+    }
+    os_pool_destroy(v->pool);
+    cache_destroy(v->cache);
+    rate_limit_deinit(&v->rate_limit);
+    scan_cursors_deinit(&v->node.cursors);
+}
+
+int serve(const struct config *c) {
+    static struct server server;
+    struct server *v = &server;
+    v->config = c;
+    v->os = os_create();
+    log_set_sink(os_log_sink);
+    log_set_level((enum log_level)c->log_level.index);
+    os_descriptors_max(v->os);
+    int code = open_directory(v);
+    if (code != EXIT_OK) return code;
+    build(v);
+    os_on_stop_signal(v->os, stop, v);
+    code = open_shards(v);
+    if (code == EXIT_OK) code = listen_all(v);
+    if (code != EXIT_OK) return code; /* the end of the process gives all back */
+    start_shards(v);
+    say_ready(v);
+    for (uint32_t i = 0; i < v->node.shards_count; i++) os_thread_join(v->threads[i]);
+    close_all(v);
+    os_file_close(&v->lock);
+    log_info("stopped");
+    os_destroy(v->os);
+    return EXIT_OK;
+}

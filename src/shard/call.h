@@ -1,0 +1,59 @@
+/* call.h - one request on its way to the shard that owns its key, and back.
+ *
+ * A call belongs to a task of the shard that serves the client (`origin`) and is
+ * carried out by the shard that owns the key (`home`), often the same. While it is
+ * away the origin does not touch it; memory of the request stays with the task,
+ * memory of the answer is made by the home and freed with the task.
+ *
+ * At its home a call that cannot be finished at once is parked, and calls for the same
+ * key queue behind it in order of arrival:
+ *
+ *   SENT -> (QUEUED | FETCHING | STALLED | SCANNING)* -> HELD? -> ANSWERED
+ */
+#ifndef ATOLL_SHARD_CALL_H
+#define ATOLL_SHARD_CALL_H
+
+#include "base/list.h"
+#include "os/pool.h"
+#include "proto/request.h"
+#include "storage/engine.h"
+
+enum call_state {
+    CALL_IDLE,
+    CALL_SENT,     /* on its way to its home, or about to be tried there */
+    CALL_QUEUED,   /* behind an earlier call for the same key */
+    CALL_FETCHING, /* a job reads a block it needs */
+    CALL_STALLED,  /* the engine refused the write for now */
+    CALL_SCANNING, /* a long walk that goes on next turn */
+    CALL_HELD,     /* finished, but what it would show is not durable yet */
+    CALL_ANSWERED, /* the response is there; back to the task */
+    CALL_STATES,
+};
+
+struct task;
+struct walk;
+
+struct call {
+    struct list link;         /* in the list of its state, at its home; in an outbox */
+    struct list parked;       /* in the home's bucket of parked keys */
+    struct task *task;        /* owner, at the origin */
+    struct shard *shard;      /* home, for the job */
+    struct os_job fetch;      /* CALL_FETCHING */
+    struct status fetched;    /* what became of it; written by the job */
+    struct engine_read read;  /* at home: lookup under way */
+    struct walk *walk;        /* at home: range request under way; with the answer of a scan */
+    struct request request;   /* views into the task's memory */
+    struct response response; /* written by the home */
+    uint8_t *value_copy;      /* what response.value points to; mem_alloc; NULL = none */
+    uint64_t sequence;        /* not to be shown before the home's log is safe up to here */
+    uint64_t deadline_ns;     /* monotonic; a stalled call gives up then */
+    uint64_t key_hash;        /* of keyspace and key, at home */
+    uint16_t origin;          /* shard of the client */
+    uint16_t home;            /* shard of the key */
+    enum call_state state;
+};
+
+/* The only way to change `state`; asserts that the step is allowed. */
+void call_move(struct call *c, enum call_state next);
+
+#endif

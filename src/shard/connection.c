@@ -1,0 +1,537 @@
+#include "shard/connection.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "shard/shard.h"
+
+/* Output kept by a connection that has nothing to send. */
+#define CONNECTION_KEEP_BYTES (16u * 1024)
+/* The first line decides the protocol; longer than any target we accept. */
+#define CONNECTION_FIRST_LINE_MAX HTTP_TARGET_BYTES_MAX
+
+struct connection *connection_create(struct shard *s, struct os_sock sock) {
+    struct connection *c = mem_alloc_zeroed(sizeof *c);
+    c->shard = s;
+    c->sock = sock;
+    c->id = ++s->connection_ids * s->node->shards_count + s->id;
+    c->readable = c->writable = true;
+    c->tasks_window = CONNECTION_WINDOW_FIRST;
+    c->progress_ms = os_loop_now_ms(s->loop);
+    buffer_init(&c->in, SIZE_MAX / 2);
+    buffer_init(&c->out, SIZE_MAX / 2);
+    list_init(&c->tasks);
+    list_init(&c->work);
+    list_init(&c->flush);
+    list_append(&s->connections, &c->link);
+    s->figures.connections++;
+    s->figures.connections_total++;
+    return c;
+}
+
+void connection_close(struct connection *c) {
+    struct shard *s = c->shard;
+    for (struct list *n = list_take_first(&c->tasks); n != NULL; n = list_take_first(&c->tasks)) {
+        struct task *t = LIST_ENTRY(n, struct task, link);
+        t->connection = NULL;
+        if (t->calls_pending == 0) task_release(s, t);
+    }
+    if (c->protocol == PROTOCOL_RESP) resp_deinit(&c->resp);
+    if (c->protocol == PROTOCOL_HTTP) http_destroy(c->http);
+    ASSERT(s->input_held >= c->in.capacity);
+    s->input_held -= c->in.capacity;
+    buffer_deinit(&c->in);
+    buffer_deinit(&c->out);
+    os_sock_close(&c->sock);
+    list_remove(&c->link);
+    list_remove(&c->work);
+    list_remove(&c->flush);
+    s->figures.connections--;
+    mem_free(c);
+}
+
+/* ---- holds: output that must not leave before the log is safe ---- */
+
+static void hold_output(struct connection *c, uint64_t sequence, uint64_t start, bool is_write) {
+    struct shard *s = c->shard;
+    ASSERT(start >= c->out_sent);
+    struct hold *last = c->holds_count == 0 ? NULL : &c->holds[c->holds_count - 1];
+    if (last == NULL || (c->hold_turn != s->turn && sequence > last->sequence && c->holds_count < CONNECTION_HOLDS_MAX)) {
+        last = &c->holds[c->holds_count++];
+        *last = (struct hold){ .sequence = sequence, .start = start, .since_ns = s->turn_ns };
+    }
+    if (sequence > last->sequence) last->sequence = sequence;
+    last->writes += is_write;
+    c->hold_turn = s->turn;
+}
+
+/* How much of `out` may be sent. */
+static size_t sendable(struct connection *c) {
+    struct shard *s = c->shard;
+    if (c->holds_count == 0) return buffer_len(&c->out);
+    const uint64_t acknowledged = engine_acknowledged(s->engine);
+    uint32_t passed = 0;
+    while (passed < c->holds_count && c->holds[passed].sequence <= acknowledged) {
+        const struct hold *h = &c->holds[passed++];
+        if (h->writes == 0) continue;
+        s->figures.operations[OP_CLASS_WRITE] += h->writes;
+        histogram_record_many(&s->figures.latency_ns[OP_CLASS_WRITE], os_mono_ns(s->os) - h->since_ns, h->writes);
+    }
+    c->holds_count -= passed;
+    memmove(c->holds, c->holds + passed, c->holds_count * sizeof c->holds[0]);
+    if (c->holds_count == 0) return buffer_len(&c->out);
+    return (size_t)(c->holds[0].start - c->out_sent);
+}
+
+bool connection_flush(struct connection *c) {
+    struct shard *s = c->shard;
+    size_t len = sendable(c);
+    while (len > 0 && c->writable) {
+        const struct bytes run = { buffer_bytes(&c->out).ptr, len };
+        size_t sent = 0;
+        const struct status st = os_sock_write(c->sock, &run, 1, &sent);
+        if (st.code == ST_WAIT) {
+            c->writable = false;
+        } else if (!status_ok(st)) {
+            connection_close(c);
+            return false;
+        } else {
+            buffer_consume(&c->out, sent);
+            c->out_sent += sent;
+            s->figures.bytes_out += sent;
+            c->progress_ms = os_loop_now_ms(s->loop);
+            len -= sent;
+        }
+    }
+    if (buffer_len(&c->out) > 0) return true;
+    buffer_shrink(&c->out, CONNECTION_KEEP_BYTES);
+    if (!list_is_empty(&c->tasks)) return true;
+    if (c->draining) {
+        connection_close(c);
+        return false;
+    }
+    if (!c->closing && !(c->ended && buffer_len(&c->in) == 0)) return true;
+    if (c->closing && !c->ended && c->writable && !c->refusing) {
+        /* Let the reply arrive: closing with unread input would reset the stream. */
+        os_sock_shutdown(c->sock);
+        c->refusing = true;
+        return true;
+    }
+    if (c->refusing && !c->ended) return true;
+    connection_close(c);
+    return false;
+}
+
+/* ---- replies in order ---- */
+
+/* Replies of waiting commands are kept in memory: allow as many as make up one pause. */
+static void window_adapt(struct connection *c, size_t reply_len) {
+    const size_t fit = CONNECTION_OUT_PAUSE / (reply_len + 1);
+    if (fit < c->tasks_window) c->tasks_window = fit < 2 ? 2 : (uint32_t)fit;
+    else if (c->tasks_window < CONNECTION_TASKS_MAX) c->tasks_window++;
+}
+
+static void task_finish(struct connection *c, struct task *t) {
+    const uint64_t start = c->out_sent + buffer_len(&c->out);
+    window_adapt(c, buffer_len(&t->reply));
+    buffer_append(&c->out, buffer_bytes(&t->reply));
+    if (t->sequence > 0) hold_output(c, t->sequence, start, false);
+    if (t->plan.close_after) c->closing = true;
+    ASSERT(c->tasks_count > 0);
+    c->tasks_count--;
+    c->barriers -= t->barrier;
+    task_release(c->shard, t);
+}
+
+void connection_collect(struct connection *c) {
+    struct shard *s = c->shard;
+    while (!list_is_empty(&c->tasks)) {
+        struct task *t = LIST_ENTRY(c->tasks.next, struct task, link);
+        if (!t->started) task_start(s, t);
+        if (!t->finished) {
+            const bool paused = t->plan.kind == PLAN_SCAN && t->calls_pending == 0;
+            if (paused && buffer_len(&c->out) < CONNECTION_OUT_PAUSE) task_scan_go_on(s, t);
+            return;
+        }
+        task_finish(c, t);
+    }
+}
+
+/* A reply that is ready now: behind the waiting ones, if there are any. */
+static void reply_now(struct connection *c, const struct plan *plan, struct buffer *reply, uint64_t sequence,
+                      bool is_write) {
+    struct shard *s = c->shard;
+    if (list_is_empty(&c->tasks)) {
+        ASSERT(reply == &c->out);
+        if (plan->close_after) c->closing = true;
+        return;
+    }
+    ASSERT(reply == &s->reply);
+    struct plan ready = *plan;
+    ready.kind = PLAN_REPLIED;
+    struct task *t = task_take(s, c, &ready);
+    ASSERT(t != NULL);
+    t->sequence = sequence;
+    buffer_append(&t->reply, buffer_bytes(reply));
+    list_append(&c->tasks, &t->link);
+    c->tasks_count++;
+    if (is_write) s->turn_counts[OP_CLASS_WRITE]++;
+}
+
+/* ---- running commands ---- */
+
+static void encode(struct connection *c, const struct plan *plan, const struct response *r, struct buffer *out) {
+    const uint64_t now_ms = c->shard->turn_wall_ms;
+    if (c->protocol == PROTOCOL_RESP) resp_encode(plan, r, now_ms, out);
+    else http_encode(plan, r, now_ms, out);
+}
+
+/* One key of this shard, in memory: answered here and now. */
+static bool run_at_once(struct connection *c, const struct plan *plan, struct buffer *out) {
+    struct shard *s = c->shard;
+    const struct request *q = &plan->requests[0];
+    if (plan->request_count != 1 || q->op > OP_SINGLE_KEY_END) return false;
+    if (shard_of_key(s->node, q->key) != s->id || shard_key_is_parked(s, q)) return false;
+    struct engine_read read = { 0 };
+    struct response response;
+    uint64_t sequence = 0;
+    const struct status st = shard_operate(s, q, &read, &response, &sequence);
+    if (!status_ok(st)) {
+        engine_read_deinit(s->engine, &read);
+        return false;
+    }
+    const uint64_t start = c->out_sent + buffer_len(&c->out);
+    encode(c, plan, &response, out);
+    shard_count_outcome(s, &response);
+    engine_read_deinit(s->engine, &read);
+    const enum op_class class = shard_op_class(plan);
+    const bool held = sequence > engine_acknowledged(s->engine);
+    const bool direct = out == &c->out;
+    if (direct && held) hold_output(c, sequence, start, class == OP_CLASS_WRITE);
+    if (!direct || !held || class != OP_CLASS_WRITE) s->turn_counts[class]++;
+    reply_now(c, plan, out, sequence, false);
+    return true;
+}
+
+static void refuse_busy(struct connection *c, const struct plan *plan) {
+    c->shard->figures.busy_refused++;
+    if (c->protocol == PROTOCOL_RESP) resp_encode_outcome(plan, OUT_BUSY, &c->out);
+    else http_encode_outcome(plan, OUT_BUSY, false, &c->out);
+    if (plan->close_after) c->closing = true;
+}
+
+static void run_as_task(struct connection *c, const struct plan *plan) {
+    struct shard *s = c->shard;
+    struct task *t = task_take(s, c, plan);
+    if (t == NULL) {
+        /* Only with an empty row: connection_is_paused sees to that. */
+        refuse_busy(c, plan);
+        return;
+    }
+    const bool first = list_is_empty(&c->tasks);
+    list_append(&c->tasks, &t->link);
+    c->tasks_count++;
+    c->barriers += t->barrier;
+    if (first || !t->barrier) task_start(s, t);
+}
+
+static void run_plan(struct connection *c, const struct plan *plan, struct buffer *out) {
+    struct shard *s = c->shard;
+    s->figures.commands++;
+    switch (plan->kind) {
+    case PLAN_REPLIED: reply_now(c, plan, out, 0, false); break;
+    case PLAN_NODE: {
+        struct node_view *view = &s->view;
+        shard_node_view(s, c, view);
+        if (c->protocol == PROTOCOL_RESP) resp_encode_node(plan, view, out);
+        else http_encode_node(plan, view, out);
+        reply_now(c, plan, out, 0, false);
+        break;
+    }
+    case PLAN_REQUESTS:
+        if (!run_at_once(c, plan, out)) run_as_task(c, plan);
+        break;
+    case PLAN_SCAN: run_as_task(c, plan); break;
+    }
+}
+
+/* ---- input ---- */
+
+static bool connection_is_paused(const struct connection *c) {
+    if (c->closing || c->draining || c->barriers > 0) return true;
+    if (c->tasks_count >= c->tasks_window) return true;
+    if (buffer_len(&c->out) >= CONNECTION_OUT_PAUSE) return true;
+    /* A reply behind others needs a task of its own, so the last ones are kept back. */
+    return c->tasks_count > 0 && c->shard->tasks_used + 1 >= SHARD_TASKS_MAX;
+}
+
+static bool starts_like_http(struct bytes line) {
+    static const char *const methods[] = { "GET ", "PUT ", "POST ", "HEAD ", "DELETE ", "OPTIONS ", "PATCH ",
+                                           "TRACE ", "CONNECT " };
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        const struct bytes method = bytes_of_string(methods[i]);
+        if (!bytes_start_with(line, method)) continue;
+        if (line.len == method.len) return false;
+        const uint8_t next = line.ptr[method.len];
+        return next == '/' || next == '*' || next == 'h';
+    }
+    return false;
+}
+
+/* RESP arrays begin with '*'; HTTP with a method, a blank and a target; all else is an
+ * inline RESP command. False: the first bytes do not tell yet. */
+static bool detect_protocol(struct connection *c, struct bytes in) {
+    struct shard *s = c->shard;
+    ASSERT(in.len > 0);
+    const bool letter = in.ptr[0] >= 'A' && in.ptr[0] <= 'Z';
+    const size_t look = in.len < 10 ? in.len : 10;
+    const bool told = !letter || starts_like_http(in) || in.len >= 10 || memchr(in.ptr, '\n', look) != NULL;
+    if (!told) return false;
+    if (letter && starts_like_http(in)) {
+        c->protocol = PROTOCOL_HTTP;
+        c->http = http_create(s->node->value_bytes_max);
+    } else {
+        c->protocol = PROTOCOL_RESP;
+        resp_init(&c->resp, s->node->value_bytes_max);
+    }
+    return true;
+}
+
+/* ---- groups: the keys of pipelined commands are fetched before the first is run ---- */
+
+static bool is_inside(struct bytes part, struct bytes whole) {
+    return part.len == 0 || (part.ptr >= whole.ptr && part.ptr + part.len <= whole.ptr + whole.len);
+}
+
+/* Plain reads and writes of own keys, whose bytes stay in the input until they are run. */
+static bool joins_group(const struct connection *c, const struct plan *plan, struct bytes in) {
+    const struct shard *s = c->shard;
+    if (c->protocol != PROTOCOL_RESP || !list_is_empty(&c->tasks)) return false;
+    if (plan->kind != PLAN_REQUESTS || plan->request_count != 1 || plan->detail.len > 0) return false;
+    /* Each of the group may become a task, and then needs one. */
+    if (s->tasks_used + CONNECTION_GROUP_MAX + 2 >= SHARD_TASKS_MAX) return false;
+    const struct request *q = &plan->requests[0];
+    if ((q->op != OP_GET && q->op != OP_PUT) || q->condition != COND_NONE) return false;
+    if (!is_inside(q->key, in) || !is_inside(q->value, in)) return false;
+    return shard_of_key(s->node, q->key) == s->id;
+}
+
+static void group_add(struct connection *c, const struct plan *plan) {
+    struct shard *s = c->shard;
+    ASSERT(s->group_count < CONNECTION_GROUP_MAX);
+    const uint32_t i = s->group_count++;
+    s->group[i] = *plan;
+    s->group_requests[i] = plan->requests[0];
+    s->group[i].requests = &s->group_requests[i];
+    engine_prefetch(s->engine, ikey_make(plan->requests[0].keyspace, plan->requests[0].key, s->ikey_space));
+}
+
+static struct buffer *reply_buffer(struct connection *c) {
+    if (list_is_empty(&c->tasks)) return &c->out;
+    buffer_reset(&c->shard->reply);
+    return &c->shard->reply;
+}
+
+static void group_run(struct connection *c) {
+    struct shard *s = c->shard;
+    const uint32_t count = s->group_count;
+    s->group_count = 0;
+    for (uint32_t i = 0; i < count; i++) run_plan(c, &s->group[i], reply_buffer(c));
+}
+
+/* The next command does not join: first the group, then what it had encoded. */
+static struct buffer *group_end(struct connection *c) {
+    struct shard *s = c->shard;
+    group_run(c);
+    struct buffer *out = reply_buffer(c);
+    buffer_append(out, buffer_bytes(&s->after));
+    buffer_reset(&s->after);
+    return out;
+}
+
+/* Take one command from `rest`. False: there is no whole one, or the stream is refused. */
+static bool run_command(struct connection *c, struct bytes rest, size_t *ret_consumed) {
+    struct shard *s = c->shard;
+    const bool resp = c->protocol == PROTOCOL_RESP;
+    const bool grouped = s->group_count > 0;
+    struct buffer *out = grouped ? &s->after : reply_buffer(c);
+    struct plan plan = { .kind = PLAN_REPLIED };
+    const struct status st = resp ? resp_decode(&c->resp, rest, out, ret_consumed, &c->need)
+                                  : http_decode(c->http, rest, out, ret_consumed, &c->need);
+    if (status_ok(st)) {
+        c->need = 0;
+        if (resp) resp_translate(&c->resp, s->turn_wall_ms, out, &plan);
+        else http_translate(c->http, s->turn_wall_ms, out, &plan);
+        if ((grouped || *ret_consumed < rest.len) && joins_group(c, &plan, rest)) {
+            group_add(c, &plan);
+            if (s->group_count == CONNECTION_GROUP_MAX || *ret_consumed == rest.len) group_run(c);
+            return true;
+        }
+    }
+    if (grouped) out = group_end(c);
+    if (status_ok(st)) {
+        run_plan(c, &plan, out);
+        return true;
+    }
+    if (st.code == ST_WAIT) {
+        if (out == &s->reply && buffer_len(out) > 0) reply_now(c, &plan, out, 0, false);
+        return false;
+    }
+    s->figures.bad_requests++;
+    s->figures.commands++;
+    plan.close_after = true;
+    reply_now(c, &plan, out, 0, false);
+    *ret_consumed = rest.len;
+    return false;
+}
+
+/* Decode and run commands from `in`; returns how many bytes were used up. */
+static size_t run_input(struct connection *c, struct bytes in) {
+    size_t used = 0;
+    c->need = 0;
+    for (bool more = true; more && used < in.len && !connection_is_paused(c);) {
+        const struct bytes rest = bytes_of(in.ptr + used, in.len - used);
+        if (c->protocol == PROTOCOL_UNKNOWN && !detect_protocol(c, rest)) break;
+        size_t consumed = 0;
+        more = run_command(c, rest, &consumed);
+        used += consumed;
+    }
+    if (c->shard->group_count > 0) group_run(c);
+    c->backlog = used < in.len && connection_is_paused(c);
+    return used;
+}
+
+/* Half commands of this size are kept whatever others hold, so that small requests
+ * of many clients never starve behind large ones. */
+#define INPUT_FREE_BYTES 4096u
+
+/* Make room for `more` bytes of an incomplete command, within the shard's budget. */
+static bool input_reserve(struct connection *c, size_t more) {
+    struct shard *s = c->shard;
+    const size_t before = c->in.capacity;
+    const size_t after = buffer_len(&c->in) + more;
+    const uint64_t budget = s->node->input_bytes_max;
+    if (after > INPUT_FREE_BYTES && after > before && s->input_held + (after - before) > budget) {
+        log_warn("closing client %llu: incomplete commands of all clients hold %llu bytes, input-max is %llu",
+                 (unsigned long long)c->id, (unsigned long long)s->input_held, (unsigned long long)budget);
+        s->figures.busy_refused++;
+        return false;
+    }
+    (void)buffer_reserve(&c->in, more);
+    s->input_held += c->in.capacity - before;
+    return true;
+}
+
+static bool keep_input(struct connection *c, struct bytes rest) {
+    if (rest.len == 0) return true;
+    if (!input_reserve(c, rest.len)) return false;
+    buffer_append(&c->in, rest);
+    return true;
+}
+
+static void run_kept(struct connection *c) {
+    struct shard *s = c->shard;
+    if (buffer_len(&c->in) == 0 || connection_is_paused(c)) return;
+    buffer_consume(&c->in, run_input(c, buffer_bytes(&c->in)));
+    if (buffer_len(&c->in) > 0) return;
+    const size_t before = c->in.capacity;
+    buffer_shrink(&c->in, 0);
+    s->input_held -= before - c->in.capacity;
+}
+
+/* The rest of a large value goes straight to where it is kept. */
+static size_t large_rest(const struct connection *c) {
+    const size_t have = buffer_len(&c->in);
+    return have > 0 && c->need > have + SHARD_INPUT_BYTES ? c->need - have : 0;
+}
+
+static bool take_input(struct connection *c, size_t len, bool large) {
+    if (large) {
+        buffer_commit(&c->in, len);
+        if (buffer_len(&c->in) >= c->need) run_kept(c);
+        return true;
+    }
+    const struct bytes in = bytes_of(c->shard->input, len);
+    if (buffer_len(&c->in) > 0) {
+        if (!keep_input(c, in)) return false;
+        run_kept(c);
+        return true;
+    }
+    const size_t used = run_input(c, in);
+    return keep_input(c, bytes_of(in.ptr + used, in.len - used));
+}
+
+/* Read once. False: it must be closed. */
+static bool read_once(struct connection *c, size_t *ret_len) {
+    struct shard *s = c->shard;
+    const size_t large = c->refusing ? 0 : large_rest(c);
+    uint8_t *into = s->input;
+    size_t room = SHARD_INPUT_BYTES;
+    *ret_len = 0;
+    if (large > 0) {
+        if (!input_reserve(c, large)) return false;
+        into = buffer_reserve(&c->in, large);
+        room = large;
+    }
+    const struct status st = os_sock_read(c->sock, into, room, ret_len);
+    if (st.code == ST_WAIT || st.code == ST_NOT_FOUND) {
+        c->readable = false;
+        c->ended = st.code == ST_NOT_FOUND;
+        return true;
+    }
+    if (!status_ok(st)) return false;
+    /* A short read empties the socket: the next bytes make a new event. */
+    if (*ret_len < room && !c->hung_up) c->readable = false;
+    s->figures.bytes_in += *ret_len;
+    c->progress_ms = os_loop_now_ms(s->loop);
+    return c->refusing || take_input(c, *ret_len, large > 0);
+}
+
+void connection_serve(struct connection *c) {
+    size_t total = 0;
+    connection_collect(c);
+    run_kept(c);
+    while (c->readable && (!connection_is_paused(c) || c->refusing) && total < CONNECTION_READ_BYTES_MAX) {
+        size_t len = 0;
+        if (!read_once(c, &len)) {
+            connection_close(c);
+            return;
+        }
+        total += len;
+        if (len == 0) break;
+    }
+    /* An ended client with half a command has nothing more to say. */
+    if (c->ended && list_is_empty(&c->tasks) && !connection_is_paused(c)) c->closing = true;
+}
+
+static bool scan_is_paused(const struct connection *c) {
+    if (list_is_empty(&c->tasks) || buffer_len(&c->out) >= CONNECTION_OUT_PAUSE) return false;
+    const struct task *t = LIST_ENTRY(c->tasks.next, struct task, link);
+    return t->plan.kind == PLAN_SCAN && t->started && !t->finished && t->calls_pending == 0;
+}
+
+bool connection_wants_turn(const struct connection *c) {
+    if (c->refusing) return c->readable;
+    if (scan_is_paused(c)) return true;
+    return !connection_is_paused(c) && (c->readable || c->backlog);
+}
+
+bool connection_is_stuck(const struct connection *c, uint64_t now_ms) {
+    const uint64_t wait_ms = c->shard->node->client_wait_ms;
+    if (now_ms < c->progress_ms + wait_ms) return false;
+    const bool half_command = buffer_len(&c->in) > 0 && list_is_empty(&c->tasks);
+    const bool unread_reply = buffer_len(&c->out) > 0 && c->holds_count == 0;
+    return half_command || unread_reply || c->refusing;
+}
+
+bool connection_check(const struct connection *c) {
+    if (c->holds_count > CONNECTION_HOLDS_MAX) return false;
+    if (c->tasks_count > CONNECTION_TASKS_MAX + CONNECTION_GROUP_MAX) return false;
+    if ((c->tasks_count == 0) != list_is_empty(&c->tasks)) return false;
+    if (c->barriers > c->tasks_count) return false;
+    for (uint32_t i = 0; i < c->holds_count; i++) {
+        if (c->holds[i].start < c->out_sent) return false;
+        if (i > 0 && c->holds[i].start < c->holds[i - 1].start) return false;
+    }
+    return true;
+}

@@ -1,0 +1,322 @@
+/* execute.c - what a shard does with requests for the keys it owns. */
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "shard/operation.h"
+#include "shard/shard.h"
+#include "shard/walk.h"
+
+uint16_t shard_of_key(const struct node *n, struct bytes key) {
+    if (n->shards_count == 1) return 0;
+    return (uint16_t)(crc16_slot(key) % n->shards_count);
+}
+
+/* ---- one key ---- */
+
+static void count_read(struct shard *s, const struct request *q, const struct response *r) {
+    if (q->op != OP_GET) return;
+    if (r->outcome == OUT_NOT_FOUND) s->figures.misses++;
+    else s->figures.hits++;
+}
+
+static STATUS write_decision(struct shard *s, const struct request *q, struct bytes ikey, const struct decision *d,
+                             struct response *r, uint64_t *ret_sequence) {
+    const struct record record = {
+        .ikey = ikey,
+        .ballot = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms), .node = s->node->node_id, .boot = s->node->boot_count },
+        .flags = d->write == DECISION_DELETE ? RECORD_TOMBSTONE : 0,
+        .expires_at_ms = d->expires_at_ms,
+        .op = { .high = q->op_high, .low = q->op_low },
+        .value = d->value,
+    };
+    const struct status st = engine_put(s->engine, &record, ret_sequence);
+    if (status_ok(st)) {
+        s->figures.put_bytes += q->key.len + d->value.len;
+        if (q->op != OP_GET) r->version = record.ballot;
+        if (d->write == DECISION_PUT && q->op != OP_GET) r->expires_at_ms = d->expires_at_ms;
+        return st;
+    }
+    if (st.code == ST_BUSY) return st;
+    r->outcome = st.code == ST_FULL ? OUT_DISK_FULL : OUT_CORRUPT;
+    r->value = BYTES_NONE;
+    return status_of(ST_OK);
+}
+
+STATUS shard_operate(struct shard *s, const struct request *q, struct engine_read *read, struct response *ret_response,
+                     uint64_t *ret_sequence) {
+    ASSERT(q->op < OP_SINGLE_KEY_END);
+    ASSERT(q->key.len >= KEY_BYTES_MIN);
+    ASSERT(q->key.len <= KEY_BYTES_MAX);
+    const struct bytes ikey = ikey_make(q->keyspace, q->key, s->ikey_space);
+    const struct record *current = NULL;
+    uint64_t sequence = 0;
+    if (operation_needs_read(q)) {
+        const struct status st = engine_get(s->engine, ikey, false, read);
+        if (st.code == ST_WAIT) return st;
+        if (!status_ok(st) && st.code != ST_NOT_FOUND) {
+            *ret_response = (struct response){ .outcome = OUT_CORRUPT };
+            *ret_sequence = 0;
+            return status_of(ST_OK);
+        }
+        if (status_ok(st)) {
+            sequence = read->sequence;
+            hlc_observe(&s->hlc, read->record.ballot.stamp);
+            if (!record_is_absent(&read->record, s->turn_wall_ms)) current = &read->record;
+        }
+    }
+    struct decision d;
+    operation_decide(q, current, s->turn_wall_ms, s->node->value_bytes_max, &s->scratch, &d);
+    if (d.write != DECISION_KEEP) TRY(write_decision(s, q, ikey, &d, &d.response, &sequence));
+    *ret_response = d.response;
+    *ret_sequence = sequence;
+    count_read(s, q, ret_response);
+    return status_of(ST_OK);
+}
+
+/* ---- keys with a call that waits: later calls queue behind it ---- */
+
+static uint64_t key_hash(const struct shard *s, const struct request *q) {
+    return hash_seeded(q->key, s->key_seed + q->keyspace);
+}
+
+static bool same_key(const struct request *a, const struct request *b) {
+    return a->keyspace == b->keyspace && bytes_equal(a->key, b->key);
+}
+
+/* The oldest parked call of this key. */
+static struct call *parked_find(struct shard *s, const struct request *q, uint64_t hash) {
+    struct list *bucket = &s->parked[hash % SHARD_PARK_BUCKETS];
+    for (struct list *n = bucket->next; n != bucket; n = n->next) {
+        struct call *c = LIST_ENTRY(n, struct call, parked);
+        if (c->key_hash == hash && same_key(&c->request, q)) return c;
+    }
+    return NULL;
+}
+
+bool shard_key_is_parked(struct shard *s, const struct request *q) {
+    if (s->parked_count == 0) return false;
+    return parked_find(s, q, key_hash(s, q)) != NULL;
+}
+
+static bool is_parked(const struct call *c) {
+    return !list_is_empty(&c->parked);
+}
+
+static void park(struct shard *s, struct call *c) {
+    if (is_parked(c)) return;
+    list_append(&s->parked[c->key_hash % SHARD_PARK_BUCKETS], &c->parked);
+    s->parked_count++;
+}
+
+/* The call is finished: the next one for its key may run. */
+static void unpark(struct shard *s, struct call *c) {
+    if (!is_parked(c)) return;
+    ASSERT(s->parked_count > 0);
+    list_remove(&c->parked);
+    s->parked_count--;
+    struct call *next = parked_find(s, &c->request, c->key_hash);
+    if (next == NULL || next->state != CALL_QUEUED) return;
+    call_move(next, CALL_SENT);
+    list_append(&s->runnable, &next->link);
+}
+
+/* ---- the life of a call at its home ---- */
+
+static void call_answer(struct shard *s, struct call *c) {
+    call_move(c, CALL_ANSWERED);
+    if (c->origin == s->id) list_append(&s->answered, &c->link);
+    else shard_send(s, c->origin, c);
+}
+
+static void call_finish(struct shard *s, struct call *c) {
+    engine_read_deinit(s->engine, &c->read);
+    unpark(s, c);
+    if (c->sequence <= engine_acknowledged(s->engine)) {
+        call_answer(s, c);
+        return;
+    }
+    call_move(c, CALL_HELD);
+    list_append(&s->held, &c->link);
+}
+
+static void call_fail(struct shard *s, struct call *c, enum outcome outcome) {
+    c->response = (struct response){ .outcome = outcome };
+    c->sequence = 0;
+    call_finish(s, c);
+}
+
+static void fetch_run(struct os_job *job) {
+    struct call *c = LIST_ENTRY(job, struct call, fetch);
+    c->fetched = table_fetch_block(&c->read.fetch, &c->read.fetched);
+}
+
+static void fetch_done(struct os_job *job) {
+    struct call *c = LIST_ENTRY(job, struct call, fetch);
+    struct shard *s = c->shard;
+    call_move(c, CALL_SENT);
+    if (c->walk != NULL && status_ok(c->fetched)) {
+        walk_fetched(c->walk, c->read.fetched);
+        c->read.fetched = (struct cache_block){ 0 };
+    }
+    if (status_ok(c->fetched)) list_append(&s->runnable, &c->link);
+    else call_fail(s, c, OUT_CORRUPT);
+}
+
+void shard_call_fetch(struct shard *s, struct call *c) {
+    call_move(c, CALL_FETCHING);
+    c->shard = s;
+    c->fetch = (struct os_job){ .loop = s->loop, .run = fetch_run, .done = fetch_done };
+    os_pool_submit(s->node->pool, OS_JOB_READ, &c->fetch);
+}
+
+/* The answer's bytes belong to the engine or to scratch: keep them with the call. */
+static void keep_value(struct call *c) {
+    const struct bytes value = c->response.value;
+    ASSERT(c->value_copy == NULL);
+    if (value.len == 0 || (c->request.flags & REQUEST_NO_VALUE) != 0) {
+        c->response.value = BYTES_NONE;
+        return;
+    }
+    c->value_copy = mem_alloc(value.len);
+    memcpy(c->value_copy, value.ptr, value.len);
+    c->response.value = bytes_of(c->value_copy, value.len);
+}
+
+static void call_try(struct shard *s, struct call *c) {
+    ASSERT(c->state == CALL_SENT);
+    const struct status st = shard_operate(s, &c->request, &c->read, &c->response, &c->sequence);
+    if (status_ok(st)) {
+        keep_value(c);
+        call_finish(s, c);
+        return;
+    }
+    park(s, c);
+    if (st.code == ST_WAIT) {
+        shard_call_fetch(s, c);
+        return;
+    }
+    ASSERT(st.code == ST_BUSY);
+    engine_read_deinit(s->engine, &c->read);
+    if (c->deadline_ns == 0) c->deadline_ns = s->turn_ns + (uint64_t)s->node->write_wait_ms * 1000000;
+    if (s->turn_ns >= c->deadline_ns) {
+        s->figures.busy_refused++;
+        call_fail(s, c, OUT_BUSY);
+        return;
+    }
+    call_move(c, CALL_STALLED);
+    list_append(&s->stalled, &c->link);
+}
+
+static void truncate_done(void *user, struct status st) {
+    struct call *c = user;
+    c->response = (struct response){ .outcome = status_ok(st) ? OUT_OK : OUT_DISK_FULL };
+    c->sequence = 0;
+    call_finish(c->shard, c);
+}
+
+static void truncate_begin(struct shard *s, struct call *c) {
+    const struct ballot floor = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
+                                  .node = s->node->node_id,
+                                  .boot = s->node->boot_count };
+    c->shard = s;
+    engine_truncate(s->engine, c->request.keyspace, floor, truncate_done, c);
+}
+
+static void call_walk(struct shard *s, struct call *c) {
+    ASSERT(c->state == CALL_SENT);
+    if (c->walk == NULL) c->walk = walk_create(++s->random * 0x9E3779B97F4A7C15ULL | 1);
+    const struct status st =
+        walk_slice(c->walk, s->engine, &c->request, s->turn_wall_ms, s->ikey_space, &c->read.fetch);
+    if (st.code == ST_WAIT) {
+        shard_call_fetch(s, c);
+        return;
+    }
+    if (st.code == ST_BUSY) {
+        call_move(c, CALL_SCANNING);
+        list_append(&s->scanning, &c->link);
+        return;
+    }
+    struct walk *w = c->walk;
+    c->response = (struct response){ .outcome = status_ok(st) ? OUT_OK : OUT_CORRUPT, .integer = w->count };
+    c->sequence = w->sequence;
+    if (c->request.op == OP_SCAN) c->response.page = &w->page;
+    if (c->request.op == OP_RANDOM_KEY) {
+        if (w->page.count == 0) c->response.outcome = OUT_NOT_FOUND;
+        else c->response.value = w->page.rows[0].key;
+    }
+    call_finish(s, c);
+}
+
+void shard_call_begin(struct shard *s, struct call *c) {
+    ASSERT(c->home == s->id);
+    ASSERT(c->state == CALL_SENT);
+    list_init(&c->parked);
+    if (c->request.op == OP_TRUNCATE) {
+        truncate_begin(s, c);
+        return;
+    }
+    if (c->request.op > OP_SINGLE_KEY_END) {
+        call_move(c, CALL_SCANNING);
+        list_append(&s->scanning, &c->link);
+        return;
+    }
+    c->key_hash = key_hash(s, &c->request);
+    if (s->parked_count > 0 && parked_find(s, &c->request, c->key_hash) != NULL) {
+        park(s, c);
+        call_move(c, CALL_QUEUED);
+        return;
+    }
+    call_try(s, c);
+}
+
+static void resume_stalled(struct shard *s) {
+    /* Once around at most: the first that is refused again ends it, but for those
+     * whose time is up. */
+    struct list again;
+    list_init(&again);
+    while (!list_is_empty(&s->stalled)) list_append(&again, list_take_first(&s->stalled));
+    bool refused = false;
+    for (struct list *n = list_take_first(&again); n != NULL; n = list_take_first(&again)) {
+        struct call *c = LIST_ENTRY(n, struct call, link);
+        if (refused && s->turn_ns < c->deadline_ns) {
+            list_append(&s->stalled, &c->link);
+            continue;
+        }
+        call_move(c, CALL_SENT);
+        call_try(s, c);
+        refused = refused || c->state == CALL_STALLED;
+    }
+}
+
+void shard_calls_resume(struct shard *s) {
+    struct list walks;
+    list_init(&walks);
+    while (!list_is_empty(&s->scanning)) list_append(&walks, list_take_first(&s->scanning));
+    for (struct list *n = list_take_first(&walks); n != NULL; n = list_take_first(&walks)) {
+        struct call *c = LIST_ENTRY(n, struct call, link);
+        call_move(c, CALL_SENT);
+        call_walk(s, c);
+    }
+    if (!list_is_empty(&s->stalled)) resume_stalled(s);
+    for (struct list *n = list_take_first(&s->runnable); n != NULL; n = list_take_first(&s->runnable)) {
+        struct call *c = LIST_ENTRY(n, struct call, link);
+        if (c->request.op > OP_SINGLE_KEY_END) call_walk(s, c);
+        else call_try(s, c);
+    }
+}
+
+void shard_calls_release(struct shard *s) {
+    const uint64_t acknowledged = engine_acknowledged(s->engine);
+    while (!list_is_empty(&s->held)) {
+        struct call *c = LIST_ENTRY(s->held.next, struct call, link);
+        if (c->sequence > acknowledged) break;
+        list_remove(&c->link);
+        call_answer(s, c);
+    }
+}
+
+void shard_calls_answer(struct shard *s) {
+    for (struct list *n = list_take_first(&s->answered); n != NULL; n = list_take_first(&s->answered)) {
+        task_call_answered(s, LIST_ENTRY(n, struct call, link));
+    }
+}

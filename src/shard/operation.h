@@ -1,0 +1,36 @@
+/* operation.h - what a request does to the present version of its key.
+ *
+ * Pure: the present version and the time go in, the answer and the version to
+ * write, if any, come out. The caller reads before and writes after without
+ * anything in between, which makes every single-key request atomic.
+ */
+#ifndef ATOLL_SHARD_OPERATION_H
+#define ATOLL_SHARD_OPERATION_H
+
+#include "base/buffer.h"
+#include "proto/request.h"
+#include "storage/record.h"
+
+enum decision_write {
+    DECISION_KEEP,   /* nothing changes */
+    DECISION_PUT,    /* write `value` with `expires_at_ms` */
+    DECISION_DELETE, /* write a tombstone */
+};
+
+struct decision {
+    enum decision_write write;
+    struct bytes value;       /* DECISION_PUT; view into the request, `current` or `scratch` */
+    uint64_t expires_at_ms;   /* DECISION_PUT; 0 = never */
+    struct response response; /* version and value_len of a write are filled by the caller */
+};
+
+/* Whether the answer depends on what is there. Only a blind PUT does not. */
+bool operation_needs_read(const struct request *q);
+
+/* Decide one single-key request. `current` is the live version or NULL when the key
+ * is absent (never written, deleted or expired). `value_bytes_max` bounds APPEND.
+ * Values that must outlive a write are copied to `scratch`, which is reset first. */
+void operation_decide(const struct request *q, const struct record *current, uint64_t now_ms,
+                      uint64_t value_bytes_max, struct buffer *scratch, struct decision *ret_decision);
+
+#endif

@@ -1,0 +1,346 @@
+#include "shard/shard.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+/* Kinds of events in this loop. */
+enum { TAG_CONNECTION, TAG_LISTENER, TAG_TICK };
+
+#define SHARD_TICK_MS 50u
+#define SHARD_TICKS_A_SECOND (1000u / SHARD_TICK_MS)
+/* Connections taken in one turn, so that a storm of them does not hold up clients. */
+#define SHARD_ACCEPTS_A_TURN 64u
+/* How long a stopping shard waits for clients to take their replies. */
+#define SHARD_DRAIN_MS 5000u
+
+STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
+    ASSERT(node->shards_count >= 1);
+    ASSERT(id < node->shards_count);
+    struct shard *s = mem_alloc_aligned(64, sizeof *s);
+    memset(s, 0, sizeof *s);
+    s->id = id;
+    s->node = node;
+    s->os = node->os;
+    s->loop = os_loop_create(node->os);
+    list_init(&s->connections);
+    list_init(&s->work);
+    list_init(&s->flush);
+    list_init(&s->waiting);
+    list_init(&s->held);
+    list_init(&s->stalled);
+    list_init(&s->runnable);
+    list_init(&s->answered);
+    list_init(&s->scanning);
+    list_init(&s->tasks_free);
+    for (uint32_t i = 0; i < SHARD_PARK_BUCKETS; i++) list_init(&s->parked[i]);
+    for (uint32_t i = 0; i < SHARDS_MAX; i++) list_init(&s->outbox[i]);
+    const size_t inbox_bytes = node->shards_count * sizeof *s->inbox;
+    s->inbox = mem_alloc_aligned(64, inbox_bytes);
+    memset(s->inbox, 0, inbox_bytes);
+    s->tasks = mem_alloc_zeroed(SHARD_TASKS_MAX * sizeof *s->tasks);
+    for (uint32_t i = 0; i < SHARD_TASKS_MAX; i++) list_append(&s->tasks_free, &s->tasks[i].link);
+    s->input = mem_alloc(SHARD_INPUT_BYTES);
+    s->ikey_space = mem_alloc(IKEY_BYTES_MAX);
+    buffer_init(&s->scratch, SIZE_MAX / 2);
+    buffer_init(&s->reply, SIZE_MAX / 2);
+    buffer_init(&s->after, SIZE_MAX / 2);
+    os_entropy(s->os, &s->key_seed, sizeof s->key_seed);
+    os_entropy(s->os, &s->random, sizeof s->random);
+    os_mutex_init(&s->figures_lock);
+    os_timer_init(&s->tick, s, TAG_TICK);
+    *ret_shard = s;
+    return status_of(ST_OK);
+}
+
+STATUS shard_open(struct shard *s, const struct engine_options *options) {
+    struct engine_options own = *options;
+    own.loop = s->loop;
+    TRY(engine_open(&own, &s->engine));
+    s->turn_wall_ms = os_wall_ms(s->os);
+    hlc_observe(&s->hlc, engine_ballot_max(s->engine).stamp);
+    if (hlc_ms(s->hlc.last) > s->turn_wall_ms + HLC_SKEW_MS_MAX) {
+        log_warn("shard %u: the newest record is %llu ms ahead of the clock; versions go on from there", s->id,
+                 (unsigned long long)(hlc_ms(s->hlc.last) - s->turn_wall_ms));
+    }
+    os_timer_arm(s->loop, &s->tick, os_mono_ns(s->os) / 1000000 + SHARD_TICK_MS);
+    return status_of(ST_OK);
+}
+
+STATUS shard_listen(struct shard *s, const char *address) {
+    TRY(os_sock_listen(s->os, address, true, &s->listener));
+    return os_loop_watch(s->loop, s->listener, s, TAG_LISTENER);
+}
+
+void shard_destroy(struct shard *s) {
+    ASSERT(list_is_empty(&s->connections));
+    os_sock_close(&s->listener);
+    mem_free(s->tasks);
+    mem_free(s->inbox);
+    mem_free(s->input);
+    mem_free(s->ikey_space);
+    buffer_deinit(&s->scratch);
+    buffer_deinit(&s->reply);
+    buffer_deinit(&s->after);
+    os_mutex_deinit(&s->figures_lock);
+    os_loop_destroy(s->loop);
+    mem_free(s);
+}
+
+void shard_stop(struct shard *s) {
+    atomic_store(&s->stop, true);
+    os_loop_wake(s->loop);
+}
+
+/* ---- mail ---- */
+
+void shard_send(struct shard *s, uint16_t to, struct call *c) {
+    ASSERT(to != s->id);
+    ASSERT(to < s->node->shards_count);
+    list_append(&s->outbox[to], &c->link);
+}
+
+/* Handing a call over ends our right to touch it, so its link is taken first. */
+static void mail_post(struct shard *s) {
+    for (uint32_t to = 0; to < s->node->shards_count; to++) {
+        struct shard *peer = s->node->shards[to];
+        bool posted = false;
+        while (!list_is_empty(&s->outbox[to])) {
+            struct list *node = s->outbox[to].next;
+            list_remove(node);
+            if (!mailbox_put(&peer->inbox[s->id], LIST_ENTRY(node, struct call, link))) {
+                struct list *first = s->outbox[to].next; /* back to the front: order is kept */
+                node->next = first;
+                node->prev = &s->outbox[to];
+                first->prev = node;
+                s->outbox[to].next = node;
+                break;
+            }
+            posted = true;
+        }
+        if (posted) os_loop_wake(peer->loop);
+    }
+}
+
+static void mail_take(struct shard *s) {
+    for (uint32_t from = 0; from < s->node->shards_count; from++) {
+        for (struct call *c; (c = mailbox_take(&s->inbox[from])) != NULL;) {
+            list_init(&c->link);
+            if (c->state == CALL_ANSWERED) list_append(&s->answered, &c->link);
+            else shard_call_begin(s, c);
+        }
+    }
+}
+
+static bool mail_waits(const struct shard *s) {
+    for (uint32_t to = 0; to < s->node->shards_count; to++) {
+        if (!list_is_empty(&s->outbox[to])) return true;
+    }
+    return false;
+}
+
+/* ---- events ---- */
+
+static void work_add(struct shard *s, struct connection *c) {
+    if (list_is_empty(&c->work)) list_append(&s->work, &c->work);
+}
+
+static void accept_clients(struct shard *s) {
+    for (uint32_t i = 0; i < SHARD_ACCEPTS_A_TURN; i++) {
+        struct os_sock sock;
+        const struct status st = os_sock_accept(s->listener, &sock);
+        if (st.code == ST_WAIT) {
+            s->accepting = false;
+            return;
+        }
+        if (!status_ok(st)) {
+            /* Out of descriptors, or the client left: the next tick tries again. */
+            s->figures.connections_refused++;
+            s->accepting = false;
+            return;
+        }
+        if (s->figures.connections >= s->node->connections_max) {
+            s->figures.connections_refused++;
+            os_sock_close(&sock);
+            continue;
+        }
+        struct connection *c = connection_create(s, sock);
+        if (!status_ok(os_loop_watch(s->loop, sock, c, TAG_CONNECTION))) {
+            connection_close(c);
+            continue;
+        }
+        work_add(s, c);
+    }
+}
+
+static void connection_event(struct shard *s, struct connection *c, uint32_t ready) {
+    if ((ready & OS_READY_READ) != 0) c->readable = true;
+    if ((ready & OS_READY_WRITE) != 0) c->writable = true;
+    if ((ready & OS_READY_CLOSED) != 0) c->readable = c->writable = true;
+    if ((ready & (OS_READY_CLOSED | OS_READY_ENDED)) != 0) c->hung_up = true;
+    work_add(s, c);
+}
+
+static void close_stuck(struct shard *s) {
+    const uint64_t now_ms = os_loop_now_ms(s->loop);
+    for (struct list *n = s->connections.next, *next; n != &s->connections; n = next) {
+        struct connection *c = LIST_ENTRY(n, struct connection, link);
+        next = n->next;
+        if (connection_is_stuck(c, now_ms)) connection_close(c);
+    }
+}
+
+static void tick(struct shard *s) {
+    s->ticks++;
+    /* One node holds every replica there is, so all that it stamped is old enough (R9). */
+    engine_set_gc_floor(s->engine, (struct ballot){ .stamp = s->hlc.last, .node = UINT32_MAX, .boot = UINT32_MAX });
+    if (!s->accepting && s->listener.os != NULL) accept_clients(s);
+    if (s->ticks % SHARD_TICKS_A_SECOND == 0) close_stuck(s);
+    shard_figures_publish(s);
+    os_timer_arm(s->loop, &s->tick, os_loop_now_ms(s->loop) + SHARD_TICK_MS);
+}
+
+static void sync_if_due(struct shard *s) {
+    const uint32_t interval_ms = s->node->sync_interval_ms;
+    if (interval_ms == 0) return;
+    const uint64_t now_ms = os_loop_now_ms(s->loop);
+    if (now_ms < s->synced_ms + interval_ms) return;
+    s->synced_ms = now_ms;
+    engine_sync(s->engine);
+}
+
+static void act(struct shard *s, const struct os_event *e) {
+    switch (e->kind) {
+    case OS_EVENT_JOB: e->job->done(e->job); break;
+    case OS_EVENT_TIMER: tick(s); break;
+    case OS_EVENT_WAKE: break;
+    case OS_EVENT_SOCKET:
+        if (e->tag == TAG_LISTENER) s->accepting = true;
+        else connection_event(s, e->user, e->ready);
+        break;
+    }
+}
+
+/* ---- a turn ---- */
+
+/* Work added meanwhile waits for the next turn. */
+static void serve_clients(struct shard *s) {
+    struct list now;
+    list_init(&now);
+    while (!list_is_empty(&s->work)) list_append(&now, list_take_first(&s->work));
+    while (!list_is_empty(&now)) {
+        struct connection *c = LIST_ENTRY(list_take_first(&now), struct connection, work);
+        shard_flush_later(s, c);
+        connection_serve(c);
+    }
+}
+
+void shard_flush_later(struct shard *s, struct connection *c) {
+    list_remove(&c->flush); /* it may be waiting for the log */
+    list_append(&s->flush, &c->flush);
+}
+
+static void flush_clients(struct shard *s) {
+    while (!list_is_empty(&s->flush)) {
+        struct connection *c = LIST_ENTRY(list_take_first(&s->flush), struct connection, flush);
+        connection_collect(c);
+        if (!connection_flush(c)) continue;
+        if (c->holds_count > 0) list_append(&s->waiting, &c->flush);
+        if (connection_wants_turn(c)) work_add(s, c);
+    }
+}
+
+/* The log moved: replies that waited for it may go. */
+static void flush_held(struct shard *s) {
+    const uint64_t acknowledged = engine_acknowledged(s->engine);
+    if (acknowledged == s->acknowledged_seen) return;
+    s->acknowledged_seen = acknowledged;
+    while (!list_is_empty(&s->waiting)) list_append(&s->flush, list_take_first(&s->waiting));
+}
+
+static void count_turn(struct shard *s) {
+    uint64_t now_ns = 0;
+    for (uint32_t i = 0; i < OP_CLASSES; i++) {
+        if (s->turn_counts[i] == 0) continue;
+        if (now_ns == 0) now_ns = os_mono_ns(s->os);
+        s->figures.operations[i] += s->turn_counts[i];
+        histogram_record_many(&s->figures.latency_ns[i], now_ns - s->turn_ns, s->turn_counts[i]);
+        s->turn_counts[i] = 0;
+    }
+}
+
+void shard_turn(struct shard *s, const struct os_event *events, uint32_t count) {
+    s->turn++;
+    s->turn_ns = os_loop_now_ns(s->loop);
+    s->turn_wall_ms = os_loop_wall_ms(s->loop);
+    for (uint32_t i = 0; i < count; i++) act(s, &events[i]);
+    if (s->accepting) accept_clients(s);
+    mail_take(s);
+    shard_calls_answer(s);
+    shard_calls_resume(s);
+    serve_clients(s);
+    engine_turn(s->engine);
+    sync_if_due(s);
+    shard_calls_release(s);
+    shard_calls_answer(s);
+    flush_held(s);
+    flush_clients(s);
+    mail_post(s);
+    count_turn(s);
+}
+
+/* How long the loop may sleep: not at all while there is work in hand. */
+static uint32_t wait_ms(const struct shard *s) {
+    if (!list_is_empty(&s->work) || !list_is_empty(&s->scanning) || !list_is_empty(&s->runnable)) return 0;
+    if (!list_is_empty(&s->answered) || s->accepting) return 0;
+    if (!list_is_empty(&s->stalled) || mail_waits(s)) return 1;
+    if (s->node->sync_interval_ms != 0 && s->node->sync_interval_ms < SHARD_TICK_MS) return s->node->sync_interval_ms;
+    return UINT32_MAX;
+}
+
+static void begin_stop(struct shard *s) {
+    s->stop_deadline_ms = os_loop_now_ms(s->loop) + SHARD_DRAIN_MS;
+    os_sock_close(&s->listener);
+    s->accepting = false;
+    for (struct list *n = s->connections.next; n != &s->connections; n = n->next) {
+        struct connection *c = LIST_ENTRY(n, struct connection, link);
+        c->draining = true;
+        work_add(s, c);
+    }
+}
+
+static bool is_drained(struct shard *s) {
+    if (os_loop_now_ms(s->loop) >= s->stop_deadline_ms) {
+        while (!list_is_empty(&s->connections))
+            connection_close(LIST_ENTRY(s->connections.next, struct connection, link));
+    }
+    return list_is_empty(&s->connections) && s->tasks_used == 0;
+}
+
+void shard_run(struct shard *s) {
+    bool engine_stopping = false;
+    for (;;) {
+        const bool stopping = s->stop_deadline_ms != 0;
+        uint32_t patience_ms = wait_ms(s);
+        if (stopping && patience_ms > 10) patience_ms = 10;
+        const uint32_t count = os_loop_wait(s->loop, patience_ms, s->events, SHARD_EVENTS_MAX);
+        shard_turn(s, s->events, count);
+        if (!stopping && atomic_load(&s->stop)) begin_stop(s);
+        if (!stopping) continue;
+        const bool drained = is_drained(s);
+        if (drained && !s->drained) {
+            s->drained = true;
+            atomic_fetch_add(&s->node->drained, 1);
+        }
+        /* Others may still send calls here until every shard has drained. */
+        if (atomic_load(&s->node->drained) < s->node->shards_count) continue;
+        if (!engine_stopping) {
+            engine_stop(s->engine, true);
+            engine_sync(s->engine);
+            engine_stopping = true;
+        }
+        if (engine_is_idle(s->engine)) break;
+    }
+    engine_close(s->engine);
+    s->engine = NULL;
+}

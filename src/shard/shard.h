@@ -1,0 +1,165 @@
+/* shard.h - one thread's world: a loop, an engine, its clients, its mailboxes.
+ *
+ * slot(key) % shards says which shard owns a key. Shards share nothing but the
+ * block cache and the I/O pool, and talk by mailboxes only.
+ *
+ * A turn: take events, serve clients, take mail, commit the log once for every write
+ * of the turn, answer what became durable, send.
+ *
+ * Lifecycle  create -> open (recovers, blocking) -> run (until stop) -> destroy
+ * Owner      its thread; shard_stop from any
+ * Memory     tasks and buffers within the limits in task.h, connection.h and `options`
+ * Failure    see engine.h; a shard that cannot open is reported to the caller
+ */
+#ifndef ATOLL_SHARD_SHARD_H
+#define ATOLL_SHARD_SHARD_H
+
+#include "os/thread.h"
+#include "shard/connection.h"
+#include "shard/mailbox.h"
+#include "shard/scan_cursor.h"
+#include "shard/task.h"
+
+#define SHARD_EVENTS_MAX 256u
+#define SHARD_PARK_BUCKETS 1024u
+#define SHARD_INPUT_BYTES (64u * 1024)
+
+/* What all shards of a node have in common. Filled by server/main before the threads. */
+struct node {
+    struct os *os;
+    struct os_pool *pool;
+    struct cache *cache;
+    struct shard *shards[SHARDS_MAX];
+    uint32_t shards_count;
+    uint32_t node_id;
+    uint32_t boot_count;
+    const char *version;
+    const char *address;       /* as announced, host:port */
+    const char *data_dir;
+    const char *sync_mode;
+    uint16_t port;
+    uint64_t started_ms;       /* wall */
+    uint64_t value_bytes_max;
+    uint64_t input_bytes_max;  /* of incomplete commands, per shard */
+    uint32_t connections_max;  /* per shard */
+    uint32_t write_wait_ms;    /* how long a stalled write waits before BUSY */
+    uint32_t client_wait_ms;   /* how long a half command or unread reply is suffered */
+    uint32_t sync_interval_ms; /* --sync interval; 0 = other modes */
+    const struct config_row *config;
+    uint32_t config_count;
+    _Atomic bool ready;        /* all shards are open */
+    _Atomic bool stopping;
+    _Atomic uint32_t drained;  /* shards that have no more clients */
+    struct scan_cursors cursors;
+};
+
+struct shard {
+    uint16_t id;
+    struct node *node;
+    struct os *os;
+    struct os_loop *loop;
+    struct engine *engine;
+    struct hlc hlc;
+    struct os_sock listener;
+    struct os_event events[SHARD_EVENTS_MAX]; /* the loop's until the next wait */
+    struct list connections;
+    struct list work;            /* connections to serve this turn */
+    struct list flush;           /* connections with something to send at its end */
+    struct list waiting;         /* connections whose output waits for the log */
+    bool accepting;              /* the listener may have clients */
+    struct list held;            /* calls in order of the log position they wait for */
+    struct list stalled;         /* calls the engine refused, oldest first */
+    struct list runnable;        /* calls to try again: their key is free, their block is there */
+    struct list answered;        /* calls of own tasks whose response is there */
+    struct list scanning;        /* walks that go on this turn */
+    struct list parked[SHARD_PARK_BUCKETS];
+    uint32_t parked_count;
+    struct list outbox[SHARDS_MAX]; /* calls that did not fit the mailbox */
+    struct mailbox *inbox;       /* [shards_count], one from each shard */
+    struct task *tasks;          /* SHARD_TASKS_MAX */
+    struct list tasks_free;
+    uint32_t tasks_used;
+    uint64_t acknowledged_seen;  /* engine_acknowledged at the end of the last turn */
+    struct buffer scratch;       /* values made by operations */
+    struct buffer reply;         /* replies of commands behind a waiting one */
+    struct buffer after;         /* what was encoded while a group waits to run */
+    struct plan group[CONNECTION_GROUP_MAX];
+    struct request group_requests[CONNECTION_GROUP_MAX];
+    uint32_t group_count;
+    uint8_t *input;              /* SHARD_INPUT_BYTES read here before they are kept */
+    uint64_t input_held;         /* bytes kept in connections' `in` */
+    uint8_t *ikey_space;         /* IKEY_BYTES_MAX */
+    uint64_t key_seed;           /* of key_hash */
+    uint64_t random;             /* state for RANDOMKEY */
+    uint64_t connection_ids;
+    uint64_t turn;               /* number of the present turn */
+    uint64_t turn_ns;            /* monotonic start of it */
+    uint64_t turn_wall_ms;
+    uint32_t turn_counts[OP_CLASSES]; /* answered at once in this turn */
+    struct node_view view;       /* scratch for INFO and the like */
+    struct os_timer tick;        /* every SHARD_TICK_MS */
+    uint64_t ticks;
+    struct shard_figures figures;
+    struct os_mutex figures_lock;
+    struct shard_figures figures_published;
+    _Atomic bool stop;
+    uint64_t stop_deadline_ms;   /* monotonic; 0 = not stopping */
+    bool drained;                /* no clients and no tasks any more */
+    uint64_t synced_ms;          /* monotonic time of the last sync by interval */
+    char client_address[OS_ADDRESS_BYTES_MAX]; /* of who asked for the view */
+};
+
+STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard);
+/* Recover the engine. Blocking; called on the shard's thread. */
+STATUS shard_open(struct shard *s, const struct engine_options *options);
+/* Listen; after every shard is open. */
+STATUS shard_listen(struct shard *s, const char *address);
+/* Serve until shard_stop, then drain: finish what is under way, flush, close. */
+void shard_run(struct shard *s);
+void shard_stop(struct shard *s);
+void shard_destroy(struct shard *s);
+
+/* One turn over these events. The simulator calls it in place of shard_run. */
+void shard_turn(struct shard *s, const struct os_event *events, uint32_t count);
+
+/* The node as seen by `asker`. */
+void shard_node_view(struct shard *s, const struct connection *asker, struct node_view *ret_view);
+
+/* ---- among the shard's own files ---- */
+
+/* Let others see this shard's figures. */
+void shard_figures_publish(struct shard *s);
+/* Collect and send this client's replies at the end of the turn. */
+void shard_flush_later(struct shard *s, struct connection *c);
+uint16_t shard_of_key(const struct node *n, struct bytes key);
+/* Run a single-key request here, at once.
+ * Errors  ST_WAIT (r->fetch names a block), ST_BUSY (write stall); anything else is an
+ *         outcome in the response, which then holds until the next call */
+STATUS shard_operate(struct shard *s, const struct request *q, struct engine_read *r, struct response *ret_response,
+                     uint64_t *ret_sequence);
+/* Whether some call for this key is parked here: later ones must queue. */
+bool shard_key_is_parked(struct shard *s, const struct request *q);
+/* Carry a call out at its home, now or when possible. */
+void shard_call_begin(struct shard *s, struct call *c);
+/* Try again what can go on: freed keys, fetched blocks, stalled writes, walks. */
+void shard_calls_resume(struct shard *s);
+/* Answer what waited for the log, as far as it is safe now. */
+void shard_calls_release(struct shard *s);
+/* Hand answered calls to their tasks. */
+void shard_calls_answer(struct shard *s);
+/* Send to the home, or back to the origin. */
+void shard_send(struct shard *s, uint16_t to, struct call *c);
+/* Read the block that `read.fetch` names in a job, then try the call again. */
+void shard_call_fetch(struct shard *s, struct call *c);
+
+struct task *task_take(struct shard *s, struct connection *c, const struct plan *plan);
+void task_start(struct shard *s, struct task *t);
+void task_call_answered(struct shard *s, struct call *c);
+/* HTTP scan that waits for room in the output: go on. */
+void task_scan_go_on(struct shard *s, struct task *t);
+void task_release(struct shard *s, struct task *t);
+
+enum op_class shard_op_class(const struct plan *plan);
+void shard_count_outcome(struct shard *s, const struct response *r);
+
+#endif

@@ -1,0 +1,341 @@
+#include "shard/task.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "shard/shard.h"
+#include "shard/walk.h"
+
+#define TASK_CHUNK_BYTES 4096u
+/* RESP gathers a whole scan before it can answer: what KEYS may cost at most. */
+#define TASK_ROWS_MAX (1024u * 1024)
+#define TASK_ROWS_BYTES_MAX (256u * 1024 * 1024)
+
+enum op_class shard_op_class(const struct plan *plan) {
+    if (plan->kind == PLAN_SCAN) return OP_CLASS_SCAN;
+    if (plan->request_count > 1) return OP_CLASS_BATCH;
+    switch (plan->requests[0].op) {
+    case OP_GET: return OP_CLASS_READ;
+    case OP_DELETE:
+    case OP_TRUNCATE: return OP_CLASS_DELETE;
+    case OP_SCAN:
+    case OP_COUNT:
+    case OP_RANDOM_KEY: return OP_CLASS_SCAN;
+    default: return OP_CLASS_WRITE;
+    }
+}
+
+static bool outcome_is_error(enum outcome o) {
+    return o == OUT_BUSY || o == OUT_DISK_FULL || o == OUT_CORRUPT || o == OUT_TIMEOUT || o == OUT_QUORUM;
+}
+
+void shard_count_outcome(struct shard *s, const struct response *r) {
+    if (outcome_is_error(r->outcome)) s->figures.errors++;
+}
+
+static void request_copy(struct arena *a, struct request *q) {
+    q->key = arena_copy(a, q->key);
+    q->value = arena_copy(a, q->value);
+    q->expected = arena_copy(a, q->expected);
+    q->start = arena_copy(a, q->start);
+    q->end = arena_copy(a, q->end);
+    q->prefix = arena_copy(a, q->prefix);
+    q->pattern = arena_copy(a, q->pattern);
+}
+
+static bool is_for_all_shards(const struct plan *plan) {
+    return plan->kind == PLAN_SCAN || plan->requests[0].op > OP_SINGLE_KEY_END;
+}
+
+/* Range requests see all shards, and the effect of all commands before them. */
+static void calls_init(struct shard *s, struct task *t, const struct plan *plan) {
+    const struct node *n = s->node;
+    t->barrier = is_for_all_shards(plan);
+    t->calls_count = t->barrier ? n->shards_count : plan->request_count;
+    t->calls = t->calls_count == 1 ? &t->one : mem_alloc(t->calls_count * sizeof *t->calls);
+    for (uint32_t i = 0; i < t->calls_count; i++) {
+        struct call *c = &t->calls[i];
+        *c = (struct call){ .task = t, .origin = s->id };
+        c->request = plan->requests[t->barrier ? 0 : i];
+        request_copy(&t->arena, &c->request);
+        c->home = t->barrier ? (uint16_t)i : shard_of_key(n, c->request.key);
+    }
+    t->plan.requests = &t->calls[0].request;
+}
+
+struct task *task_take(struct shard *s, struct connection *c, const struct plan *plan) {
+    struct list *node = list_take_first(&s->tasks_free);
+    if (node == NULL) return NULL;
+    s->tasks_used++;
+    struct task *t = LIST_ENTRY(node, struct task, link);
+    *t = (struct task){ .connection = c, .plan = *plan, .started_ns = s->turn_ns };
+    list_init(&t->link);
+    arena_init(&t->arena, TASK_CHUNK_BYTES);
+    buffer_init(&t->reply, SIZE_MAX / 2);
+    buffer_init(&t->resume, KEY_BYTES_MAX);
+    t->plan.detail = arena_copy(&t->arena, plan->detail);
+    if (plan->kind == PLAN_REPLIED || plan->kind == PLAN_NODE) {
+        t->started = t->finished = true;
+        return t;
+    }
+    calls_init(s, t, plan);
+    return t;
+}
+
+static void call_clear(struct call *c) {
+    walk_destroy(c->walk);
+    mem_free(c->value_copy);
+    c->walk = NULL;
+    c->value_copy = NULL;
+    c->response.page = NULL;
+}
+
+void task_release(struct shard *s, struct task *t) {
+    ASSERT(t->calls_pending == 0);
+    ASSERT(s->tasks_used > 0);
+    for (uint32_t i = 0; i < t->calls_count; i++) call_clear(&t->calls[i]);
+    if (t->calls != &t->one) mem_free(t->calls);
+    mem_free(t->rows);
+    arena_deinit(&t->arena);
+    buffer_deinit(&t->reply);
+    buffer_deinit(&t->resume);
+    list_remove(&t->link);
+    list_append(&s->tasks_free, &t->link);
+    s->tasks_used--;
+}
+
+static void calls_send(struct shard *s, struct task *t) {
+    t->calls_pending = t->calls_count;
+    for (uint32_t i = 0; i < t->calls_count; i++) {
+        struct call *c = &t->calls[i];
+        call_move(c, CALL_SENT);
+        if (c->home == s->id) shard_call_begin(s, c);
+        else shard_send(s, c->home, c);
+    }
+}
+
+/* ---- PLAN_SCAN: rounds of one page from every shard, merged ---- */
+
+static void scan_fail(struct task *t, enum outcome outcome) {
+    t->finished = true;
+    if (t->connection->protocol == PROTOCOL_RESP) resp_encode_outcome(&t->plan, outcome, &t->reply);
+    else http_encode_outcome(&t->plan, outcome, t->begun, &t->reply);
+}
+
+static void scan_round(struct shard *s, struct task *t) {
+    for (uint32_t i = 0; i < t->calls_count; i++) {
+        struct call *c = &t->calls[i];
+        call_clear(c);
+        if (buffer_len(&t->resume) == 0) continue;
+        c->request.start = buffer_bytes(&t->resume);
+        c->request.start_exclusive = true;
+    }
+    calls_send(s, t);
+}
+
+static void scan_start(struct shard *s, struct task *t) {
+    const uint32_t examined = t->plan.rows_examined;
+    uint32_t rows_max = t->plan.rows_wanted;
+    if (examined != 0) {
+        t->rounds_left = (examined + ROW_PAGE_ROWS_MAX - 1) / ROW_PAGE_ROWS_MAX;
+        rows_max = examined;
+    }
+    if (rows_max == 0 || rows_max > ROW_PAGE_ROWS_MAX) rows_max = ROW_PAGE_ROWS_MAX;
+    for (uint32_t i = 0; i < t->calls_count; i++) t->calls[i].request.rows_max = rows_max;
+    const uint64_t cursor = t->plan.scan_cursor;
+    if (t->plan.scan_by_cursor && cursor != 0 && !scan_cursors_find(&s->node->cursors, cursor, &t->resume)) {
+        scan_fail(t, OUT_BAD_CURSOR);
+        return;
+    }
+    scan_round(s, t);
+}
+
+/* Rows behind the last key that every shard has looked at must wait for the next round. */
+static bool scan_bound(const struct task *t, struct bytes *ret_bound) {
+    bool more = false;
+    for (uint32_t i = 0; i < t->calls_count; i++) {
+        const struct row_page *p = t->calls[i].response.page;
+        if (!p->more) continue;
+        if (!more || bytes_compare(p->last, *ret_bound) < 0) *ret_bound = p->last;
+        more = true;
+    }
+    return more;
+}
+
+static void rows_push(struct task *t, const struct row *row) {
+    if (t->rows_count == t->rows_capacity) {
+        t->rows_capacity = t->rows_capacity == 0 ? 64 : t->rows_capacity * 2;
+        t->rows = mem_realloc(t->rows, t->rows_capacity * sizeof *t->rows);
+    }
+    t->rows[t->rows_count++] = *row;
+}
+
+/* RESP keeps all rows until the last; HTTP sends those of a round at its end. */
+static bool scan_emit(struct task *t, const struct row *row) {
+    t->rows_emitted++;
+    if (t->connection->protocol == PROTOCOL_HTTP) {
+        rows_push(t, row);
+        return true;
+    }
+    if (t->rows_count == TASK_ROWS_MAX || t->arena.reserved_bytes > TASK_ROWS_BYTES_MAX) return false;
+    struct row copy = *row;
+    copy.key = arena_copy(&t->arena, row->key);
+    copy.value = arena_copy(&t->arena, row->value);
+    rows_push(t, &copy);
+    return true;
+}
+
+static void scan_send_rows(struct task *t) {
+    struct connection *c = t->connection;
+    if (c->protocol != PROTOCOL_HTTP || t->rows_count == 0) return;
+    http_encode_scan_rows(&t->plan, t->rows, t->rows_count, t->rows_emitted == t->rows_count, &c->out);
+    t->rows_count = 0;
+}
+
+/* The next row of all pages in key order, not past the bound; NULL = none. */
+static const struct row *merge_next(const struct task *t, uint32_t at[], bool bounded, struct bytes bound) {
+    const struct row *least = NULL;
+    uint32_t from = 0;
+    for (uint32_t i = 0; i < t->calls_count; i++) {
+        const struct row_page *p = t->calls[i].response.page;
+        if (at[i] == p->count) continue;
+        const struct row *row = &p->rows[at[i]];
+        if (least != NULL && bytes_compare(row->key, least->key) >= 0) continue;
+        least = row;
+        from = i;
+    }
+    if (least == NULL || (bounded && bytes_compare(least->key, bound) > 0)) return NULL;
+    at[from]++;
+    return least;
+}
+
+static void scan_end(struct shard *s, struct task *t, bool more) {
+    struct connection *c = t->connection;
+    const struct bytes resume = more ? buffer_bytes(&t->resume) : BYTES_NONE;
+    scan_send_rows(t);
+    t->finished = true;
+    if (c->protocol == PROTOCOL_RESP) {
+        const uint64_t cursor = more && t->plan.scan_by_cursor ? scan_cursors_save(&s->node->cursors, resume) : 0;
+        resp_encode_scan(&t->plan, t->rows, t->rows_count, cursor, &t->reply);
+    } else {
+        http_encode_scan_end(&t->plan, more, resume, &t->reply);
+    }
+}
+
+/* Every shard gave its page. True: another round is wanted. */
+static bool scan_merge(struct shard *s, struct task *t) {
+    uint32_t at[SHARDS_MAX] = { 0 };
+    struct bytes bound = BYTES_NONE;
+    const bool more = scan_bound(t, &bound);
+    const uint32_t wanted = t->plan.rows_wanted;
+    if (!t->begun && t->connection->protocol == PROTOCOL_HTTP) http_encode_scan_begin(&t->plan, &t->connection->out);
+    t->begun = true;
+    for (const struct row *row; (row = merge_next(t, at, more, bound)) != NULL;) {
+        if (!scan_emit(t, row)) {
+            scan_fail(t, OUT_TOO_MANY);
+            return false;
+        }
+        if (wanted == 0 || t->rows_emitted < wanted) continue;
+        buffer_reset(&t->resume);
+        buffer_append(&t->resume, row->key);
+        scan_end(s, t, more || merge_next(t, at, more, bound) != NULL);
+        return false;
+    }
+    if (!more) {
+        scan_end(s, t, false);
+        return false;
+    }
+    scan_send_rows(t);
+    buffer_reset(&t->resume);
+    buffer_append(&t->resume, bound);
+    if (t->rounds_left > 0 && --t->rounds_left == 0) {
+        scan_end(s, t, true);
+        return false;
+    }
+    return true;
+}
+
+void task_scan_go_on(struct shard *s, struct task *t) {
+    ASSERT(t->plan.kind == PLAN_SCAN);
+    ASSERT(t->calls_pending == 0);
+    if (!t->finished && t->started) scan_round(s, t);
+}
+
+static void scan_answered(struct shard *s, struct task *t) {
+    for (uint32_t i = 0; i < t->calls_count; i++) {
+        const enum outcome o = t->calls[i].response.outcome;
+        if (o == OUT_OK) continue;
+        s->figures.errors++;
+        scan_fail(t, o);
+        return;
+    }
+    if (!scan_merge(s, t)) return;
+    /* A slow reader pauses its scan; the connection asks to go on when there is room. */
+    if (buffer_len(&t->connection->out) < CONNECTION_OUT_PAUSE) scan_round(s, t);
+}
+
+/* ---- PLAN_REQUESTS ---- */
+
+/* One answer for all shards: the sum of counts, any random key, the first failure. */
+static void merge_all_shards(struct shard *s, struct task *t) {
+    struct response *first = &t->calls[0].response;
+    for (uint32_t i = 1; i < t->calls_count; i++) {
+        const struct response *r = &t->calls[i].response;
+        const bool was_absent = first->outcome == OUT_NOT_FOUND;
+        if (r->outcome == OUT_NOT_FOUND) continue;
+        if (r->outcome != OUT_OK || was_absent) {
+            *first = *r;
+            continue;
+        }
+        if (first->outcome != OUT_OK) continue;
+        first->integer += r->integer;
+        if (t->plan.requests[0].op == OP_RANDOM_KEY && (s->random++ & 1) != 0) first->value = r->value;
+    }
+}
+
+static void encode_requests(struct task *t, const struct response *responses, uint64_t now_ms) {
+    if (t->connection->protocol == PROTOCOL_RESP) resp_encode(&t->plan, responses, now_ms, &t->reply);
+    else http_encode(&t->plan, responses, now_ms, &t->reply);
+}
+
+static void requests_answered(struct shard *s, struct task *t) {
+    if (t->barrier) merge_all_shards(s, t);
+    if (t->barrier || t->calls_count == 1) {
+        shard_count_outcome(s, &t->calls[0].response);
+        encode_requests(t, &t->calls[0].response, s->turn_wall_ms);
+    } else {
+        struct response *responses = mem_alloc(t->calls_count * sizeof *responses);
+        for (uint32_t i = 0; i < t->calls_count; i++) {
+            responses[i] = t->calls[i].response;
+            shard_count_outcome(s, &responses[i]);
+        }
+        encode_requests(t, responses, s->turn_wall_ms);
+        mem_free(responses);
+    }
+    t->finished = true;
+}
+
+void task_start(struct shard *s, struct task *t) {
+    ASSERT(!t->started);
+    t->started = true;
+    if (t->plan.kind == PLAN_SCAN) scan_start(s, t);
+    else calls_send(s, t);
+}
+
+void task_call_answered(struct shard *s, struct call *c) {
+    struct task *t = c->task;
+    ASSERT(c->state == CALL_ANSWERED);
+    ASSERT(t->calls_pending > 0);
+    if (--t->calls_pending > 0) return;
+    if (t->connection == NULL) {
+        task_release(s, t);
+        return;
+    }
+    if (t->plan.kind == PLAN_SCAN) scan_answered(s, t);
+    else requests_answered(s, t);
+    if (t->finished) {
+        const enum op_class class = shard_op_class(&t->plan);
+        s->figures.operations[class]++;
+        histogram_record(&s->figures.latency_ns[class], os_mono_ns(s->os) - t->started_ns);
+    }
+    shard_flush_later(s, t->connection);
+}

@@ -1,0 +1,54 @@
+/* task.h - one command of a client that could not be answered at once.
+ *
+ * The request table of a shard: a bounded pool. A task copies what it needs of the
+ * command, sends one call per request to the shards that own the keys, and when all
+ * are answered its reply goes to the connection, in the order of the commands.
+ *
+ * Lifecycle  take -> start -> (call answered)* -> finished -> released by the
+ *            connection; a task whose client left is released when its calls are back
+ * Owner      the shard that serves the client
+ * Memory     an arena for copies, a buffer for the reply; both given back at release
+ */
+#ifndef ATOLL_SHARD_TASK_H
+#define ATOLL_SHARD_TASK_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "proto/plan.h"
+#include "shard/call.h"
+
+/* Commands that may wait at once in one shard: what 10,000 clients need when each
+ * tenth waits, with room; 4096 x about 1 KiB of fixed memory. */
+#define SHARD_TASKS_MAX 4096u
+/* Waiting commands of one connection, beyond which it is not read. */
+#define CONNECTION_TASKS_MAX 256u
+
+struct connection;
+struct shard;
+
+struct task {
+    struct list link;              /* in the connection's row, or the shard's free list */
+    struct connection *connection; /* NULL = the client left */
+    struct plan plan;              /* its views point into `arena` */
+    struct arena arena;            /* chunks only while the task is in use */
+    struct call one;               /* the call of a single-request task */
+    struct call *calls;            /* &one, or an array from mem_alloc */
+    uint32_t calls_count;          /* 1.. once started */
+    uint32_t calls_pending;        /* not answered yet */
+    struct buffer reply;           /* encoded, when finished */
+    uint64_t sequence;             /* hold the reply until the own log is safe up to here */
+    uint64_t started_ns;           /* monotonic, for the latency figures */
+    bool barrier;                  /* starts when it is the first in its row; later commands wait */
+    bool started;
+    bool finished;                 /* `reply` is complete */
+    /* PLAN_SCAN */
+    struct buffer resume;          /* walk on behind this key */
+    uint32_t rounds_left;          /* pages of each shard still to ask for; 0 = no limit was set */
+    struct row *rows;              /* mem_alloc: RESP all rows so far, copied to `arena`; HTTP those of
+                                      the present round, views into its pages */
+    uint32_t rows_count, rows_capacity;
+    uint32_t rows_emitted;         /* in all rounds */
+    bool begun;                    /* HTTP: the reply has begun to stream */
+};
+
+#endif

@@ -1,0 +1,46 @@
+/* walk.h - a range request at one shard, in slices that never hold up a turn.
+ *
+ * Between slices only the last key examined is kept, so writes may come between;
+ * a walk sees each key at most once and every key that was there all along.
+ *
+ * Lifecycle  create -> slice* -> destroy (by the task that reads the answer)
+ * Owner      the home shard while its call is away, then the origin
+ * Memory     an arena for the rows of one page; the page is bounded (request.h)
+ */
+#ifndef ATOLL_SHARD_WALK_H
+#define ATOLL_SHARD_WALK_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "proto/request.h"
+#include "storage/engine.h"
+
+/* Records looked at in one slice: about half a millisecond. */
+#define WALK_SLICE_RECORDS 2048u
+
+struct walk {
+    struct arena arena;               /* bytes of the page's rows */
+    struct row_page page;             /* OP_SCAN: the answer; OP_RANDOM_KEY: rows[0] */
+    struct buffer at;                 /* last key examined */
+    bool moved;                       /* `at` holds one */
+    uint32_t examined;                /* records looked at for this page */
+    size_t bytes;                     /* in the page's rows */
+    int64_t count;                    /* OP_COUNT so far */
+    uint64_t sequence;                /* highest log position of what was seen */
+    uint64_t random;                  /* OP_RANDOM_KEY: same seed after a fetch, same path */
+    struct engine_iterator *iterator; /* only while a block is fetched */
+};
+
+struct walk *walk_create(uint64_t random);
+void walk_destroy(struct walk *w);
+
+/* Go on with the request.
+ * Errors  ST_WAIT  read the block in *ret_fetch and give it to walk_fetched first
+ *         ST_BUSY  the slice is used up: call again next turn
+ *         ST_CORRUPT, ST_IO */
+STATUS walk_slice(struct walk *w, struct engine *e, const struct request *q, uint64_t now_ms, uint8_t *ikey_space,
+                  struct table_fetch *ret_fetch);
+/* The block is cached: the walk goes on at its last key. */
+void walk_fetched(struct walk *w, struct cache_block block);
+
+#endif

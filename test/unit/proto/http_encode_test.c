@@ -1,0 +1,137 @@
+/* Every outcome of one key's request as HTTP: status, headers and body, byte for byte where
+ * clients look. */
+#include "http_test_support.h"
+
+static void answer(struct talk *t, struct bytes in, const struct response *response) {
+    CHECK_EQ(talk_send(t, in), ST_OK);
+    CHECK_EQ(t->plan.kind, PLAN_REQUESTS);
+    http_encode(&t->plan, response, TALK_NOW_MS, &t->out);
+}
+
+static const struct response found = {
+    .outcome = OUT_OK,
+    .version = { 0x1f, 2, 3 },
+    .value = { (const uint8_t *)"hello", 5 },
+    .value_len = 5,
+};
+
+#define GET "GET /v1/kv/a HTTP/1.1\r\n" H
+#define PUT "PUT /v1/kv/a HTTP/1.1\r\n" H
+
+TEST(http_encode, replies_to_get) {
+    struct talk t;
+    talk_open(&t);
+    answer(&t, BYTES_LIT(GET "\r\n"), &found);
+    CHECK_BYTES(buffer_bytes(&t.out),
+                BYTES_LIT("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
+                          "X-Content-Type-Options: nosniff\r\nCache-Control: no-cache\r\n"
+                          "ETag: \"1f.2.3\"\r\nContent-Length: 5\r\n\r\nhello"));
+    struct response expiring = found;
+    expiring.expires_at_ms = 1700000060000;
+    answer(&t, BYTES_LIT("GET /v1/kv/a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"), &expiring);
+    CHECK(talk_has(&t, "\r\nAtoll-Expires-At: 1700000060000\r\nConnection: keep-alive\r\n"));
+    struct response unread = found;
+    unread.value = BYTES_NONE;
+    answer(&t, BYTES_LIT("HEAD /v1/kv/a HTTP/1.1\r\n" H "Connection: close\r\n\r\n"), &unread);
+    CHECK(talk_has(&t, "Connection: close\r\nContent-Length: 5\r\n\r\n"));
+    CHECK_BYTES(bytes_of(t.out.ptr + t.out.end - 4, 4), BYTES_LIT("\r\n\r\n"));
+    talk_close(&t);
+}
+
+TEST(http_encode, replies_to_put_and_delete) {
+    struct talk t;
+    talk_open(&t);
+    answer(&t, BYTES_LIT(PUT "\r\n"), &found);
+    CHECK_BYTES(buffer_bytes(&t.out),
+                BYTES_LIT("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                          "X-Content-Type-Options: nosniff\r\nETag: \"1f.2.3\"\r\n"
+                          "Content-Length: 21\r\n\r\n{\"version\":\"1f.2.3\"}\n"));
+    struct response response = { .outcome = OUT_OK, .existed = true };
+    answer(&t, BYTES_LIT("DELETE /v1/kv/a HTTP/1.1\r\n" H "\r\n"), &response);
+    CHECK(talk_has(&t, "Content-Length: 17\r\n\r\n{\"existed\":true}\n"));
+    response.existed = false;
+    answer(&t, BYTES_LIT("DELETE /v1/kv/a HTTP/1.1\r\n" H "\r\n"), &response);
+    CHECK(talk_has(&t, "Content-Length: 18\r\n\r\n{\"existed\":false}\n"));
+    response.outcome = OUT_NOT_FOUND;
+    answer(&t, BYTES_LIT("DELETE /v1/kv/a HTTP/1.1\r\n" H "\r\n"), &response);
+    CHECK(talk_has(&t, "{\"existed\":false}"));
+    talk_close(&t);
+}
+
+TEST(http_encode, replies_to_conditions) {
+    const struct response failed = { .outcome = OUT_CONDITION_FAILED, .version = { 7, 1, 1 } };
+    const struct response nothing = { .outcome = OUT_CONDITION_FAILED };
+    const struct response absent = { .outcome = OUT_NOT_FOUND };
+    const struct response same = { .outcome = OUT_NOT_MODIFIED, .version = { 0x1f, 2, 3 } };
+    struct talk t;
+    talk_open(&t);
+    answer(&t, BYTES_LIT(PUT "If-Match: \"1f.2.3\"\r\n\r\n"), &failed);
+    CHECK(talk_has(&t, "412 Precondition Failed"));
+    CHECK(talk_has(&t, "\r\nETag: \"7.1.1\"\r\n"));
+    answer(&t, BYTES_LIT(PUT "If-Match: *\r\n\r\n"), &nothing);
+    CHECK(talk_has(&t, "412 Precondition Failed"));
+    CHECK(strstr(talk_text(&t), "ETag") == NULL);
+    answer(&t, BYTES_LIT("DELETE /v1/kv/a HTTP/1.1\r\n" H "If-Match: *\r\n\r\n"), &absent);
+    CHECK(talk_has(&t, "412 Precondition Failed"));
+    answer(&t, BYTES_LIT(GET "If-None-Match: \"1f.2.3\"\r\n\r\n"), &same);
+    CHECK_BYTES(buffer_bytes(&t.out),
+                BYTES_LIT("HTTP/1.1 304 Not Modified\r\n"
+                          "Cache-Control: no-cache\r\nETag: \"1f.2.3\"\r\n\r\n"));
+    answer(&t, BYTES_LIT(GET "If-None-Match: *\r\n\r\n"), &found);
+    CHECK(talk_has(&t, "304 Not Modified"));
+    answer(&t, BYTES_LIT(GET "If-Match: \"1f.2.3\"\r\n\r\n"), &found);
+    CHECK(talk_has(&t, "200 OK"));
+    answer(&t, BYTES_LIT(GET "If-Match: \"1f.2.4\"\r\n\r\n"), &found);
+    CHECK(talk_has(&t, "412 Precondition Failed"));
+    CHECK(talk_has(&t, "\r\nETag: \"1f.2.3\"\r\n"));
+    answer(&t, BYTES_LIT(GET "If-Match: *\r\n\r\n"), &absent);
+    CHECK(talk_has(&t, "412 Precondition Failed"));
+    talk_close(&t);
+}
+
+TEST(http_encode, replies_to_every_outcome) {
+    static const struct {
+        enum outcome outcome;
+        const char *get, *put;
+    } rows[] = {
+        { OUT_NOT_FOUND, "404 Not Found", "412 Precondition Failed" },
+        { OUT_VALUE_TOO_LARGE, "413 Content", "\"value_too_large\"" },
+        { OUT_BUSY, "503 Service Unavailable\r\n", "\r\nRetry-After: 1\r\n" },
+        { OUT_DISK_FULL, "507 Insufficient Storage", "\"disk_full\"" },
+        { OUT_CORRUPT, "500 Internal Server Error", "\"code\":\"corrupt\"" },
+        { OUT_TIMEOUT, "504 Gateway Timeout", "\"outcome\":\"maybe\"" },
+        { OUT_STOPPING, "503 Service Unavailable", "\"stopping\"" },
+        { OUT_QUORUM, "\"quorum_unavailable\"", "\"outcome\":\"maybe\"" },
+    };
+    struct talk t;
+    talk_open(&t);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct response response = { .outcome = rows[i].outcome };
+        answer(&t, BYTES_LIT(GET "\r\n"), &response);
+        CHECK(talk_has(&t, rows[i].get));
+        CHECK(strstr(talk_text(&t), "maybe") == NULL);
+        answer(&t, BYTES_LIT(PUT "\r\n"), &response);
+        CHECK(talk_has(&t, rows[i].put));
+        buffer_reset(&t.out);
+        if (rows[i].outcome == OUT_NOT_FOUND) continue;
+        http_encode_outcome(&t.plan, rows[i].outcome, false, &t.out);
+        CHECK(talk_has(&t, rows[i].put));
+    }
+    talk_close(&t);
+}
+
+/* An output that is full sets `overflowed`; nothing is written past it. */
+TEST(http_encode, stops_at_a_full_output) {
+    struct talk t;
+    talk_open(&t);
+    answer(&t, BYTES_LIT(GET "\r\n"), &found);
+    for (size_t room = 1; room < 400; room += 13) {
+        struct buffer small;
+        buffer_init(&small, room);
+        http_encode(&t.plan, &found, TALK_NOW_MS, &small);
+        http_encode_outcome(&t.plan, OUT_BUSY, false, &small);
+        CHECK(small.overflowed);
+        buffer_deinit(&small);
+    }
+    talk_close(&t);
+}
