@@ -32,7 +32,6 @@ struct engine_memtable *engine_memtable_create(struct engine *e, uint64_t first_
     *m = (struct engine_memtable){
         .memtable = memtable_create(e->options.memtable_bytes, e->hash_seed),
         .first_segment = first_segment,
-        .sequence_first = e->wal == NULL ? 0 : wal_sequence(e->wal),
         .ballot_min = { UINT64_MAX, UINT32_MAX, UINT32_MAX },
         .references = 1,
     };
@@ -169,7 +168,7 @@ static STATUS put_room(struct engine *e, const struct record *r) {
         return status_of(e->background_full ? ST_FULL : ST_BUSY);
     }
     const struct engine_memtable *m = e->active;
-    const uint64_t span = wal_sequence(e->wal) - m->sequence_first;
+    const uint64_t span = m->sequence_first == 0 ? 0 : wal_sequence(e->wal) - m->sequence_first;
     bool due = !memtable_has_room(m->memtable, r);
     if (span > ENGINE_WAL_SPAN * (uint64_t)e->options.memtable_bytes) due = true;
     if (!due || memtable_count(m->memtable) == 0) return status_of(ST_OK);
@@ -189,6 +188,8 @@ STATUS engine_put(struct engine *e, const struct record *r, uint64_t *ret_sequen
 
     s = memtable_put(e->active->memtable, r, sequence);
     ASSERT(status_ok(s));
+    /* Not taken when it was made: a rotation leaves a gap in the positions. */
+    if (e->active->sequence_first == 0) e->active->sequence_first = sequence;
     engine_memtable_note(e->active, r->ballot);
     if (ballot_compare(r->ballot, e->ballot_max) > 0) e->ballot_max = r->ballot;
     e->stats.puts++;

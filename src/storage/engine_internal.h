@@ -28,7 +28,7 @@
 struct engine_memtable {
     struct memtable *memtable;
     uint64_t first_segment;    /* of the WAL: replay from here brings back all of it */
-    uint64_t sequence_first;   /* WAL position when it was made */
+    uint64_t sequence_first;   /* WAL position of its first record; 0 = none yet */
     struct ballot ballot_min;  /* lowest ever put, to it or to one before it that shares its segments */
     uint32_t references;       /* the engine, reads and iterators; the owner's thread counts */
 };

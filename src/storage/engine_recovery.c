@@ -188,7 +188,9 @@ static struct status replay_record(void *user, const struct record *r, uint64_t 
         engine_memtable_push(e, engine_memtable_create(e, e->first_segment));
         s = memtable_put(e->active->memtable, r, sequence);
     }
-    if (status_ok(s)) engine_memtable_note(e->active, r->ballot);
+    TRY(s);
+    if (e->active->sequence_first == 0) e->active->sequence_first = sequence;
+    engine_memtable_note(e->active, r->ballot);
     return s;
 }
 
@@ -202,10 +204,7 @@ static STATUS open_wal(struct engine *e) {
         .segment_bytes = e->options.wal_segment_bytes,
     };
     e->active = engine_memtable_create(e, e->first_segment);
-    TRY(wal_open(&o, e->first_segment, replay_record, e, &e->wal));
-    /* Memtables made during the replay could not ask where the log stands. */
-    e->active->sequence_first = wal_sequence(e->wal);
-    return status_of(ST_OK);
+    return wal_open(&o, e->first_segment, replay_record, e, &e->wal);
 }
 
 static STATUS recover_state(struct engine *e, struct manifest_state *state) {

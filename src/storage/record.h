@@ -23,9 +23,9 @@
 #include "base/limits.h"
 #include "base/status.h"
 
-#define RECORD_TOMBSTONE 0x01u  /* the key is deleted as of this ballot */
-#define RECORD_HAS_EXPIRY 0x02u /* set by encode, cleared by decode */
-#define RECORD_HAS_OP 0x04u     /* set by encode, cleared by decode */
+#define RECORD_TOMBSTONE 0x01u   /* the key is deleted as of this ballot */
+#define RECORD_HAS_EXPIRY 0x02u  /* set by encode, cleared by decode */
+#define RECORD_HAS_OP 0x04u      /* set by encode, cleared by decode */
 #define RECORD_FLAGS_KNOWN 0x07u /* any other bit is ST_CORRUPT: written by a newer version */
 
 #define RECORD_HEAD_BYTES_MAX (1u + 8u + 5u + 5u + 10u + 16u)
@@ -62,7 +62,8 @@ STATUS record_body_decode(struct bytes body, struct record *ret_record);
 
 /* Whether a reader at wall time `now_ms` sees no value. */
 static inline bool record_is_absent(const struct record *r, uint64_t now_ms) {
-    return (r->flags & RECORD_TOMBSTONE) != 0 || (r->expires_at_ms != 0 && r->expires_at_ms <= now_ms);
+    return (r->flags & RECORD_TOMBSTONE) != 0 ||
+           (r->expires_at_ms != 0 && r->expires_at_ms <= now_ms);
 }
 
 bool record_check(const struct record *r);
