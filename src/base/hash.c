@@ -144,10 +144,31 @@ static const uint16_t crc16_table[256] = {
     0x2e93, 0x3eb2, 0x0ed1, 0x1ef0,
 };
 
+/* crc16_behind[k][b]: the checksum of byte b with k zero bytes behind it, so that
+ * eight bytes are taken in one step ("slicing", Kounavis and Berry 2005). */
+static uint16_t crc16_behind[8][256];
+
+__attribute__((constructor)) static void crc16_fill(void) {
+    for (uint32_t b = 0; b < 256; b++) {
+        crc16_behind[0][b] = crc16_table[b];
+        for (uint32_t k = 1; k < 8; k++) {
+            const uint16_t crc = crc16_behind[k - 1][b];
+            crc16_behind[k][b] = (uint16_t)(crc << 8 ^ crc16_table[crc >> 8]);
+        }
+    }
+}
+
 static uint16_t crc16(struct bytes in) {
+    const uint16_t(*t)[256] = crc16_behind;
+    const uint8_t *p = in.ptr;
+    size_t left = in.len;
     uint16_t crc = 0;
-    for (size_t i = 0; i < in.len; i++)
-        crc = (uint16_t)(crc << 8 ^ crc16_table[(crc >> 8 ^ in.ptr[i]) & 255]);
+    ASSERT(t[0][1] != 0);
+    for (; left >= 8; left -= 8, p += 8) {
+        crc = t[7][p[0] ^ crc >> 8] ^ t[6][p[1] ^ (crc & 255)] ^ t[5][p[2]] ^ t[4][p[3]] ^
+              t[3][p[4]] ^ t[2][p[5]] ^ t[1][p[6]] ^ t[0][p[7]];
+    }
+    for (; left > 0; left--, p++) crc = (uint16_t)(crc << 8 ^ t[0][(crc >> 8 ^ *p) & 255]);
     return crc;
 }
 

@@ -28,6 +28,12 @@ static inline void list_append(struct list *head, struct list *node) {
     head->prev->next = node;
     head->prev = node;
 }
+static inline void list_prepend(struct list *head, struct list *node) {
+    node->next = head->next;
+    node->prev = head;
+    head->next->prev = node;
+    head->next = node;
+}
 /* The node may be removed twice: it is left pointing to itself. */
 static inline void list_remove(struct list *node) {
     node->prev->next = node->next;

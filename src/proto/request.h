@@ -67,6 +67,7 @@ struct request {
     enum expiry expiry;
     enum level level;
     uint16_t keyspace;         /* id; 0 = "default" */
+    uint16_t home;             /* shard that owns the key; filled by the shard that serves the client */
     uint8_t flags;             /* REQUEST_* */
     uint8_t expire_when;       /* EXPIRE_IF_* */
     struct bytes key;          /* KEY_BYTES_MIN..KEY_BYTES_MAX, checked by the protocol */

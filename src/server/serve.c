@@ -112,7 +112,8 @@ static void fill_node(struct server *v) {
 static void build(struct server *v) {
     const struct config *c = v->config;
     const uint32_t threads[OS_JOB_KINDS] = {
-        [OS_JOB_SYNC] = v->identity.shards,
+        /* Making the next segment must not delay a sync. */
+        [OS_JOB_SYNC] = 2 * v->identity.shards,
         [OS_JOB_READ] = (uint32_t)c->io_threads,
         [OS_JOB_BACKGROUND] = (uint32_t)c->compaction_threads,
     };

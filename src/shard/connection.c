@@ -191,7 +191,7 @@ static bool run_at_once(struct connection *c, const struct plan *plan, struct bu
     struct shard *s = c->shard;
     const struct request *q = &plan->requests[0];
     if (plan->request_count != 1 || q->op > OP_SINGLE_KEY_END) return false;
-    if (shard_of_key(s->node, q->key) != s->id || shard_key_is_parked(s, q)) return false;
+    if (q->home != s->id || shard_key_is_parked(s, q)) return false;
     struct engine_read read = { 0 };
     struct response response;
     uint64_t sequence = 0;
@@ -313,7 +313,7 @@ static bool joins_group(const struct connection *c, const struct plan *plan, str
     const struct request *q = &plan->requests[0];
     if ((q->op != OP_GET && q->op != OP_PUT) || q->condition != COND_NONE) return false;
     if (!is_inside(q->key, in) || !is_inside(q->value, in)) return false;
-    return shard_of_key(s->node, q->key) == s->id;
+    return q->home == s->id;
 }
 
 static void group_add(struct connection *c, const struct plan *plan) {
@@ -362,6 +362,7 @@ static bool run_command(struct connection *c, struct bytes rest, size_t *ret_con
         c->need = 0;
         if (resp) resp_translate(&c->resp, s->turn_wall_ms, out, &plan);
         else http_translate(c->http, s->turn_wall_ms, out, &plan);
+        shard_route(s->node, &plan);
         if ((grouped || *ret_consumed < rest.len) && joins_group(c, &plan, rest)) {
             group_add(c, &plan);
             if (s->group_count == CONNECTION_GROUP_MAX || *ret_consumed == rest.len) group_run(c);

@@ -11,6 +11,13 @@ uint16_t shard_of_key(const struct node *n, struct bytes key) {
     return (uint16_t)(crc16_slot(key) % n->shards_count);
 }
 
+void shard_route(const struct node *n, struct plan *plan) {
+    if (plan->kind != PLAN_REQUESTS || plan->requests[0].op > OP_SINGLE_KEY_END) return;
+    for (uint32_t i = 0; i < plan->request_count; i++) {
+        plan->requests[i].home = shard_of_key(n, plan->requests[i].key);
+    }
+}
+
 /* ---- one key ---- */
 
 static void count_read(struct shard *s, const struct request *q, const struct response *r) {
@@ -19,8 +26,28 @@ static void count_read(struct shard *s, const struct request *q, const struct re
     else s->figures.hits++;
 }
 
+/* Under pressure writers get a shrinking share of what the disk may take, so that they
+ * slow down before the engine must refuse them. */
+#define WRITE_RATE_BYTES (64u * 1024 * 1024)
+#define WRITE_RATE_BYTES_MIN (1u * 1024 * 1024)
+#define WRITE_BURST_NS 10000000u
+
+void shard_allow_writes(struct shard *s) {
+    s->pressure_permille = engine_pressure_permille(s->engine);
+    const uint64_t free_permille = 1000 - s->pressure_permille;
+    const uint64_t rate = WRITE_RATE_BYTES_MIN + WRITE_RATE_BYTES / 1000 * free_permille / 1000 * free_permille;
+    uint64_t passed_ns = s->turn_ns - s->allowance_ns;
+    if (passed_ns > WRITE_BURST_NS) passed_ns = WRITE_BURST_NS;
+    s->allowance_ns = s->turn_ns;
+    s->write_allowance += (int64_t)(rate / 1000 * passed_ns / 1000000);
+    const int64_t burst = (int64_t)(rate / 1000 * (WRITE_BURST_NS / 1000000));
+    if (s->pressure_permille == 0 || s->write_allowance > burst) s->write_allowance = burst;
+}
+
 static STATUS write_decision(struct shard *s, const struct request *q, struct bytes ikey, const struct decision *d,
                              struct response *r, uint64_t *ret_sequence) {
+    if (s->pressure_permille > 0 && s->write_allowance < 0) return status_of(ST_BUSY);
+    s->write_allowance -= (int64_t)(q->key.len + d->value.len);
     const struct record record = {
         .ikey = ikey,
         .ballot = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms), .node = s->node->node_id, .boot = s->node->boot_count },

@@ -39,7 +39,10 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     s->inbox = mem_alloc_aligned(64, inbox_bytes);
     memset(s->inbox, 0, inbox_bytes);
     s->tasks = mem_alloc_zeroed(SHARD_TASKS_MAX * sizeof *s->tasks);
-    for (uint32_t i = 0; i < SHARD_TASKS_MAX; i++) list_append(&s->tasks_free, &s->tasks[i].link);
+    for (uint32_t i = 0; i < SHARD_TASKS_MAX; i++) {
+        task_init(&s->tasks[i]);
+        list_append(&s->tasks_free, &s->tasks[i].link);
+    }
     s->input = mem_alloc(SHARD_INPUT_BYTES);
     s->ikey_space = mem_alloc(IKEY_BYTES_MAX);
     buffer_init(&s->scratch, SIZE_MAX / 2);
@@ -75,6 +78,7 @@ STATUS shard_listen(struct shard *s, const char *address) {
 void shard_destroy(struct shard *s) {
     ASSERT(list_is_empty(&s->connections));
     os_sock_close(&s->listener);
+    for (uint32_t i = 0; i < SHARD_TASKS_MAX; i++) task_deinit(&s->tasks[i]);
     mem_free(s->tasks);
     mem_free(s->inbox);
     mem_free(s->input);
@@ -109,11 +113,7 @@ static void mail_post(struct shard *s) {
             struct list *node = s->outbox[to].next;
             list_remove(node);
             if (!mailbox_put(&peer->inbox[s->id], LIST_ENTRY(node, struct call, link))) {
-                struct list *first = s->outbox[to].next; /* back to the front: order is kept */
-                node->next = first;
-                node->prev = &s->outbox[to];
-                first->prev = node;
-                s->outbox[to].next = node;
+                list_prepend(&s->outbox[to], node); /* order is kept */
                 break;
             }
             posted = true;
@@ -273,6 +273,7 @@ void shard_turn(struct shard *s, const struct os_event *events, uint32_t count) 
     s->turn++;
     s->turn_ns = os_loop_now_ns(s->loop);
     s->turn_wall_ms = os_loop_wall_ms(s->loop);
+    shard_allow_writes(s);
     for (uint32_t i = 0; i < count; i++) act(s, &events[i]);
     if (s->accepting) accept_clients(s);
     mail_take(s);

@@ -96,6 +96,9 @@ struct shard {
     uint64_t turn_ns;            /* monotonic start of it */
     uint64_t turn_wall_ms;
     uint32_t turn_counts[OP_CLASSES]; /* answered at once in this turn */
+    uint32_t pressure_permille;  /* of the engine, at the start of the turn */
+    int64_t write_allowance;     /* bytes that may be written under pressure; negative = debt */
+    uint64_t allowance_ns;       /* monotonic time it was last raised */
     struct node_view view;       /* scratch for INFO and the like */
     struct os_timer tick;        /* every SHARD_TICK_MS */
     uint64_t ticks;
@@ -132,6 +135,8 @@ void shard_figures_publish(struct shard *s);
 /* Collect and send this client's replies at the end of the turn. */
 void shard_flush_later(struct shard *s, struct connection *c);
 uint16_t shard_of_key(const struct node *n, struct bytes key);
+/* Fill `home` of a plan's requests. */
+void shard_route(const struct node *n, struct plan *plan);
 /* Run a single-key request here, at once.
  * Errors  ST_WAIT (r->fetch names a block), ST_BUSY (write stall); anything else is an
  *         outcome in the response, which then holds until the next call */
@@ -140,6 +145,8 @@ STATUS shard_operate(struct shard *s, const struct request *q, struct engine_rea
 /* Whether some call for this key is parked here: later ones must queue. */
 bool shard_key_is_parked(struct shard *s, const struct request *q);
 /* Carry a call out at its home, now or when possible. */
+/* Raise what writers may write in this turn, by the engine's pressure. */
+void shard_allow_writes(struct shard *s);
 void shard_call_begin(struct shard *s, struct call *c);
 /* Try again what can go on: freed keys, fetched blocks, stalled writes, walks. */
 void shard_calls_resume(struct shard *s);

@@ -5,7 +5,9 @@
 #include "shard/shard.h"
 #include "shard/walk.h"
 
-#define TASK_CHUNK_BYTES 4096u
+/* Most commands and replies fit; kept by a task between uses. */
+#define TASK_CHUNK_BYTES 1024u
+#define TASK_REPLY_KEEP_BYTES 1024u
 /* RESP gathers a whole scan before it can answer: what KEYS may cost at most. */
 #define TASK_ROWS_MAX (1024u * 1024)
 #define TASK_ROWS_BYTES_MAX (256u * 1024 * 1024)
@@ -57,9 +59,23 @@ static void calls_init(struct shard *s, struct task *t, const struct plan *plan)
         *c = (struct call){ .task = t, .origin = s->id };
         c->request = plan->requests[t->barrier ? 0 : i];
         request_copy(&t->arena, &c->request);
-        c->home = t->barrier ? (uint16_t)i : shard_of_key(n, c->request.key);
+        c->home = t->barrier ? (uint16_t)i : c->request.home;
     }
     t->plan.requests = &t->calls[0].request;
+}
+
+void task_init(struct task *t) {
+    memset(t, 0, sizeof *t);
+    list_init(&t->link);
+    arena_init(&t->arena, TASK_CHUNK_BYTES);
+    buffer_init(&t->reply, SIZE_MAX / 2);
+    buffer_init(&t->resume, KEY_BYTES_MAX);
+}
+
+void task_deinit(struct task *t) {
+    arena_deinit(&t->arena);
+    buffer_deinit(&t->reply);
+    buffer_deinit(&t->resume);
 }
 
 struct task *task_take(struct shard *s, struct connection *c, const struct plan *plan) {
@@ -67,11 +83,11 @@ struct task *task_take(struct shard *s, struct connection *c, const struct plan 
     if (node == NULL) return NULL;
     s->tasks_used++;
     struct task *t = LIST_ENTRY(node, struct task, link);
-    *t = (struct task){ .connection = c, .plan = *plan, .started_ns = s->turn_ns };
-    list_init(&t->link);
-    arena_init(&t->arena, TASK_CHUNK_BYTES);
-    buffer_init(&t->reply, SIZE_MAX / 2);
-    buffer_init(&t->resume, KEY_BYTES_MAX);
+    t->connection = c;
+    t->plan = *plan;
+    t->started_ns = s->turn_ns;
+    ASSERT(t->calls == NULL);
+    ASSERT(t->rows == NULL);
     t->plan.detail = arena_copy(&t->arena, plan->detail);
     if (plan->kind == PLAN_REPLIED || plan->kind == PLAN_NODE) {
         t->started = t->finished = true;
@@ -95,11 +111,16 @@ void task_release(struct shard *s, struct task *t) {
     for (uint32_t i = 0; i < t->calls_count; i++) call_clear(&t->calls[i]);
     if (t->calls != &t->one) mem_free(t->calls);
     mem_free(t->rows);
-    arena_deinit(&t->arena);
-    buffer_deinit(&t->reply);
-    buffer_deinit(&t->resume);
+    t->calls = NULL;
+    t->rows = NULL;
+    t->calls_count = t->rows_count = t->rows_capacity = t->rows_emitted = t->rounds_left = 0;
+    t->sequence = 0;
+    t->barrier = t->started = t->finished = t->begun = false;
+    arena_reset(&t->arena);
+    buffer_shrink(&t->reply, TASK_REPLY_KEEP_BYTES);
+    buffer_shrink(&t->resume, 0);
     list_remove(&t->link);
-    list_append(&s->tasks_free, &t->link);
+    list_prepend(&s->tasks_free, &t->link); /* its memory is still in the cache */
     s->tasks_used--;
 }
 

@@ -7,7 +7,7 @@
  * Lifecycle  take -> start -> (call answered)* -> finished -> released by the
  *            connection; a task whose client left is released when its calls are back
  * Owner      the shard that serves the client
- * Memory     an arena for copies, a buffer for the reply; both given back at release
+ * Memory     an arena for copies, a buffer for the reply; cut to a kilobyte each at release
  */
 #ifndef ATOLL_SHARD_TASK_H
 #define ATOLL_SHARD_TASK_H
@@ -25,6 +25,11 @@
 
 struct connection;
 struct shard;
+struct task;
+
+/* Once, for a task of the pool. */
+void task_init(struct task *t);
+void task_deinit(struct task *t);
 
 struct task {
     struct list link;              /* in the connection's row, or the shard's free list */

@@ -15,7 +15,7 @@ KIB, MIB = 1024, 1024 * 1024
 VALUE_MAX = 16 * MIB
 KEPT = {f"keep{i}": f"value of {i}".encode() for i in range(200)}
 
-node = Node("--shards", "2", "--client-wait", "5s")
+node = Node("--shards", "2")
 
 
 def store_kept():
@@ -172,6 +172,14 @@ def resp_halves():
         got = exchange(whole[:cut])
         equal(got, b"")
     equal(node.resp()("GET", "keep2"), KEPT["keep2"])
+
+
+def resp_half_behind():
+    """A client that leaves in the middle of a command, while others wait for a sync or another shard, is let go
+    as soon as those are answered, not after --client-wait."""
+    for i in range(300):
+        got = exchange(command("SET", f"tail{i}", "v") + command("GET", f"tail{i + 1000}") + b"*2\r\n$3\r\nGE", 5)
+        equal(got, b"+OK\r\n$-1\r\n")
 
 
 def nothing_new():
@@ -429,6 +437,7 @@ store_kept()
 resp_cases()
 test("resp: 200 MiB that nobody wants", resp_pieces)
 test("resp: half a command does nothing", resp_halves)
+test("resp: half a command behind others keeps no connection", resp_half_behind)
 test("resp: nothing of it was stored", nothing_new)
 test("the node is unhurt by bad RESP", unhurt)
 http_framing()
