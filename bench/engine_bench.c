@@ -32,11 +32,11 @@ struct settings {
     const char *compression;
     const char *bottom;
     uint64_t num;
-    uint64_t reads;      /* 0 = num */
+    uint64_t reads; /* 0 = num */
     uint64_t key;
     uint64_t value;
     uint64_t threads;
-    uint64_t batch;      /* puts in one turn, hence in one WAL write */
+    uint64_t batch; /* puts in one turn, hence in one WAL write */
     uint64_t cache_mb;
     uint64_t memtable_mb;
     uint64_t memtables;
@@ -80,17 +80,17 @@ struct worker {
     struct os_loop *loop;
     struct engine *engine;
     struct os_thread *thread;
-    struct histogram latency;  /* ns, of the operation the bench is about */
+    struct histogram latency; /* ns, of the operation the bench is about */
     uint64_t random;
-    uint64_t key_count;        /* keys of this shard */
+    uint64_t key_count; /* keys of this shard */
     uint64_t ops;
     uint64_t found;
     uint64_t stalled_ns;
-    uint64_t user_bytes;       /* keys and values put, over all benches */
-    uint64_t stamp;            /* last ballot */
-    uint64_t acknowledged;     /* sequence of the last put */
+    uint64_t user_bytes;   /* keys and values put, over all benches */
+    uint64_t stamp;        /* last ballot */
+    uint64_t acknowledged; /* sequence of the last put */
     uint32_t until_look;
-    uint32_t value_at;         /* in the pool */
+    uint32_t value_at; /* in the pool */
     const char *bench;
     char dir[512];
     uint8_t ikey[2 + 256];
@@ -282,18 +282,20 @@ static void report(const char *name, struct worker *workers, uint64_t ns) {
     const double p50 = (double)histogram_quantile(&all, 0.5) / 1e3;
     const double p99 = (double)histogram_quantile(&all, 0.99) / 1e3;
     const double p999 = (double)histogram_quantile(&all, 0.999) / 1e3;
-    const char *format = set.json ? "{\"bench\":\"%s\",\"ops_per_second\":%.0f,\"seconds\":%.3f,\"p50_us\":%.2f,"
-                                    "\"p99_us\":%.2f,\"p999_us\":%.2f,\"max_us\":%.1f,\"found\":%" PRIu64
-                                    ",\"stalled_seconds\":%.3f}\n"
-                                  : "%-18s %10.0f ops/s %8.2f s  p50 %7.2f us  p99 %8.2f  p99.9 %8.2f  max %9.1f  "
-                                    "found %" PRIu64 "  stalled %.2f s\n";
+    const char *format =
+        set.json ? "{\"bench\":\"%s\",\"ops_per_second\":%.0f,\"seconds\":%.3f,\"p50_us\":%.2f,"
+                   "\"p99_us\":%.2f,\"p999_us\":%.2f,\"max_us\":%.1f,\"found\":%" PRIu64
+                   ",\"stalled_seconds\":%.3f}\n"
+                 : "%-18s %10.0f ops/s %8.2f s  p50 %7.2f us  p99 %8.2f  p99.9 %8.2f  max %9.1f  "
+                   "found %" PRIu64 "  stalled %.2f s\n";
     printf(format, name, rate, (double)ns / 1e9, p50, p99, p999, (double)all.max / 1e3, found,
            (double)stalled / 1e9);
     fflush(stdout);
 }
 
 static void report_sizes(struct worker *workers) {
-    uint64_t user = 0, written = 0, disk = 0, live = 0, levels[ENGINE_LEVELS] = { 0 }, tables[ENGINE_LEVELS] = { 0 };
+    uint64_t user = 0, written = 0, disk = 0, live = 0, levels[ENGINE_LEVELS] = { 0 },
+             tables[ENGINE_LEVELS] = { 0 };
     for (uint64_t i = 0; i < set.threads; i++) {
         const struct engine_stats s = engine_stats(workers[i].engine);
         user += workers[i].user_bytes;
@@ -310,11 +312,13 @@ static void report_sizes(struct worker *workers) {
     const double space = last == 0 ? 0 : (double)disk / last;
     if (set.json) {
         printf("{\"bench\":\"sizes\",\"table_bytes\":%" PRIu64 ",\"write_amplification\":%.3f,"
-               "\"space_amplification\":%.3f}\n", disk, write, space);
+               "\"space_amplification\":%.3f}\n",
+               disk, write, space);
         return;
     }
-    printf("tables %.1f MB; written by flush and compaction / put %.2f; all levels / last level %.2f; levels",
-           (double)disk / 1e6, write, space);
+    printf(
+        "tables %.1f MB; written by flush and compaction / put %.2f; all levels / last level %.2f; levels",
+        (double)disk / 1e6, write, space);
     for (uint32_t l = 0; l < ENGINE_LEVELS; l++) {
         printf(" %" PRIu64 ":%.0fMB", tables[l], (double)levels[l] / 1e6);
     }
@@ -387,7 +391,9 @@ static void parse(int argc, char **argv) {
         }
         size_t o = 0;
         const size_t count = sizeof option_list / sizeof *option_list;
-        while (o < count && (strncmp(argv[i], "--", 2) != 0 || strcmp(argv[i] + 2, option_list[o].name) != 0)) o++;
+        while (o < count &&
+               (strncmp(argv[i], "--", 2) != 0 || strcmp(argv[i] + 2, option_list[o].name) != 0))
+            o++;
         if (o == count || i + 1 == argc) usage();
         i++;
         if (option_list[o].text != NULL) {
@@ -396,10 +402,12 @@ static void parse(int argc, char **argv) {
             usage();
         }
     }
-    if (set.threads == 0 || set.batch == 0 || set.key < 4 || set.key > 256 || set.num < set.threads) usage();
+    if (set.threads == 0 || set.batch == 0 || set.key < 4 || set.key > 256 || set.num < set.threads)
+        usage();
 }
 
-static void worker_open(struct worker *w, uint64_t number, struct os *os, struct os_pool *pool, struct cache *cache) {
+static void worker_open(struct worker *w, uint64_t number, struct os *os, struct os_pool *pool,
+                        struct cache *cache) {
     w->os = os;
     w->loop = os_loop_create(os);
     w->random = set.seed * 1000 + number;
@@ -447,7 +455,8 @@ static void run_bench(struct os *os, struct worker *workers, const char *name) {
         run_worker(&workers[0]);
     } else {
         for (uint64_t i = 0; i < set.threads; i++) {
-            must(os_thread_start(os, "bench", -1, run_worker, &workers[i], &workers[i].thread), "thread");
+            must(os_thread_start(os, "bench", -1, run_worker, &workers[i], &workers[i].thread),
+                 "thread");
         }
         for (uint64_t i = 0; i < set.threads; i++) os_thread_join(workers[i].thread);
     }

@@ -11,10 +11,9 @@
 /* Print the failed condition and abort. Never returns. */
 _Noreturn void assert_failed(const char *condition, const char *file, int line);
 
-#define ASSERT(condition)                                            \
-    do {                                                             \
-        if (__builtin_expect(!(condition), 0))                       \
-            assert_failed(#condition, __FILE__, __LINE__);           \
+#define ASSERT(condition)                                                                     \
+    do {                                                                                      \
+        if (__builtin_expect(!(condition), 0)) assert_failed(#condition, __FILE__, __LINE__); \
     } while (0)
 
 #endif

@@ -82,7 +82,8 @@ static inline uint64_t get_u64_le(const uint8_t *p) {
     return v;
 }
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "formats are little-endian, read in place");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "formats are little-endian, read in place");
 
 /* LEB128: 1..10 bytes. Returns how many were written; `p` has room for 10. */
 size_t put_varint(uint8_t *p, uint64_t v);

@@ -23,17 +23,19 @@ struct os_file {
 };
 
 enum os_file_mode {
-    OS_FILE_READ,          /* must exist */
-    OS_FILE_WRITE,         /* read and write; must exist */
-    OS_FILE_CREATE,        /* read and write; made if missing, content kept */
-    OS_FILE_CREATE_EMPTY,  /* read and write; made or cut to 0 bytes */
+    OS_FILE_READ,         /* must exist */
+    OS_FILE_WRITE,        /* read and write; must exist */
+    OS_FILE_CREATE,       /* read and write; made if missing, content kept */
+    OS_FILE_CREATE_EMPTY, /* read and write; made or cut to 0 bytes */
 };
 
-STATUS os_file_open(struct os *os, const char *path, enum os_file_mode mode, struct os_file *ret_file);
+STATUS os_file_open(struct os *os, const char *path, enum os_file_mode mode,
+                    struct os_file *ret_file);
 /* Also fine for a file that is not open. */
 void os_file_close(struct os_file *f);
 /* Read up to `len` bytes; fewer only at the end of the file. */
-STATUS os_file_read(struct os_file *f, uint64_t offset, void *ret_bytes, size_t len, size_t *ret_len);
+STATUS os_file_read(struct os_file *f, uint64_t offset, void *ret_bytes, size_t len,
+                    size_t *ret_len);
 /* Write all of `in` at `offset`, growing the file as needed. */
 STATUS os_file_write(struct os_file *f, uint64_t offset, struct bytes in);
 /* Make all completed writes durable (fdatasync). */

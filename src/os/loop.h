@@ -38,10 +38,10 @@ struct os_timer {
 
 struct os_event {
     enum os_event_kind kind;
-    uint32_t ready;         /* OS_READY_*, for sockets */
-    uint32_t tag;           /* as given to os_loop_watch or in the timer */
-    void *user;             /* as given to os_loop_watch or in the timer */
-    struct os_job *job;     /* for jobs */
+    uint32_t ready;     /* OS_READY_*, for sockets */
+    uint32_t tag;       /* as given to os_loop_watch or in the timer */
+    void *user;         /* as given to os_loop_watch or in the timer */
+    struct os_job *job; /* for jobs */
 };
 
 struct os_loop;
@@ -66,7 +66,8 @@ uint64_t os_loop_wall_ms(const struct os_loop *loop);
  * was closed or disarmed since is not given: closing a socket or disarming a timer
  * turns its event in `ret_events`, not yet acted on, into an OS_EVENT_WAKE.
  * `ret_events` is the loop's until the next call; with max = 0 it lets go at once. */
-uint32_t os_loop_wait(struct os_loop *loop, uint32_t wait_ms, struct os_event *ret_events, uint32_t max);
+uint32_t os_loop_wait(struct os_loop *loop, uint32_t wait_ms, struct os_event *ret_events,
+                      uint32_t max);
 
 /* From any thread: make os_loop_wait return soon with an OS_EVENT_WAKE. Cheap when
  * a wake is already pending or the loop is not waiting. */

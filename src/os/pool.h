@@ -13,8 +13,8 @@
 #ifndef ATOLL_OS_POOL_H
 #define ATOLL_OS_POOL_H
 
-#include "os/os.h"
 #include "base/list.h"
+#include "os/os.h"
 
 struct os_loop;
 struct os_job;
@@ -28,8 +28,8 @@ enum os_job_kind {
 };
 
 struct os_job {
-    struct list link;                /* pool and loop use it */
-    struct os_loop *loop;            /* where `done` is called */
+    struct list link;                 /* pool and loop use it */
+    struct os_loop *loop;             /* where `done` is called */
     void (*run)(struct os_job *job);  /* on a pool thread */
     void (*done)(struct os_job *job); /* on the loop */
 };

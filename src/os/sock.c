@@ -120,12 +120,28 @@ static STATUS open_stream(struct os *os, int family, struct os_sock *ret_sock) {
     return adopt(os, fd, ret_sock);
 }
 
+static bool is_loopback(const struct sockaddr *name) {
+    if (name->sa_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)name)->sin6_addr);
+    const struct in_addr v4 = ((const struct sockaddr_in *)(const void *)name)->sin_addr;
+    return ntohl(v4.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+}
+
+/* On loopback nothing is lost and nothing is shared, and a congestion control that paces
+ * what it sends, such as BBR where it is the default, only costs time. Accepted
+ * sockets inherit it. It is a wish: where reno is missing all works as well. */
+static void use_plain_congestion_control(int fd) {
+    static const char name[] = "reno";
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, sizeof name - 1);
+}
+
 static STATUS listen_on(struct os *os, const struct addrinfo *at, bool shared,
                         struct os_sock *ret_sock) {
     struct os_sock s = { 0 };
     TRY(open_stream(os, at->ai_family, &s));
     set_option(s.handle, SOL_SOCKET, SO_REUSEADDR, 1);
     if (shared) set_option(s.handle, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (is_loopback(at->ai_addr)) use_plain_congestion_control(s.handle);
     if (at->ai_family == AF_INET6) set_option(s.handle, IPPROTO_IPV6, IPV6_V6ONLY, 0);
     if (bind(s.handle, at->ai_addr, at->ai_addrlen) != 0 || listen(s.handle, LISTEN_BACKLOG) != 0) {
         const struct status failed = status_of_open(errno);
@@ -307,9 +323,21 @@ STATUS os_sock_read(struct os_sock s, void *ret_bytes, size_t len, size_t *ret_l
     return status_of(ST_OK);
 }
 
+/* The usual case; send costs less than sendmsg. */
+static STATUS write_run(struct os_sock s, struct bytes run, size_t *ret_len) {
+    ssize_t put;
+    do {
+        put = send(s.handle, run.ptr, run.len, MSG_NOSIGNAL);
+    } while (put < 0 && errno == EINTR);
+    if (put < 0) return status_of_transfer(s, errno);
+    *ret_len = (size_t)put;
+    return status_of(ST_OK);
+}
+
 STATUS os_sock_write(struct os_sock s, const struct bytes *runs, uint32_t count, size_t *ret_len) {
     ASSERT(sock_is_open(s));
     ASSERT(runs != NULL || count == 0);
+    if (count == 1) return write_run(s, runs[0], ret_len);
     struct iovec iov[OS_IOV_MAX];
     const uint32_t used = count < OS_IOV_MAX ? count : OS_IOV_MAX;
     for (uint32_t i = 0; i < used; i++)

@@ -35,19 +35,20 @@ enum node_topic {
 
 struct plan {
     enum plan_kind kind;
-    uint16_t shape;            /* the protocol's own: which reply to make */
-    uint8_t dialect;           /* the protocol's own: RESP 2 or 3; HTTP flags */
-    bool close_after;          /* close the connection once the reply is out */
-    enum node_topic topic;     /* PLAN_NODE */
-    uint32_t request_count;    /* PLAN_REQUESTS: 1.. ; PLAN_SCAN: 1 */
-    struct request *requests;  /* the session's scratch, until the next translate */
-    uint32_t rows_wanted;      /* PLAN_SCAN: stop after this many rows emitted; 0 = no limit */
-    uint32_t rows_examined;    /* PLAN_SCAN: stop after this many looked at; 0 = no limit (SCAN COUNT) */
-    bool scan_by_cursor;       /* PLAN_SCAN: resume behind the key that `scan_cursor` stands for */
-    uint64_t scan_cursor;      /* number the client gave; 0 = from the first key */
-    struct bytes detail;       /* the protocol's own: what else the encoder needs, e.g. a
+    uint16_t shape;           /* the protocol's own: which reply to make */
+    uint8_t dialect;          /* the protocol's own: RESP 2 or 3; HTTP flags */
+    bool close_after;         /* close the connection once the reply is out */
+    enum node_topic topic;    /* PLAN_NODE */
+    uint32_t request_count;   /* PLAN_REQUESTS: 1.. ; PLAN_SCAN: 1 */
+    struct request *requests; /* the session's scratch, until the next translate */
+    uint32_t rows_wanted;     /* PLAN_SCAN: stop after this many rows emitted; 0 = no limit */
+    uint32_t
+        rows_examined;    /* PLAN_SCAN: stop after this many looked at; 0 = no limit (SCAN COUNT) */
+    bool scan_by_cursor;  /* PLAN_SCAN: resume behind the key that `scan_cursor` stands for */
+    uint64_t scan_cursor; /* number the client gave; 0 = from the first key */
+    struct bytes detail;  /* the protocol's own: what else the encoder needs, e.g. a
                                   pattern or INFO section; view like a request's bytes */
-    uint64_t detail_number;    /* the protocol's own */
+    uint64_t detail_number; /* the protocol's own */
 };
 
 #endif

@@ -17,19 +17,19 @@
 
 enum operation {
     /* One key. Each is atomic: read, decide and write without another in between. */
-    OP_GET,         /* value, version, expiry; with GET flags: DELETE or change expiry too */
-    OP_PUT,         /* set value, under `condition`, with `expiry` */
-    OP_DELETE,      /* under `condition`; response.existed says whether there was a value */
-    OP_EXPIRE,      /* change the expiry of a present key, under `expire_when` */
-    OP_APPEND,      /* value is added at the end (absent = empty); response.integer = new length */
-    OP_INCR,        /* by `increment`; response.integer = new number */
-    OP_INCR_FLOAT,  /* by `increment_float`; response.value = new number as text */
+    OP_GET,        /* value, version, expiry; with GET flags: DELETE or change expiry too */
+    OP_PUT,        /* set value, under `condition`, with `expiry` */
+    OP_DELETE,     /* under `condition`; response.existed says whether there was a value */
+    OP_EXPIRE,     /* change the expiry of a present key, under `expire_when` */
+    OP_APPEND,     /* value is added at the end (absent = empty); response.integer = new length */
+    OP_INCR,       /* by `increment`; response.integer = new number */
+    OP_INCR_FLOAT, /* by `increment_float`; response.value = new number as text */
     OP_SINGLE_KEY_END,
     /* Ranges and whole keyspaces: answered by every shard. */
-    OP_SCAN,        /* rows of a range, in key order, a page */
-    OP_COUNT,       /* live keys of the keyspace */
-    OP_RANDOM_KEY,  /* any live key */
-    OP_TRUNCATE,    /* every key of the keyspace becomes absent */
+    OP_SCAN,       /* rows of a range, in key order, a page */
+    OP_COUNT,      /* live keys of the keyspace */
+    OP_RANDOM_KEY, /* any live key */
+    OP_TRUNCATE,   /* every key of the keyspace becomes absent */
 };
 
 enum condition {
@@ -54,9 +54,9 @@ enum expiry {
 #define EXPIRE_IF_LATER 4u
 #define EXPIRE_IF_EARLIER 8u
 
-#define REQUEST_DELETE 1u      /* GETDEL: delete what was read */
-#define REQUEST_RETURN_OLD 2u  /* SET .. GET: response.value is the value before */
-#define REQUEST_NO_VALUE 4u    /* EXISTS, STRLEN, TTL, HEAD: the value's bytes are not needed */
+#define REQUEST_DELETE 1u     /* GETDEL: delete what was read */
+#define REQUEST_RETURN_OLD 2u /* SET .. GET: response.value is the value before */
+#define REQUEST_NO_VALUE 4u   /* EXISTS, STRLEN, TTL, HEAD: the value's bytes are not needed */
 
 /* Consistency asked for. On one node all mean the same. */
 enum level { LEVEL_DEFAULT, LEVEL_ONE, LEVEL_QUORUM, LEVEL_ALL };
@@ -66,26 +66,26 @@ struct request {
     enum condition condition;
     enum expiry expiry;
     enum level level;
-    uint16_t keyspace;         /* id; 0 = "default" */
-    uint16_t home;             /* shard that owns the key; filled by the shard that serves the client */
-    uint8_t flags;             /* REQUEST_* */
-    uint8_t expire_when;       /* EXPIRE_IF_* */
-    struct bytes key;          /* KEY_BYTES_MIN..KEY_BYTES_MAX, checked by the protocol */
-    struct bytes value;        /* at most VALUE_BYTES_MAX, checked by the protocol */
-    struct bytes expected;     /* COND_VALUE_IS */
-    struct ballot version;     /* COND_VERSION_* */
-    uint64_t expires_at_ms;    /* EXPIRY_AT; wall ms */
-    uint64_t op_high, op_low;  /* op id of the client, zero = none */
-    int64_t increment;         /* OP_INCR */
+    uint16_t keyspace;     /* id; 0 = "default" */
+    uint16_t home;         /* shard that owns the key; filled by the shard that serves the client */
+    uint8_t flags;         /* REQUEST_* */
+    uint8_t expire_when;   /* EXPIRE_IF_* */
+    struct bytes key;      /* KEY_BYTES_MIN..KEY_BYTES_MAX, checked by the protocol */
+    struct bytes value;    /* at most VALUE_BYTES_MAX, checked by the protocol */
+    struct bytes expected; /* COND_VALUE_IS */
+    struct ballot version; /* COND_VERSION_* */
+    uint64_t expires_at_ms;   /* EXPIRY_AT; wall ms */
+    uint64_t op_high, op_low; /* op id of the client, zero = none */
+    int64_t increment;        /* OP_INCR */
     long double increment_float;
     /* OP_SCAN */
-    struct bytes start;        /* first key wanted; empty = the first of all */
-    struct bytes end;          /* first key not wanted; empty with !has_end = no end */
-    struct bytes prefix;       /* only keys that start with this */
-    struct bytes pattern;      /* glob as in Redis; empty = all */
+    struct bytes start;   /* first key wanted; empty = the first of all */
+    struct bytes end;     /* first key not wanted; empty with !has_end = no end */
+    struct bytes prefix;  /* only keys that start with this */
+    struct bytes pattern; /* glob as in Redis; empty = all */
     bool has_end;
-    bool start_exclusive;      /* begin after `start`: resume behind a page's last key */
-    uint32_t rows_max;         /* page size in rows examined */
+    bool start_exclusive; /* begin after `start`: resume behind a page's last key */
+    uint32_t rows_max;    /* page size in rows examined */
 };
 
 enum outcome {
@@ -95,27 +95,27 @@ enum outcome {
     OUT_NOT_MODIFIED,     /* COND_VERSION_IS_NOT: the client has it already */
     OUT_NOT_INTEGER,      /* INCR on something else */
     OUT_NOT_FLOAT,
-    OUT_OVERFLOW,         /* the number would leave its range (NaN and infinity too) */
-    OUT_VALUE_TOO_LARGE,  /* APPEND past the limit */
-    OUT_BAD_CURSOR,       /* SCAN: the number is unknown or too old: start again at 0 */
-    OUT_TOO_MANY,         /* the answer would pass its limit: ask for pages (SCAN) */
-    OUT_BUSY,             /* overload or write stall: retry later */
-    OUT_DISK_FULL,        /* no space: writes are refused, reads go on */
-    OUT_CORRUPT,          /* the key's block fails its checksum: refused, nothing else is hurt */
-    OUT_TIMEOUT,          /* deadline passed; a write may or may not have happened */
-    OUT_STOPPING,         /* the node drains */
-    OUT_QUORUM,           /* not enough replicas (later) */
+    OUT_OVERFLOW,        /* the number would leave its range (NaN and infinity too) */
+    OUT_VALUE_TOO_LARGE, /* APPEND past the limit */
+    OUT_BAD_CURSOR,      /* SCAN: the number is unknown or too old: start again at 0 */
+    OUT_TOO_MANY,        /* the answer would pass its limit: ask for pages (SCAN) */
+    OUT_BUSY,            /* overload or write stall: retry later */
+    OUT_DISK_FULL,       /* no space: writes are refused, reads go on */
+    OUT_CORRUPT,         /* the key's block fails its checksum: refused, nothing else is hurt */
+    OUT_TIMEOUT,         /* deadline passed; a write may or may not have happened */
+    OUT_STOPPING,        /* the node drains */
+    OUT_QUORUM,          /* not enough replicas (later) */
 };
 
 struct response {
     enum outcome outcome;
-    bool existed;            /* DELETE, PUT: a live value was there before */
-    struct ballot version;   /* of the value now there (PUT: the new one) */
-    uint64_t expires_at_ms;  /* 0 = never */
-    uint64_t value_len;      /* set even when the bytes were not asked for */
-    struct bytes value;      /* GET, RETURN_OLD, INCR_FLOAT, RANDOM_KEY (the key) */
-    int64_t integer;         /* INCR, APPEND, COUNT */
-    struct row_page *page;   /* SCAN */
+    bool existed;           /* DELETE, PUT: a live value was there before */
+    struct ballot version;  /* of the value now there (PUT: the new one) */
+    uint64_t expires_at_ms; /* 0 = never */
+    uint64_t value_len;     /* set even when the bytes were not asked for */
+    struct bytes value;     /* GET, RETURN_OLD, INCR_FLOAT, RANDOM_KEY (the key) */
+    int64_t integer;        /* INCR, APPEND, COUNT */
+    struct row_page *page;  /* SCAN */
 };
 
 /* One page of a scan, in key order. Owned by whoever carries the response. */
@@ -131,8 +131,8 @@ struct row {
 
 struct row_page {
     uint32_t count;
-    bool more;               /* the range has keys behind `last` */
-    struct bytes last;       /* last key examined: resume here, exclusive; empty if none */
+    bool more;         /* the range has keys behind `last` */
+    struct bytes last; /* last key examined: resume here, exclusive; empty if none */
     struct row rows[ROW_PAGE_ROWS_MAX]; /* views into memory that goes with the page */
 };
 

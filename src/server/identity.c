@@ -12,7 +12,8 @@ size_t identity_encode(const struct identity *id, char text[IDENTITY_BYTES_MAX])
     ASSERT(id->node_id > 0);
     ASSERT(id->shards >= 1);
     ASSERT(id->shards <= SHARDS_MAX);
-    int len = snprintf(text, IDENTITY_BYTES_MAX, "atoll %u\nnode %" PRIu32 "\nboots %" PRIu32 "\nshards %" PRIu32 "\n",
+    int len = snprintf(text, IDENTITY_BYTES_MAX,
+                       "atoll %u\nnode %" PRIu32 "\nboots %" PRIu32 "\nshards %" PRIu32 "\n",
                        IDENTITY_FORMAT, id->node_id, id->boot_count, id->shards);
     ASSERT(len > 0);
     const uint32_t sum = crc32c(0, bytes_of(text, (size_t)len));
@@ -47,7 +48,8 @@ STATUS identity_decode(struct bytes text, struct identity *ret_id) {
     const struct identity id = { (uint32_t)node, (uint32_t)boots, (uint32_t)shards };
     char again[IDENTITY_BYTES_MAX];
     /* The only text for these numbers, checksum line included. */
-    if (!bytes_equal(text, bytes_of(again, identity_encode(&id, again)))) return status_of(ST_CORRUPT);
+    if (!bytes_equal(text, bytes_of(again, identity_encode(&id, again))))
+        return status_of(ST_CORRUPT);
     *ret_id = id;
     return status_of(ST_OK);
 }
@@ -63,7 +65,8 @@ static STATUS identity_read(struct os *os, const char *path, struct identity *re
     return identity_decode(bytes_of(text, len), ret_id);
 }
 
-static STATUS identity_write(struct os *os, const char *dir, const char *path, const struct identity *id) {
+static STATUS identity_write(struct os *os, const char *dir, const char *path,
+                             const struct identity *id) {
     char text[IDENTITY_BYTES_MAX];
     char beside[OS_PATH_BYTES_MAX];
     struct os_file file;
@@ -83,20 +86,23 @@ static bool has_shard_folders(struct os *os, const char *dir) {
     return os_path_exists(os, path);
 }
 
-STATUS identity_open(struct os *os, const char *dir, uint32_t shards_wanted, uint32_t shards_default,
-                     struct identity *ret_id) {
+STATUS identity_open(struct os *os, const char *dir, uint32_t shards_wanted,
+                     uint32_t shards_default, struct identity *ret_id) {
     char path[OS_PATH_BYTES_MAX];
     snprintf(path, sizeof path, "%s/node", dir);
     struct identity id = { 0 };
     const struct status st = identity_read(os, path, &id);
     if (st.code == ST_INVALID || st.code == ST_CORRUPT) {
-        log_error("%s: %s", path, st.code == ST_INVALID ? "written by another version of atoll; use that version"
-                                                        : "damaged: not an identity file of atoll");
+        log_error("%s: %s", path,
+                  st.code == ST_INVALID ? "written by another version of atoll; use that version"
+                                        : "damaged: not an identity file of atoll");
         return st;
     }
     if (st.code == ST_NOT_FOUND) {
         if (has_shard_folders(os, dir)) {
-            log_error("%s is missing, but %s holds shards: restore the file, or use an empty directory", path, dir);
+            log_error(
+                "%s is missing, but %s holds shards: restore the file, or use an empty directory",
+                path, dir);
             return status_of(ST_CORRUPT);
         }
         while (id.node_id == 0) os_entropy(os, &id.node_id, sizeof id.node_id);
@@ -105,7 +111,8 @@ STATUS identity_open(struct os *os, const char *dir, uint32_t shards_wanted, uin
         TRY(st);
     }
     if (shards_wanted != 0 && shards_wanted != id.shards) {
-        log_error("%s was made with %" PRIu32 " shards, which is fixed; start without --shards or with --shards %" PRIu32,
+        log_error("%s was made with %" PRIu32
+                  " shards, which is fixed; start without --shards or with --shards %" PRIu32,
                   dir, id.shards, id.shards);
         return status_of(ST_INVALID);
     }

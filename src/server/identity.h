@@ -33,7 +33,7 @@ STATUS identity_decode(struct bytes text, struct identity *ret_id);
 
 /* Read or make the identity of `dir` and count this start durably. `shards_wanted` 0 = as
  * the directory has it, or `shards_default` for a new one. */
-STATUS identity_open(struct os *os, const char *dir, uint32_t shards_wanted, uint32_t shards_default,
-                     struct identity *ret_id);
+STATUS identity_open(struct os *os, const char *dir, uint32_t shards_wanted,
+                     uint32_t shards_default, struct identity *ret_id);
 
 #endif

@@ -12,8 +12,8 @@
 
 enum exit_code {
     EXIT_OK = 0,
-    EXIT_USAGE = 2,    /* a setting, a foreign or locked directory, a port in use */
-    EXIT_STORAGE = 5,  /* the data cannot be opened: damaged, unreadable, no space */
+    EXIT_USAGE = 2,   /* a setting, a foreign or locked directory, a port in use */
+    EXIT_STORAGE = 5, /* the data cannot be opened: damaged, unreadable, no space */
 };
 
 /* Everything a running node is made of, in the order it is built. */
@@ -62,13 +62,15 @@ static int open_directory(struct server *v) {
     const struct config *c = v->config;
     char path[OS_PATH_BYTES_MAX];
     if (!status_ok(os_dir_create(v->os, c->dir))) {
-        log_error("cannot make the data directory %s: check its path and rights, or use --dir", c->dir);
+        log_error("cannot make the data directory %s: check its path and rights, or use --dir",
+                  c->dir);
         return EXIT_USAGE;
     }
     snprintf(path, sizeof path, "%s/LOCK", c->dir);
     const struct status st = os_file_lock(v->os, path, &v->lock);
     if (st.code == ST_BUSY) {
-        log_error("the data directory %s is in use by another atoll; stop it, or use --dir", c->dir);
+        log_error("the data directory %s is in use by another atoll; stop it, or use --dir",
+                  c->dir);
         return EXIT_USAGE;
     }
     if (!status_ok(st)) {
@@ -76,9 +78,12 @@ static int open_directory(struct server *v) {
         return EXIT_USAGE;
     }
     const uint32_t wanted = c->shards_given ? (uint32_t)c->shards : 0;
-    const struct status known = identity_open(v->os, c->dir, wanted, (uint32_t)c->shards, &v->identity);
-    if (known.code == ST_FULL) log_error("no space left on the file system of %s", c->dir);
-    else if (known.code == ST_IO) log_error("cannot read or write %s/node", c->dir);
+    const struct status known =
+        identity_open(v->os, c->dir, wanted, (uint32_t)c->shards, &v->identity);
+    if (known.code == ST_FULL)
+        log_error("no space left on the file system of %s", c->dir);
+    else if (known.code == ST_IO)
+        log_error("cannot read or write %s/node", c->dir);
     return status_ok(known) ? EXIT_OK : known.code == ST_INVALID ? EXIT_USAGE : EXIT_STORAGE;
 }
 
@@ -162,7 +167,8 @@ static int open_shards(struct server *v) {
     for (uint16_t i = 0; i < v->node.shards_count; i++) {
         openings[i] = (struct opening){ v, i };
         if (!status_ok(shard_create(&v->node, i, &v->node.shards[i]))) return EXIT_STORAGE;
-        if (!status_ok(os_thread_start(v->os, "open", -1, open_shard, &openings[i], &v->threads[i]))) {
+        if (!status_ok(
+                os_thread_start(v->os, "open", -1, open_shard, &openings[i], &v->threads[i]))) {
             log_error("cannot start a thread");
             return EXIT_STORAGE;
         }
@@ -171,8 +177,8 @@ static int open_shards(struct server *v) {
     for (uint16_t i = 0; i < v->node.shards_count; i++) {
         os_thread_join(v->threads[i]);
         if (status_ok(v->opened[i])) continue;
-        log_error("shard %u of %s cannot be opened: %s; `atoll check %s` says more", i, v->config->dir,
-                  status_name(v->opened[i]), v->config->dir);
+        log_error("shard %u of %s cannot be opened: %s; `atoll check %s` says more", i,
+                  v->config->dir, status_name(v->opened[i]), v->config->dir);
         all = false;
     }
     if (!all) return EXIT_STORAGE;
@@ -188,7 +194,8 @@ static int listen_all(struct server *v) {
     struct os_sock alone;
     const struct status st = os_sock_listen(v->os, address, false, &alone);
     if (!status_ok(st)) {
-        log_error("cannot listen on %s: %s; choose another with --listen HOST:PORT or --port", address,
+        log_error("cannot listen on %s: %s; choose another with --listen HOST:PORT or --port",
+                  address,
                   st.code == ST_BUSY      ? "the port is in use"
                   : st.code == ST_INVALID ? "no such address"
                                           : "not allowed or not an address of this machine");
@@ -197,7 +204,8 @@ static int listen_all(struct server *v) {
     v->node.port = os_sock_port(alone);
     os_sock_close(&alone);
     const char *colon = strrchr(address, ':');
-    snprintf(v->address, sizeof v->address, "%.*s:%u", (int)(colon - address), address, v->node.port);
+    snprintf(v->address, sizeof v->address, "%.*s:%u", (int)(colon - address), address,
+             v->node.port);
     for (uint16_t i = 0; i < v->node.shards_count; i++) {
         if (status_ok(shard_listen(v->node.shards[i], v->address))) continue;
         log_error("cannot listen on %s", v->address);
@@ -214,7 +222,9 @@ static int start_shards(struct server *v) {
     for (uint16_t i = 0; i < v->node.shards_count; i++) {
         char name[16];
         snprintf(name, sizeof name, "shard-%u", i);
-        if (status_ok(os_thread_start(v->os, name, -1, run_shard, v->node.shards[i], &v->threads[i]))) continue;
+        if (status_ok(
+                os_thread_start(v->os, name, -1, run_shard, v->node.shards[i], &v->threads[i])))
+            continue;
         os_die("cannot start a thread for a shard");
     }
     atomic_store(&v->node.ready, true);
@@ -233,8 +243,8 @@ static void stop(void *user) {
 
 static void say_ready(const struct server *v) {
     const char *a = v->address;
-    log_info("atoll %s serves http://%s and redis://%s, data in %s, %u shards, sync %s", ATOLL_VERSION, a, a,
-             v->config->dir, v->node.shards_count, v->node.sync_mode);
+    log_info("atoll %s serves http://%s and redis://%s, data in %s, %u shards, sync %s",
+             ATOLL_VERSION, a, a, v->config->dir, v->node.shards_count, v->node.sync_mode);
     printf("\n  Ready on http://%s  (HTTP and Redis protocol on the same port; Ctrl-C stops it)\n\n"
            "  Try, in another terminal:\n"
            "    curl -X PUT http://%s/v1/kv/hello -d world\n"
@@ -248,7 +258,8 @@ static void say_ready(const struct server *v) {
 
 static void close_all(struct server *v) {
     for (uint32_t i = 0; i < v->node.shards_count; i++) {
-        if (v->node.shards[i] != NULL && v->node.shards[i]->engine == NULL) shard_destroy(v->node.shards[i]);
+        if (v->node.shards[i] != NULL && v->node.shards[i]->engine == NULL)
+            shard_destroy(v->node.shards[i]);
     }
     os_pool_destroy(v->pool);
     cache_destroy(v->cache);

@@ -56,7 +56,8 @@ static void hold_output(struct connection *c, uint64_t sequence, uint64_t start,
     struct shard *s = c->shard;
     ASSERT(start >= c->out_sent);
     struct hold *last = c->holds_count == 0 ? NULL : &c->holds[c->holds_count - 1];
-    if (last == NULL || (c->hold_turn != s->turn && sequence > last->sequence && c->holds_count < CONNECTION_HOLDS_MAX)) {
+    if (last == NULL || (c->hold_turn != s->turn && sequence > last->sequence &&
+                         c->holds_count < CONNECTION_HOLDS_MAX)) {
         last = &c->holds[c->holds_count++];
         *last = (struct hold){ .sequence = sequence, .start = start, .since_ns = s->turn_ns };
     }
@@ -75,7 +76,8 @@ static size_t sendable(struct connection *c) {
         const struct hold *h = &c->holds[passed++];
         if (h->writes == 0) continue;
         s->figures.operations[OP_CLASS_WRITE] += h->writes;
-        histogram_record_many(&s->figures.latency_ns[OP_CLASS_WRITE], os_mono_ns(s->os) - h->since_ns, h->writes);
+        histogram_record_many(&s->figures.latency_ns[OP_CLASS_WRITE],
+                              os_mono_ns(s->os) - h->since_ns, h->writes);
     }
     c->holds_count -= passed;
     memmove(c->holds, c->holds + passed, c->holds_count * sizeof c->holds[0]);
@@ -127,8 +129,10 @@ bool connection_flush(struct connection *c) {
 /* Replies of waiting commands are kept in memory: allow as many as make up one pause. */
 static void window_adapt(struct connection *c, size_t reply_len) {
     const size_t fit = CONNECTION_OUT_PAUSE / (reply_len + 1);
-    if (fit < c->tasks_window) c->tasks_window = fit < 2 ? 2 : (uint32_t)fit;
-    else if (c->tasks_window < CONNECTION_TASKS_MAX) c->tasks_window++;
+    if (fit < c->tasks_window)
+        c->tasks_window = fit < 2 ? 2 : (uint32_t)fit;
+    else if (c->tasks_window < CONNECTION_TASKS_MAX)
+        c->tasks_window++;
 }
 
 static void task_finish(struct connection *c, struct task *t) {
@@ -158,8 +162,8 @@ void connection_collect(struct connection *c) {
 }
 
 /* A reply that is ready now: behind the waiting ones, if there are any. */
-static void reply_now(struct connection *c, const struct plan *plan, struct buffer *reply, uint64_t sequence,
-                      bool is_write) {
+static void reply_now(struct connection *c, const struct plan *plan, struct buffer *reply,
+                      uint64_t sequence, bool is_write) {
     struct shard *s = c->shard;
     if (list_is_empty(&c->tasks)) {
         ASSERT(reply == &c->out);
@@ -180,10 +184,13 @@ static void reply_now(struct connection *c, const struct plan *plan, struct buff
 
 /* ---- running commands ---- */
 
-static void encode(struct connection *c, const struct plan *plan, const struct response *r, struct buffer *out) {
+static void encode(struct connection *c, const struct plan *plan, const struct response *r,
+                   struct buffer *out) {
     const uint64_t now_ms = c->shard->turn_wall_ms;
-    if (c->protocol == PROTOCOL_RESP) resp_encode(plan, r, now_ms, out);
-    else http_encode(plan, r, now_ms, out);
+    if (c->protocol == PROTOCOL_RESP)
+        resp_encode(plan, r, now_ms, out);
+    else
+        http_encode(plan, r, now_ms, out);
 }
 
 /* One key of this shard, in memory: answered here and now. */
@@ -215,8 +222,10 @@ static bool run_at_once(struct connection *c, const struct plan *plan, struct bu
 
 static void refuse_busy(struct connection *c, const struct plan *plan) {
     c->shard->figures.busy_refused++;
-    if (c->protocol == PROTOCOL_RESP) resp_encode_outcome(plan, OUT_BUSY, &c->out);
-    else http_encode_outcome(plan, OUT_BUSY, false, &c->out);
+    if (c->protocol == PROTOCOL_RESP)
+        resp_encode_outcome(plan, OUT_BUSY, &c->out);
+    else
+        http_encode_outcome(plan, OUT_BUSY, false, &c->out);
     if (plan->close_after) c->closing = true;
 }
 
@@ -243,8 +252,10 @@ static void run_plan(struct connection *c, const struct plan *plan, struct buffe
     case PLAN_NODE: {
         struct node_view *view = &s->view;
         shard_node_view(s, c, view);
-        if (c->protocol == PROTOCOL_RESP) resp_encode_node(plan, view, out);
-        else http_encode_node(plan, view, out);
+        if (c->protocol == PROTOCOL_RESP)
+            resp_encode_node(plan, view, out);
+        else
+            http_encode_node(plan, view, out);
         reply_now(c, plan, out, 0, false);
         break;
     }
@@ -266,8 +277,8 @@ static bool connection_is_paused(const struct connection *c) {
 }
 
 static bool starts_like_http(struct bytes line) {
-    static const char *const methods[] = { "GET ", "PUT ", "POST ", "HEAD ", "DELETE ", "OPTIONS ", "PATCH ",
-                                           "TRACE ", "CONNECT " };
+    static const char *const methods[] = { "GET ",     "PUT ",   "POST ",  "HEAD ",   "DELETE ",
+                                           "OPTIONS ", "PATCH ", "TRACE ", "CONNECT " };
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         const struct bytes method = bytes_of_string(methods[i]);
         if (!bytes_start_with(line, method)) continue;
@@ -285,7 +296,8 @@ static bool detect_protocol(struct connection *c, struct bytes in) {
     ASSERT(in.len > 0);
     const bool letter = in.ptr[0] >= 'A' && in.ptr[0] <= 'Z';
     const size_t look = in.len < 10 ? in.len : 10;
-    const bool told = !letter || starts_like_http(in) || in.len >= 10 || memchr(in.ptr, '\n', look) != NULL;
+    const bool told =
+        !letter || starts_like_http(in) || in.len >= 10 || memchr(in.ptr, '\n', look) != NULL;
     if (!told) return false;
     if (letter && starts_like_http(in)) {
         c->protocol = PROTOCOL_HTTP;
@@ -307,7 +319,8 @@ static bool is_inside(struct bytes part, struct bytes whole) {
 static bool joins_group(const struct connection *c, const struct plan *plan, struct bytes in) {
     const struct shard *s = c->shard;
     if (c->protocol != PROTOCOL_RESP || !list_is_empty(&c->tasks)) return false;
-    if (plan->kind != PLAN_REQUESTS || plan->request_count != 1 || plan->detail.len > 0) return false;
+    if (plan->kind != PLAN_REQUESTS || plan->request_count != 1 || plan->detail.len > 0)
+        return false;
     /* Each of the group may become a task, and then needs one. */
     if (s->tasks_used + CONNECTION_GROUP_MAX + 2 >= SHARD_TASKS_MAX) return false;
     const struct request *q = &plan->requests[0];
@@ -323,7 +336,8 @@ static void group_add(struct connection *c, const struct plan *plan) {
     s->group[i] = *plan;
     s->group_requests[i] = plan->requests[0];
     s->group[i].requests = &s->group_requests[i];
-    engine_prefetch(s->engine, ikey_make(plan->requests[0].keyspace, plan->requests[0].key, s->ikey_space));
+    engine_prefetch(s->engine,
+                    ikey_make(plan->requests[0].keyspace, plan->requests[0].key, s->ikey_space));
 }
 
 static struct buffer *reply_buffer(struct connection *c) {
@@ -360,8 +374,10 @@ static bool run_command(struct connection *c, struct bytes rest, size_t *ret_con
                                   : http_decode(c->http, rest, out, ret_consumed, &c->need);
     if (status_ok(st)) {
         c->need = 0;
-        if (resp) resp_translate(&c->resp, s->turn_wall_ms, out, &plan);
-        else http_translate(c->http, s->turn_wall_ms, out, &plan);
+        if (resp)
+            resp_translate(&c->resp, s->turn_wall_ms, out, &plan);
+        else
+            http_translate(c->http, s->turn_wall_ms, out, &plan);
         shard_route(s->node, &plan);
         if ((grouped || *ret_consumed < rest.len) && joins_group(c, &plan, rest)) {
             group_add(c, &plan);
@@ -413,8 +429,10 @@ static bool input_reserve(struct connection *c, size_t more) {
     const size_t after = buffer_len(&c->in) + more;
     const uint64_t budget = s->node->input_bytes_max;
     if (after > INPUT_FREE_BYTES && after > before && s->input_held + (after - before) > budget) {
-        log_warn("closing client %llu: incomplete commands of all clients hold %llu bytes, input-max is %llu",
-                 (unsigned long long)c->id, (unsigned long long)s->input_held, (unsigned long long)budget);
+        log_warn(
+            "closing client %llu: incomplete commands of all clients hold %llu bytes, input-max is %llu",
+            (unsigned long long)c->id, (unsigned long long)s->input_held,
+            (unsigned long long)budget);
         s->figures.busy_refused++;
         return false;
     }
@@ -492,7 +510,8 @@ void connection_serve(struct connection *c) {
     size_t total = 0;
     connection_collect(c);
     run_kept(c);
-    while (c->readable && (!connection_is_paused(c) || c->refusing) && total < CONNECTION_READ_BYTES_MAX) {
+    while (c->readable && (!connection_is_paused(c) || c->refusing) &&
+           total < CONNECTION_READ_BYTES_MAX) {
         size_t len = 0;
         if (!read_once(c, &len)) {
             connection_close(c);

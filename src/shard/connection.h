@@ -35,27 +35,28 @@ enum connection_protocol { PROTOCOL_UNKNOWN, PROTOCOL_RESP, PROTOCOL_HTTP };
 /* Output from `start` on must wait until the log is safe up to `sequence`. */
 struct hold {
     uint64_t sequence;
-    uint64_t start;       /* absolute output offset */
-    uint64_t since_ns;    /* when the turn of its first write began */
-    uint32_t writes;      /* for the latency figures */
+    uint64_t start;    /* absolute output offset */
+    uint64_t since_ns; /* when the turn of its first write began */
+    uint32_t writes;   /* for the latency figures */
 };
 
 struct connection {
-    struct list link;     /* in the shard's connections */
-    struct list work;     /* in the shard's list of connections to serve, when not empty */
-    struct list flush;    /* in the shard's list of connections to flush, or to flush once the log moved */
+    struct list link; /* in the shard's connections */
+    struct list work; /* in the shard's list of connections to serve, when not empty */
+    struct list
+        flush; /* in the shard's list of connections to flush, or to flush once the log moved */
     struct shard *shard;
     struct os_sock sock;
     enum connection_protocol protocol;
-    struct resp resp;     /* while protocol is RESP */
-    struct http *http;    /* while protocol is HTTP */
-    struct buffer in;     /* bytes of an incomplete command */
-    struct buffer out;    /* replies not sent */
-    uint64_t out_sent;    /* absolute offset of the first byte in `out` */
-    struct list tasks;    /* row of commands not answered, oldest first */
+    struct resp resp;  /* while protocol is RESP */
+    struct http *http; /* while protocol is HTTP */
+    struct buffer in;  /* bytes of an incomplete command */
+    struct buffer out; /* replies not sent */
+    uint64_t out_sent; /* absolute offset of the first byte in `out` */
+    struct list tasks; /* row of commands not answered, oldest first */
     uint32_t tasks_count;
     uint32_t tasks_window; /* how many may wait now: few while replies are large */
-    uint32_t barriers;    /* of them barrier tasks: nothing is decoded meanwhile */
+    uint32_t barriers;     /* of them barrier tasks: nothing is decoded meanwhile */
     struct hold holds[CONNECTION_HOLDS_MAX];
     uint32_t holds_count;
     uint64_t hold_turn;   /* turn in which the last hold was made */

@@ -22,8 +22,10 @@ void shard_route(const struct node *n, struct plan *plan) {
 
 static void count_read(struct shard *s, const struct request *q, const struct response *r) {
     if (q->op != OP_GET) return;
-    if (r->outcome == OUT_NOT_FOUND) s->figures.misses++;
-    else s->figures.hits++;
+    if (r->outcome == OUT_NOT_FOUND)
+        s->figures.misses++;
+    else
+        s->figures.hits++;
 }
 
 /* Under pressure writers get a shrinking share of what the disk may take, so that they
@@ -35,7 +37,8 @@ static void count_read(struct shard *s, const struct request *q, const struct re
 void shard_allow_writes(struct shard *s) {
     s->pressure_permille = engine_pressure_permille(s->engine);
     const uint64_t free_permille = 1000 - s->pressure_permille;
-    const uint64_t rate = WRITE_RATE_BYTES_MIN + WRITE_RATE_BYTES / 1000 * free_permille / 1000 * free_permille;
+    const uint64_t rate =
+        WRITE_RATE_BYTES_MIN + WRITE_RATE_BYTES / 1000 * free_permille / 1000 * free_permille;
     uint64_t passed_ns = s->turn_ns - s->allowance_ns;
     if (passed_ns > WRITE_BURST_NS) passed_ns = WRITE_BURST_NS;
     s->allowance_ns = s->turn_ns;
@@ -44,13 +47,15 @@ void shard_allow_writes(struct shard *s) {
     if (s->pressure_permille == 0 || s->write_allowance > burst) s->write_allowance = burst;
 }
 
-static STATUS write_decision(struct shard *s, const struct request *q, struct bytes ikey, const struct decision *d,
-                             struct response *r, uint64_t *ret_sequence) {
+static STATUS write_decision(struct shard *s, const struct request *q, struct bytes ikey,
+                             const struct decision *d, struct response *r, uint64_t *ret_sequence) {
     if (s->pressure_permille > 0 && s->write_allowance < 0) return status_of(ST_BUSY);
     s->write_allowance -= (int64_t)(q->key.len + d->value.len);
     const struct record record = {
         .ikey = ikey,
-        .ballot = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms), .node = s->node->node_id, .boot = s->node->boot_count },
+        .ballot = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
+                    .node = s->node->node_id,
+                    .boot = s->node->boot_count },
         .flags = d->write == DECISION_DELETE ? RECORD_TOMBSTONE : 0,
         .expires_at_ms = d->expires_at_ms,
         .op = { .high = q->op_high, .low = q->op_low },
@@ -69,8 +74,8 @@ static STATUS write_decision(struct shard *s, const struct request *q, struct by
     return status_of(ST_OK);
 }
 
-STATUS shard_operate(struct shard *s, const struct request *q, struct engine_read *read, struct response *ret_response,
-                     uint64_t *ret_sequence) {
+STATUS shard_operate(struct shard *s, const struct request *q, struct engine_read *read,
+                     struct response *ret_response, uint64_t *ret_sequence) {
     ASSERT(q->op < OP_SINGLE_KEY_END);
     ASSERT(q->key.len >= KEY_BYTES_MIN);
     ASSERT(q->key.len <= KEY_BYTES_MAX);
@@ -151,8 +156,10 @@ static void unpark(struct shard *s, struct call *c) {
 
 static void call_answer(struct shard *s, struct call *c) {
     call_move(c, CALL_ANSWERED);
-    if (c->origin == s->id) list_append(&s->answered, &c->link);
-    else shard_send(s, c->origin, c);
+    if (c->origin == s->id)
+        list_append(&s->answered, &c->link);
+    else
+        shard_send(s, c->origin, c);
 }
 
 static void call_finish(struct shard *s, struct call *c) {
@@ -185,8 +192,10 @@ static void fetch_done(struct os_job *job) {
         walk_fetched(c->walk, c->read.fetched);
         c->read.fetched = (struct cache_block){ 0 };
     }
-    if (status_ok(c->fetched)) list_append(&s->runnable, &c->link);
-    else call_fail(s, c, OUT_CORRUPT);
+    if (status_ok(c->fetched))
+        list_append(&s->runnable, &c->link);
+    else
+        call_fail(s, c, OUT_CORRUPT);
 }
 
 void shard_call_fetch(struct shard *s, struct call *c) {
@@ -224,7 +233,8 @@ static void call_try(struct shard *s, struct call *c) {
     }
     ASSERT(st.code == ST_BUSY);
     engine_read_deinit(s->engine, &c->read);
-    if (c->deadline_ns == 0) c->deadline_ns = s->turn_ns + (uint64_t)s->node->write_wait_ms * 1000000;
+    if (c->deadline_ns == 0)
+        c->deadline_ns = s->turn_ns + (uint64_t)s->node->write_wait_ms * 1000000;
     if (s->turn_ns >= c->deadline_ns) {
         s->figures.busy_refused++;
         call_fail(s, c, OUT_BUSY);
@@ -264,12 +274,15 @@ static void call_walk(struct shard *s, struct call *c) {
         return;
     }
     struct walk *w = c->walk;
-    c->response = (struct response){ .outcome = status_ok(st) ? OUT_OK : OUT_CORRUPT, .integer = w->count };
+    c->response =
+        (struct response){ .outcome = status_ok(st) ? OUT_OK : OUT_CORRUPT, .integer = w->count };
     c->sequence = w->sequence;
     if (c->request.op == OP_SCAN) c->response.page = &w->page;
     if (c->request.op == OP_RANDOM_KEY) {
-        if (w->page.count == 0) c->response.outcome = OUT_NOT_FOUND;
-        else c->response.value = w->page.rows[0].key;
+        if (w->page.count == 0)
+            c->response.outcome = OUT_NOT_FOUND;
+        else
+            c->response.value = w->page.rows[0].key;
     }
     call_finish(s, c);
 }
@@ -325,10 +338,13 @@ void shard_calls_resume(struct shard *s) {
         call_walk(s, c);
     }
     if (!list_is_empty(&s->stalled)) resume_stalled(s);
-    for (struct list *n = list_take_first(&s->runnable); n != NULL; n = list_take_first(&s->runnable)) {
+    for (struct list *n = list_take_first(&s->runnable); n != NULL;
+         n = list_take_first(&s->runnable)) {
         struct call *c = LIST_ENTRY(n, struct call, link);
-        if (c->request.op > OP_SINGLE_KEY_END) call_walk(s, c);
-        else call_try(s, c);
+        if (c->request.op > OP_SINGLE_KEY_END)
+            call_walk(s, c);
+        else
+            call_try(s, c);
     }
 }
 
@@ -343,7 +359,8 @@ void shard_calls_release(struct shard *s) {
 }
 
 void shard_calls_answer(struct shard *s) {
-    for (struct list *n = list_take_first(&s->answered); n != NULL; n = list_take_first(&s->answered)) {
+    for (struct list *n = list_take_first(&s->answered); n != NULL;
+         n = list_take_first(&s->answered)) {
         task_call_answered(s, LIST_ENTRY(n, struct call, link));
     }
 }

@@ -47,12 +47,15 @@ static void figures_add(struct shard_figures *sum, const struct shard_figures *f
     const size_t counts = offsetof(struct shard_figures, pressure_permille) / sizeof(uint64_t);
     uint64_t *into = (uint64_t *)(void *)sum;
     const uint64_t *from = (const uint64_t *)(const void *)f;
-    const uint64_t sync_max = sum->wal_sync_ns_max > f->wal_sync_ns_max ? sum->wal_sync_ns_max : f->wal_sync_ns_max;
+    const uint64_t sync_max =
+        sum->wal_sync_ns_max > f->wal_sync_ns_max ? sum->wal_sync_ns_max : f->wal_sync_ns_max;
     for (size_t i = 0; i < counts; i++) into[i] += from[i];
     sum->wal_sync_ns_max = sync_max;
-    if (f->pressure_permille > sum->pressure_permille) sum->pressure_permille = f->pressure_permille;
+    if (f->pressure_permille > sum->pressure_permille)
+        sum->pressure_permille = f->pressure_permille;
     sum->disk_full = sum->disk_full || f->disk_full;
-    for (uint32_t i = 0; i < OP_CLASSES; i++) histogram_merge(&sum->latency_ns[i], &f->latency_ns[i]);
+    for (uint32_t i = 0; i < OP_CLASSES; i++)
+        histogram_merge(&sum->latency_ns[i], &f->latency_ns[i]);
 }
 
 _Static_assert(offsetof(struct shard_figures, pressure_permille) % sizeof(uint64_t) == 0,
@@ -100,6 +103,7 @@ void shard_node_view(struct shard *s, const struct connection *asker, struct nod
         .client_name = asker->protocol == PROTOCOL_RESP ? asker->resp.name : "",
     };
     os_sock_peer(asker->sock, s->client_address);
-    if (!status_ok(os_disk_free(s->os, n->data_dir, &ret_view->disk_free_bytes))) ret_view->disk_free_bytes = 0;
+    if (!status_ok(os_disk_free(s->os, n->data_dir, &ret_view->disk_free_bytes)))
+        ret_view->disk_free_bytes = 0;
     node_figures(s, &ret_view->total);
 }

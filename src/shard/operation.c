@@ -13,8 +13,8 @@
 
 bool operation_needs_read(const struct request *q) {
     if (q->op != OP_PUT) return true;
-    return q->condition != COND_NONE || q->expiry == EXPIRY_KEEP || (q->flags & REQUEST_RETURN_OLD) != 0 ||
-           q->op_high != 0 || q->op_low != 0;
+    return q->condition != COND_NONE || q->expiry == EXPIRY_KEEP ||
+           (q->flags & REQUEST_RETURN_OLD) != 0 || q->op_high != 0 || q->op_low != 0;
 }
 
 static bool condition_holds(const struct request *q, const struct record *current) {
@@ -23,7 +23,8 @@ static bool condition_holds(const struct request *q, const struct record *curren
     case COND_VERSION_IS_NOT: return true;
     case COND_ABSENT: return current == NULL;
     case COND_PRESENT: return current != NULL;
-    case COND_VERSION_IS: return current != NULL && ballot_compare(current->ballot, q->version) == 0;
+    case COND_VERSION_IS:
+        return current != NULL && ballot_compare(current->ballot, q->version) == 0;
     case COND_VALUE_IS: return current != NULL && bytes_equal(current->value, q->expected);
     }
     ASSERT(false);
@@ -49,7 +50,8 @@ static void keep_answer_value(struct decision *d, struct buffer *scratch) {
     d->response.value = bytes_of(buffer_bytes(scratch).ptr + at, len);
 }
 
-static void write_value(struct decision *d, struct bytes value, uint64_t expires_at_ms, uint64_t now_ms) {
+static void write_value(struct decision *d, struct bytes value, uint64_t expires_at_ms,
+                        uint64_t now_ms) {
     const bool expired = expires_at_ms != 0 && expires_at_ms <= now_ms;
     d->write = expired ? DECISION_DELETE : DECISION_PUT;
     d->value = expired ? BYTES_NONE : value;
@@ -109,7 +111,8 @@ static void decide_put(const struct request *q, const struct record *current, ui
     write_value(d, q->value, expiry_after(q, current), now_ms);
 }
 
-static void decide_delete(const struct request *q, const struct record *current, struct decision *d) {
+static void decide_delete(const struct request *q, const struct record *current,
+                          struct decision *d) {
     if (current != NULL) answer_current(current, &d->response);
     if (!condition_holds(q, current)) {
         d->response.outcome = OUT_CONDITION_FAILED;
@@ -210,8 +213,8 @@ static size_t number_print(long double number, char text[NUMBER_TEXT_BYTES_MAX])
     return (size_t)len;
 }
 
-static void decide_incr_float(const struct request *q, const struct record *current, uint64_t now_ms,
-                              struct buffer *scratch, struct decision *d) {
+static void decide_incr_float(const struct request *q, const struct record *current,
+                              uint64_t now_ms, struct buffer *scratch, struct decision *d) {
     char text[NUMBER_TEXT_BYTES_MAX];
     long double number = 0;
     if (current != NULL && !number_of(current->value, &number)) {
@@ -236,7 +239,8 @@ static bool is_repeat(const struct request *q, const struct record *current) {
 }
 
 void operation_decide(const struct request *q, const struct record *current, uint64_t now_ms,
-                      uint64_t value_bytes_max, struct buffer *scratch, struct decision *ret_decision) {
+                      uint64_t value_bytes_max, struct buffer *scratch,
+                      struct decision *ret_decision) {
     ASSERT(q->op < OP_SINGLE_KEY_END);
     ASSERT(current == NULL || !record_is_absent(current, now_ms));
 
@@ -251,7 +255,9 @@ void operation_decide(const struct request *q, const struct record *current, uin
     case OP_PUT: decide_put(q, current, now_ms, scratch, ret_decision); break;
     case OP_DELETE: decide_delete(q, current, ret_decision); break;
     case OP_EXPIRE: decide_expire(q, current, now_ms, scratch, ret_decision); break;
-    case OP_APPEND: decide_append(q, current, now_ms, value_bytes_max, scratch, ret_decision); break;
+    case OP_APPEND:
+        decide_append(q, current, now_ms, value_bytes_max, scratch, ret_decision);
+        break;
     case OP_INCR: decide_incr(q, current, now_ms, scratch, ret_decision); break;
     case OP_INCR_FLOAT: decide_incr_float(q, current, now_ms, scratch, ret_decision); break;
     default: ASSERT(false);

@@ -31,6 +31,7 @@ bool operation_needs_read(const struct request *q);
  * is absent (never written, deleted or expired). `value_bytes_max` bounds APPEND.
  * Values that must outlive a write are copied to `scratch`, which is reset first. */
 void operation_decide(const struct request *q, const struct record *current, uint64_t now_ms,
-                      uint64_t value_bytes_max, struct buffer *scratch, struct decision *ret_decision);
+                      uint64_t value_bytes_max, struct buffer *scratch,
+                      struct decision *ret_decision);
 
 #endif

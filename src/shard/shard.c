@@ -63,8 +63,9 @@ STATUS shard_open(struct shard *s, const struct engine_options *options) {
     s->turn_wall_ms = os_wall_ms(s->os);
     hlc_observe(&s->hlc, engine_ballot_max(s->engine).stamp);
     if (hlc_ms(s->hlc.last) > s->turn_wall_ms + HLC_SKEW_MS_MAX) {
-        log_warn("shard %u: the newest record is %llu ms ahead of the clock; versions go on from there", s->id,
-                 (unsigned long long)(hlc_ms(s->hlc.last) - s->turn_wall_ms));
+        log_warn(
+            "shard %u: the newest record is %llu ms ahead of the clock; versions go on from there",
+            s->id, (unsigned long long)(hlc_ms(s->hlc.last) - s->turn_wall_ms));
     }
     os_timer_arm(s->loop, &s->tick, os_mono_ns(s->os) / 1000000 + SHARD_TICK_MS);
     return status_of(ST_OK);
@@ -126,8 +127,10 @@ static void mail_take(struct shard *s) {
     for (uint32_t from = 0; from < s->node->shards_count; from++) {
         for (struct call *c; (c = mailbox_take(&s->inbox[from])) != NULL;) {
             list_init(&c->link);
-            if (c->state == CALL_ANSWERED) list_append(&s->answered, &c->link);
-            else shard_call_begin(s, c);
+            if (c->state == CALL_ANSWERED)
+                list_append(&s->answered, &c->link);
+            else
+                shard_call_begin(s, c);
         }
     }
 }
@@ -193,7 +196,8 @@ static void close_stuck(struct shard *s) {
 static void tick(struct shard *s) {
     s->ticks++;
     /* One node holds every replica there is, so all that it stamped is old enough (R9). */
-    engine_set_gc_floor(s->engine, (struct ballot){ .stamp = s->hlc.last, .node = UINT32_MAX, .boot = UINT32_MAX });
+    engine_set_gc_floor(
+        s->engine, (struct ballot){ .stamp = s->hlc.last, .node = UINT32_MAX, .boot = UINT32_MAX });
     if (!s->accepting && s->listener.os != NULL) accept_clients(s);
     if (s->ticks % SHARD_TICKS_A_SECOND == 0) close_stuck(s);
     shard_figures_publish(s);
@@ -215,8 +219,10 @@ static void act(struct shard *s, const struct os_event *e) {
     case OS_EVENT_TIMER: tick(s); break;
     case OS_EVENT_WAKE: break;
     case OS_EVENT_SOCKET:
-        if (e->tag == TAG_LISTENER) s->accepting = true;
-        else connection_event(s, e->user, e->ready);
+        if (e->tag == TAG_LISTENER)
+            s->accepting = true;
+        else
+            connection_event(s, e->user, e->ready);
         break;
     }
 }
@@ -292,10 +298,12 @@ void shard_turn(struct shard *s, const struct os_event *events, uint32_t count) 
 
 /* How long the loop may sleep: not at all while there is work in hand. */
 static uint32_t wait_ms(const struct shard *s) {
-    if (!list_is_empty(&s->work) || !list_is_empty(&s->scanning) || !list_is_empty(&s->runnable)) return 0;
+    if (!list_is_empty(&s->work) || !list_is_empty(&s->scanning) || !list_is_empty(&s->runnable))
+        return 0;
     if (!list_is_empty(&s->answered) || s->accepting) return 0;
     if (!list_is_empty(&s->stalled) || mail_waits(s)) return 1;
-    if (s->node->sync_interval_ms != 0 && s->node->sync_interval_ms < SHARD_TICK_MS) return s->node->sync_interval_ms;
+    if (s->node->sync_interval_ms != 0 && s->node->sync_interval_ms < SHARD_TICK_MS)
+        return s->node->sync_interval_ms;
     return UINT32_MAX;
 }
 

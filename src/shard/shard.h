@@ -34,11 +34,11 @@ struct node {
     uint32_t node_id;
     uint32_t boot_count;
     const char *version;
-    const char *address;       /* as announced, host:port */
+    const char *address; /* as announced, host:port */
     const char *data_dir;
     const char *sync_mode;
     uint16_t port;
-    uint64_t started_ms;       /* wall */
+    uint64_t started_ms; /* wall */
     uint64_t value_bytes_max;
     uint64_t input_bytes_max;  /* of incomplete commands, per shard */
     uint32_t connections_max;  /* per shard */
@@ -47,9 +47,9 @@ struct node {
     uint32_t sync_interval_ms; /* --sync interval; 0 = other modes */
     const struct config_row *config;
     uint32_t config_count;
-    _Atomic bool ready;        /* all shards are open */
+    _Atomic bool ready; /* all shards are open */
     _Atomic bool stopping;
-    _Atomic uint32_t drained;  /* shards that have no more clients */
+    _Atomic uint32_t drained; /* shards that have no more clients */
     struct scan_cursors cursors;
 };
 
@@ -63,52 +63,52 @@ struct shard {
     struct os_sock listener;
     struct os_event events[SHARD_EVENTS_MAX]; /* the loop's until the next wait */
     struct list connections;
-    struct list work;            /* connections to serve this turn */
-    struct list flush;           /* connections with something to send at its end */
-    struct list waiting;         /* connections whose output waits for the log */
-    bool accepting;              /* the listener may have clients */
-    struct list held;            /* calls in order of the log position they wait for */
-    struct list stalled;         /* calls the engine refused, oldest first */
-    struct list runnable;        /* calls to try again: their key is free, their block is there */
-    struct list answered;        /* calls of own tasks whose response is there */
-    struct list scanning;        /* walks that go on this turn */
+    struct list work;     /* connections to serve this turn */
+    struct list flush;    /* connections with something to send at its end */
+    struct list waiting;  /* connections whose output waits for the log */
+    bool accepting;       /* the listener may have clients */
+    struct list held;     /* calls in order of the log position they wait for */
+    struct list stalled;  /* calls the engine refused, oldest first */
+    struct list runnable; /* calls to try again: their key is free, their block is there */
+    struct list answered; /* calls of own tasks whose response is there */
+    struct list scanning; /* walks that go on this turn */
     struct list parked[SHARD_PARK_BUCKETS];
     uint32_t parked_count;
     struct list outbox[SHARDS_MAX]; /* calls that did not fit the mailbox */
-    struct mailbox *inbox;       /* [shards_count], one from each shard */
-    struct task *tasks;          /* SHARD_TASKS_MAX */
+    struct mailbox *inbox;          /* [shards_count], one from each shard */
+    struct task *tasks;             /* SHARD_TASKS_MAX */
     struct list tasks_free;
     uint32_t tasks_used;
-    uint64_t acknowledged_seen;  /* engine_acknowledged at the end of the last turn */
-    struct buffer scratch;       /* values made by operations */
-    struct buffer reply;         /* replies of commands behind a waiting one */
-    struct buffer after;         /* what was encoded while a group waits to run */
+    uint64_t acknowledged_seen; /* engine_acknowledged at the end of the last turn */
+    struct buffer scratch;      /* values made by operations */
+    struct buffer reply;        /* replies of commands behind a waiting one */
+    struct buffer after;        /* what was encoded while a group waits to run */
     struct plan group[CONNECTION_GROUP_MAX];
     struct request group_requests[CONNECTION_GROUP_MAX];
     uint32_t group_count;
-    uint8_t *input;              /* SHARD_INPUT_BYTES read here before they are kept */
-    uint64_t input_held;         /* bytes kept in connections' `in` */
-    uint8_t *ikey_space;         /* IKEY_BYTES_MAX */
-    uint64_t key_seed;           /* of key_hash */
-    uint64_t random;             /* state for RANDOMKEY */
+    uint8_t *input;      /* SHARD_INPUT_BYTES read here before they are kept */
+    uint64_t input_held; /* bytes kept in connections' `in` */
+    uint8_t *ikey_space; /* IKEY_BYTES_MAX */
+    uint64_t key_seed;   /* of key_hash */
+    uint64_t random;     /* state for RANDOMKEY */
     uint64_t connection_ids;
-    uint64_t turn;               /* number of the present turn */
-    uint64_t turn_ns;            /* monotonic start of it */
+    uint64_t turn;    /* number of the present turn */
+    uint64_t turn_ns; /* monotonic start of it */
     uint64_t turn_wall_ms;
     uint32_t turn_counts[OP_CLASSES]; /* answered at once in this turn */
-    uint32_t pressure_permille;  /* of the engine, at the start of the turn */
-    int64_t write_allowance;     /* bytes that may be written under pressure; negative = debt */
-    uint64_t allowance_ns;       /* monotonic time it was last raised */
-    struct node_view view;       /* scratch for INFO and the like */
-    struct os_timer tick;        /* every SHARD_TICK_MS */
+    uint32_t pressure_permille;       /* of the engine, at the start of the turn */
+    int64_t write_allowance; /* bytes that may be written under pressure; negative = debt */
+    uint64_t allowance_ns;   /* monotonic time it was last raised */
+    struct node_view view;   /* scratch for INFO and the like */
+    struct os_timer tick;    /* every SHARD_TICK_MS */
     uint64_t ticks;
     struct shard_figures figures;
     struct os_mutex figures_lock;
     struct shard_figures figures_published;
     _Atomic bool stop;
-    uint64_t stop_deadline_ms;   /* monotonic; 0 = not stopping */
-    bool drained;                /* no clients and no tasks any more */
-    uint64_t synced_ms;          /* monotonic time of the last sync by interval */
+    uint64_t stop_deadline_ms;                 /* monotonic; 0 = not stopping */
+    bool drained;                              /* no clients and no tasks any more */
+    uint64_t synced_ms;                        /* monotonic time of the last sync by interval */
     char client_address[OS_ADDRESS_BYTES_MAX]; /* of who asked for the view */
 };
 
@@ -140,8 +140,8 @@ void shard_route(const struct node *n, struct plan *plan);
 /* Run a single-key request here, at once.
  * Errors  ST_WAIT (r->fetch names a block), ST_BUSY (write stall); anything else is an
  *         outcome in the response, which then holds until the next call */
-STATUS shard_operate(struct shard *s, const struct request *q, struct engine_read *r, struct response *ret_response,
-                     uint64_t *ret_sequence);
+STATUS shard_operate(struct shard *s, const struct request *q, struct engine_read *r,
+                     struct response *ret_response, uint64_t *ret_sequence);
 /* Whether some call for this key is parked here: later ones must queue. */
 bool shard_key_is_parked(struct shard *s, const struct request *q);
 /* Carry a call out at its home, now or when possible. */

@@ -27,7 +27,8 @@ enum op_class shard_op_class(const struct plan *plan) {
 }
 
 static bool outcome_is_error(enum outcome o) {
-    return o == OUT_BUSY || o == OUT_DISK_FULL || o == OUT_CORRUPT || o == OUT_TIMEOUT || o == OUT_QUORUM;
+    return o == OUT_BUSY || o == OUT_DISK_FULL || o == OUT_CORRUPT || o == OUT_TIMEOUT ||
+           o == OUT_QUORUM;
 }
 
 void shard_count_outcome(struct shard *s, const struct response *r) {
@@ -129,8 +130,10 @@ static void calls_send(struct shard *s, struct task *t) {
     for (uint32_t i = 0; i < t->calls_count; i++) {
         struct call *c = &t->calls[i];
         call_move(c, CALL_SENT);
-        if (c->home == s->id) shard_call_begin(s, c);
-        else shard_send(s, c->home, c);
+        if (c->home == s->id)
+            shard_call_begin(s, c);
+        else
+            shard_send(s, c->home, c);
     }
 }
 
@@ -138,8 +141,10 @@ static void calls_send(struct shard *s, struct task *t) {
 
 static void scan_fail(struct task *t, enum outcome outcome) {
     t->finished = true;
-    if (t->connection->protocol == PROTOCOL_RESP) resp_encode_outcome(&t->plan, outcome, &t->reply);
-    else http_encode_outcome(&t->plan, outcome, t->begun, &t->reply);
+    if (t->connection->protocol == PROTOCOL_RESP)
+        resp_encode_outcome(&t->plan, outcome, &t->reply);
+    else
+        http_encode_outcome(&t->plan, outcome, t->begun, &t->reply);
 }
 
 static void scan_round(struct shard *s, struct task *t) {
@@ -163,7 +168,8 @@ static void scan_start(struct shard *s, struct task *t) {
     if (rows_max == 0 || rows_max > ROW_PAGE_ROWS_MAX) rows_max = ROW_PAGE_ROWS_MAX;
     for (uint32_t i = 0; i < t->calls_count; i++) t->calls[i].request.rows_max = rows_max;
     const uint64_t cursor = t->plan.scan_cursor;
-    if (t->plan.scan_by_cursor && cursor != 0 && !scan_cursors_find(&s->node->cursors, cursor, &t->resume)) {
+    if (t->plan.scan_by_cursor && cursor != 0 &&
+        !scan_cursors_find(&s->node->cursors, cursor, &t->resume)) {
         scan_fail(t, OUT_BAD_CURSOR);
         return;
     }
@@ -197,7 +203,8 @@ static bool scan_emit(struct task *t, const struct row *row) {
         rows_push(t, row);
         return true;
     }
-    if (t->rows_count == TASK_ROWS_MAX || t->arena.reserved_bytes > TASK_ROWS_BYTES_MAX) return false;
+    if (t->rows_count == TASK_ROWS_MAX || t->arena.reserved_bytes > TASK_ROWS_BYTES_MAX)
+        return false;
     struct row copy = *row;
     copy.key = arena_copy(&t->arena, row->key);
     copy.value = arena_copy(&t->arena, row->value);
@@ -208,12 +215,14 @@ static bool scan_emit(struct task *t, const struct row *row) {
 static void scan_send_rows(struct task *t) {
     struct connection *c = t->connection;
     if (c->protocol != PROTOCOL_HTTP || t->rows_count == 0) return;
-    http_encode_scan_rows(&t->plan, t->rows, t->rows_count, t->rows_emitted == t->rows_count, &c->out);
+    http_encode_scan_rows(&t->plan, t->rows, t->rows_count, t->rows_emitted == t->rows_count,
+                          &c->out);
     t->rows_count = 0;
 }
 
 /* The next row of all pages in key order, not past the bound; NULL = none. */
-static const struct row *merge_next(const struct task *t, uint32_t at[], bool bounded, struct bytes bound) {
+static const struct row *merge_next(const struct task *t, uint32_t at[], bool bounded,
+                                    struct bytes bound) {
     const struct row *least = NULL;
     uint32_t from = 0;
     for (uint32_t i = 0; i < t->calls_count; i++) {
@@ -235,7 +244,8 @@ static void scan_end(struct shard *s, struct task *t, bool more) {
     scan_send_rows(t);
     t->finished = true;
     if (c->protocol == PROTOCOL_RESP) {
-        const uint64_t cursor = more && t->plan.scan_by_cursor ? scan_cursors_save(&s->node->cursors, resume) : 0;
+        const uint64_t cursor =
+            more && t->plan.scan_by_cursor ? scan_cursors_save(&s->node->cursors, resume) : 0;
         resp_encode_scan(&t->plan, t->rows, t->rows_count, cursor, &t->reply);
     } else {
         http_encode_scan_end(&t->plan, more, resume, &t->reply);
@@ -248,7 +258,8 @@ static bool scan_merge(struct shard *s, struct task *t) {
     struct bytes bound = BYTES_NONE;
     const bool more = scan_bound(t, &bound);
     const uint32_t wanted = t->plan.rows_wanted;
-    if (!t->begun && t->connection->protocol == PROTOCOL_HTTP) http_encode_scan_begin(&t->plan, &t->connection->out);
+    if (!t->begun && t->connection->protocol == PROTOCOL_HTTP)
+        http_encode_scan_begin(&t->plan, &t->connection->out);
     t->begun = true;
     for (const struct row *row; (row = merge_next(t, at, more, bound)) != NULL;) {
         if (!scan_emit(t, row)) {
@@ -309,13 +320,16 @@ static void merge_all_shards(struct shard *s, struct task *t) {
         }
         if (first->outcome != OUT_OK) continue;
         first->integer += r->integer;
-        if (t->plan.requests[0].op == OP_RANDOM_KEY && (s->random++ & 1) != 0) first->value = r->value;
+        if (t->plan.requests[0].op == OP_RANDOM_KEY && (s->random++ & 1) != 0)
+            first->value = r->value;
     }
 }
 
 static void encode_requests(struct task *t, const struct response *responses, uint64_t now_ms) {
-    if (t->connection->protocol == PROTOCOL_RESP) resp_encode(&t->plan, responses, now_ms, &t->reply);
-    else http_encode(&t->plan, responses, now_ms, &t->reply);
+    if (t->connection->protocol == PROTOCOL_RESP)
+        resp_encode(&t->plan, responses, now_ms, &t->reply);
+    else
+        http_encode(&t->plan, responses, now_ms, &t->reply);
 }
 
 static void requests_answered(struct shard *s, struct task *t) {
@@ -338,8 +352,10 @@ static void requests_answered(struct shard *s, struct task *t) {
 void task_start(struct shard *s, struct task *t) {
     ASSERT(!t->started);
     t->started = true;
-    if (t->plan.kind == PLAN_SCAN) scan_start(s, t);
-    else calls_send(s, t);
+    if (t->plan.kind == PLAN_SCAN)
+        scan_start(s, t);
+    else
+        calls_send(s, t);
 }
 
 void task_call_answered(struct shard *s, struct call *c) {
@@ -351,8 +367,10 @@ void task_call_answered(struct shard *s, struct call *c) {
         task_release(s, t);
         return;
     }
-    if (t->plan.kind == PLAN_SCAN) scan_answered(s, t);
-    else requests_answered(s, t);
+    if (t->plan.kind == PLAN_SCAN)
+        scan_answered(s, t);
+    else
+        requests_answered(s, t);
     if (t->finished) {
         const enum op_class class = shard_op_class(&t->plan);
         s->figures.operations[class]++;

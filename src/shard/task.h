@@ -45,15 +45,15 @@ struct task {
     uint64_t started_ns;           /* monotonic, for the latency figures */
     bool barrier;                  /* starts when it is the first in its row; later commands wait */
     bool started;
-    bool finished;                 /* `reply` is complete */
+    bool finished; /* `reply` is complete */
     /* PLAN_SCAN */
-    struct buffer resume;          /* walk on behind this key */
-    uint32_t rounds_left;          /* pages of each shard still to ask for; 0 = no limit was set */
-    struct row *rows;              /* mem_alloc: RESP all rows so far, copied to `arena`; HTTP those of
+    struct buffer resume; /* walk on behind this key */
+    uint32_t rounds_left; /* pages of each shard still to ask for; 0 = no limit was set */
+    struct row *rows;     /* mem_alloc: RESP all rows so far, copied to `arena`; HTTP those of
                                       the present round, views into its pages */
     uint32_t rows_count, rows_capacity;
-    uint32_t rows_emitted;         /* in all rounds */
-    bool begun;                    /* HTTP: the reply has begun to stream */
+    uint32_t rows_emitted; /* in all rounds */
+    bool begun;            /* HTTP: the reply has begun to stream */
 };
 
 #endif

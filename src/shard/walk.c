@@ -29,7 +29,8 @@ void walk_fetched(struct walk *w, struct cache_block block) {
     engine_iterator_fetched(w->iterator, block);
 }
 
-static bool row_is_wanted(const struct request *q, struct bytes key, const struct record *r, uint64_t now_ms) {
+static bool row_is_wanted(const struct request *q, struct bytes key, const struct record *r,
+                          uint64_t now_ms) {
     if (record_is_absent(r, now_ms)) return false;
     if (!bytes_start_with(key, q->prefix)) return false;
     return q->pattern.len == 0 || resp_glob_match(q->pattern, key);
@@ -41,7 +42,8 @@ static bool key_is_past(const struct request *q, struct bytes key) {
     return bytes_compare(key, q->prefix) > 0;
 }
 
-static void page_add(struct walk *w, const struct request *q, struct bytes key, const struct record *r) {
+static void page_add(struct walk *w, const struct request *q, struct bytes key,
+                     const struct record *r) {
     struct row *row = &w->page.rows[w->page.count++];
     *row = (struct row){ .key = arena_copy(&w->arena, key),
                          .version = r->ballot,
@@ -51,7 +53,8 @@ static void page_add(struct walk *w, const struct request *q, struct bytes key, 
 }
 
 /* Look at the record the iterator stands on. True: the page or the range is full. */
-static bool examine(struct walk *w, struct engine_iterator *it, const struct request *q, uint64_t now_ms) {
+static bool examine(struct walk *w, struct engine_iterator *it, const struct request *q,
+                    uint64_t now_ms) {
     const struct record *r = engine_iterator_record(it);
     const struct bytes key = ikey_key(r->ikey);
     if (ikey_keyspace(r->ikey) != q->keyspace || key_is_past(q, key)) {
@@ -68,10 +71,12 @@ static bool examine(struct walk *w, struct engine_iterator *it, const struct req
     w->moved = true;
     w->examined++;
     if (q->op != OP_SCAN) return false;
-    return w->page.count == ROW_PAGE_ROWS_MAX || w->bytes >= ROW_PAGE_BYTES_MAX || w->examined >= q->rows_max;
+    return w->page.count == ROW_PAGE_ROWS_MAX || w->bytes >= ROW_PAGE_BYTES_MAX ||
+           w->examined >= q->rows_max;
 }
 
-static STATUS seek_first(struct walk *w, struct engine_iterator *it, const struct request *q, uint8_t *ikey_space) {
+static STATUS seek_first(struct walk *w, struct engine_iterator *it, const struct request *q,
+                         uint8_t *ikey_space) {
     struct bytes from = q->start;
     bool exclusive = q->start_exclusive;
     if (w->moved) {
@@ -84,12 +89,13 @@ static STATUS seek_first(struct walk *w, struct engine_iterator *it, const struc
     TRY(engine_iterator_seek(it, ikey_make(q->keyspace, from, ikey_space)));
     if (!exclusive || !engine_iterator_valid(it)) return status_of(ST_OK);
     const struct record *r = engine_iterator_record(it);
-    if (ikey_keyspace(r->ikey) != q->keyspace || !bytes_equal(ikey_key(r->ikey), from)) return status_of(ST_OK);
+    if (ikey_keyspace(r->ikey) != q->keyspace || !bytes_equal(ikey_key(r->ikey), from))
+        return status_of(ST_OK);
     return engine_iterator_next(it);
 }
 
-static STATUS range_slice(struct walk *w, struct engine_iterator *it, const struct request *q, uint64_t now_ms,
-                          uint8_t *ikey_space) {
+static STATUS range_slice(struct walk *w, struct engine_iterator *it, const struct request *q,
+                          uint64_t now_ms, uint8_t *ikey_space) {
     TRY(seek_first(w, it, q, ikey_space));
     for (uint32_t i = 0; i < WALK_SLICE_RECORDS; i++) {
         w->page.more = engine_iterator_valid(it);
@@ -109,8 +115,8 @@ static uint64_t random_next(uint64_t *state) {
 }
 
 /* The first live key at or behind `from`, with prefix; leaves the iterator on it. */
-static STATUS seek_live(struct engine_iterator *it, const struct request *q, struct bytes from, uint64_t now_ms,
-                        uint8_t *ikey_space, bool *ret_found) {
+static STATUS seek_live(struct engine_iterator *it, const struct request *q, struct bytes from,
+                        uint64_t now_ms, uint8_t *ikey_space, bool *ret_found) {
     *ret_found = false;
     TRY(engine_iterator_seek(it, ikey_make(q->keyspace, from, ikey_space)));
     for (uint32_t i = 0; i < WALK_SLICE_RECORDS && engine_iterator_valid(it); i++) {
@@ -126,8 +132,8 @@ static STATUS seek_live(struct engine_iterator *it, const struct request *q, str
 /* Choose byte after byte: seek behind a random one, keep what is really there. Not
  * uniform (keys behind gaps come more often), but every key that is first behind
  * some choice can come. */
-static STATUS random_slice(struct walk *w, struct engine_iterator *it, const struct request *q, uint64_t now_ms,
-                           uint8_t *ikey_space) {
+static STATUS random_slice(struct walk *w, struct engine_iterator *it, const struct request *q,
+                           uint64_t now_ms, uint8_t *ikey_space) {
     uint8_t chosen[WALK_RANDOM_DEPTH + 1];
     uint64_t random = w->random;
     bool found = false;
@@ -136,7 +142,8 @@ static STATUS random_slice(struct walk *w, struct engine_iterator *it, const str
     for (uint32_t depth = 0; depth < WALK_RANDOM_DEPTH; depth++) {
         chosen[depth] = (uint8_t)(random_next(&random) >> 56);
         TRY(seek_live(it, q, bytes_of(chosen, depth + 1), now_ms, ikey_space, &found));
-        bool inside = found && bytes_start_with(ikey_key(engine_iterator_record(it)->ikey), bytes_of(chosen, depth));
+        bool inside = found && bytes_start_with(ikey_key(engine_iterator_record(it)->ikey),
+                                                bytes_of(chosen, depth));
         if (!inside) {
             TRY(seek_live(it, q, bytes_of(chosen, depth), now_ms, ikey_space, &found));
             if (!found) break;
@@ -153,8 +160,8 @@ static STATUS random_slice(struct walk *w, struct engine_iterator *it, const str
     return status_of(ST_OK);
 }
 
-STATUS walk_slice(struct walk *w, struct engine *e, const struct request *q, uint64_t now_ms, uint8_t *ikey_space,
-                  struct table_fetch *ret_fetch) {
+STATUS walk_slice(struct walk *w, struct engine *e, const struct request *q, uint64_t now_ms,
+                  uint8_t *ikey_space, struct table_fetch *ret_fetch) {
     ASSERT(q->op == OP_SCAN || q->op == OP_COUNT || q->op == OP_RANDOM_KEY);
     if (w->iterator != NULL) engine_iterator_destroy(w->iterator);
     struct engine_iterator *it = w->iterator = engine_iterator_create(e, false);

@@ -38,8 +38,8 @@ void walk_destroy(struct walk *w);
  * Errors  ST_WAIT  read the block in *ret_fetch and give it to walk_fetched first
  *         ST_BUSY  the slice is used up: call again next turn
  *         ST_CORRUPT, ST_IO */
-STATUS walk_slice(struct walk *w, struct engine *e, const struct request *q, uint64_t now_ms, uint8_t *ikey_space,
-                  struct table_fetch *ret_fetch);
+STATUS walk_slice(struct walk *w, struct engine *e, const struct request *q, uint64_t now_ms,
+                  uint8_t *ikey_space, struct table_fetch *ret_fetch);
 /* The block is cached: the walk goes on at its last key. */
 void walk_fetched(struct walk *w, struct cache_block block);
 

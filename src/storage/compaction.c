@@ -9,8 +9,8 @@
 /* How often a job looks whether it is to stop, in records. */
 #define STOP_LOOK_RECORDS 1024u
 
-void compaction_init(struct compaction *c, struct compaction_plan *take_plan, struct version *version,
-                     const struct output_options *options) {
+void compaction_init(struct compaction *c, struct compaction_plan *take_plan,
+                     struct version *version, const struct output_options *options) {
     ASSERT(take_plan->input_count > 0);
     ASSERT(version->references > 0);
     *c = (struct compaction){ .plan = *take_plan, .version = version };
@@ -79,7 +79,8 @@ struct overlap {
 
 static uint64_t overlap_advance(struct overlap *o, struct bytes ikey) {
     if (o->level == NULL) return 0;
-    while (o->index < o->level->count && bytes_compare(o->level->tables[o->index].ikey_max, ikey) < 0) {
+    while (o->index < o->level->count &&
+           bytes_compare(o->level->tables[o->index].ikey_max, ikey) < 0) {
         o->bytes += o->level->tables[o->index].bytes;
         o->index++;
     }

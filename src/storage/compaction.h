@@ -66,19 +66,19 @@ struct compaction_plan {
     uint32_t input_count;
     uint32_t input_capacity;
     uint64_t input_bytes;
-    bool for_garbage;                /* chosen for what it may free, not for a level's size */
+    bool for_garbage; /* chosen for what it may free, not for a level's size */
 };
 
 /* What a choice depends on. */
 struct compaction_view {
     const struct version *version;
     const struct engine_options *options;
-    const struct floors *floors;  /* durable ones */
-    const uint64_t *bad;          /* numbers of tables that must not be read */
+    const struct floors *floors; /* durable ones */
+    const uint64_t *bad;         /* numbers of tables that must not be read */
     uint32_t bad_count;
     uint64_t wall_ms;
     struct ballot gc_floor;
-    bool everything;              /* all levels into the last */
+    bool everything; /* all levels into the last */
 };
 
 /* Choose the most urgent work; false if there is none. The plan is to be deinitialised. */
@@ -92,7 +92,7 @@ void compaction_targets(const struct version *v, const struct engine_options *op
 
 struct compaction {
     struct compaction_plan plan;
-    struct version *version;         /* held by the owner */
+    struct version *version; /* held by the owner */
     struct output output;
     struct floors floors;            /* copy of the durable ones */
     struct ballot gc_floor;          /* when the job started */
@@ -107,8 +107,8 @@ struct compaction {
 };
 
 /* Takes the plan. The version must be held until deinit. */
-void compaction_init(struct compaction *c, struct compaction_plan *take_plan, struct version *version,
-                     const struct output_options *options);
+void compaction_init(struct compaction *c, struct compaction_plan *take_plan,
+                     struct version *version, const struct output_options *options);
 /* Merge the inputs into outputs: blocking. Fills status, failed, stopped. */
 void compaction_run(struct compaction *c);
 void compaction_deinit(struct compaction *c);

@@ -12,7 +12,8 @@ void compaction_plan_deinit(struct compaction_plan *plan) {
     *plan = (struct compaction_plan){ 0 };
 }
 
-static void plan_add(struct compaction_plan *p, const struct version *v, uint32_t level, uint32_t index) {
+static void plan_add(struct compaction_plan *p, const struct version *v, uint32_t level,
+                     uint32_t index) {
     ASSERT(level < ENGINE_LEVELS);
     ASSERT(index < v->levels[level].count);
     if (p->input_count == p->input_capacity) {
@@ -111,7 +112,8 @@ static bool may_move(const struct compaction_view *view, const struct compaction
 
 /* The oldest table, if no other table of level 0 and none of the base overlaps it: what a
  * load in key order makes. */
-static bool pick_level0_move(const struct compaction_view *view, uint32_t base, struct compaction_plan *p) {
+static bool pick_level0_move(const struct compaction_view *view, uint32_t base,
+                             struct compaction_plan *p) {
     const struct version_level *level = &view->version->levels[0];
     const struct version_table *t = &level->tables[level->count - 1];
     uint32_t first;
@@ -132,7 +134,8 @@ static bool pick_level0_move(const struct compaction_view *view, uint32_t base, 
 }
 
 /* All of level 0 (any part of it would be lawful: ballots decide, not age). */
-static bool pick_level0(const struct compaction_view *view, uint32_t base, struct compaction_plan *p) {
+static bool pick_level0(const struct compaction_view *view, uint32_t base,
+                        struct compaction_plan *p) {
     const struct version_level *level = &view->version->levels[0];
     ASSERT(level->count > 0);
     if (!p->for_garbage && pick_level0_move(view, base, p)) return true;
@@ -167,7 +170,8 @@ static bool pick_table(const struct compaction_view *view, uint32_t level, uint3
 }
 
 /* The table that costs least: fewest bytes below for each byte moved. */
-static bool pick_level(const struct compaction_view *view, uint32_t level, struct compaction_plan *p) {
+static bool pick_level(const struct compaction_view *view, uint32_t level,
+                       struct compaction_plan *p) {
     const struct version_level *from = &view->version->levels[level];
     const struct version_level *to = &view->version->levels[level + 1];
     uint64_t best_cost = UINT64_MAX;
@@ -192,7 +196,8 @@ static bool pick_by_score(const struct compaction_view *view, struct compaction_
     const struct version *v = view->version;
     compaction_targets(v, view->options, targets, &base);
     scores[0] = (uint64_t)v->levels[0].count * SCORE_DUE / view->options->level0_tables_compact;
-    for (uint32_t l = base; l < LEVEL_LAST; l++) scores[l] = level_score(v->levels[l].bytes, targets[l]);
+    for (uint32_t l = base; l < LEVEL_LAST; l++)
+        scores[l] = level_score(v->levels[l].bytes, targets[l]);
 
     /* Most urgent first; one that cannot be compacted must not hide the others. */
     for (uint32_t tries = 0; tries < ENGINE_LEVELS; tries++) {
@@ -215,7 +220,8 @@ static bool is_garbage(const struct compaction_view *view, const struct version_
     if (ballot_compare(t->ballot_max, view->gc_floor) > 0) return false;
     if (is_bad(view, t)) return false;
     if (p->tombstones > 0 && p->tombstones * 2 >= p->records) return true;
-    return p->expiring * 2 >= p->records && p->expires_min_ms != 0 && p->expires_min_ms <= view->wall_ms;
+    return p->expiring * 2 >= p->records && p->expires_min_ms != 0 &&
+           p->expires_min_ms <= view->wall_ms;
 }
 
 /* Downwards if anything lies below; else in place. */
@@ -244,7 +250,8 @@ static bool pick_garbage(const struct compaction_view *view, struct compaction_p
         for (uint32_t i = 0; i < level->count; i++) {
             if (!is_garbage(view, &level->tables[i])) continue;
             p->for_garbage = true;
-            if (l == 0 ? pick_level0(view, base, p) : pick_garbage_table(view, l, i, p)) return true;
+            if (l == 0 ? pick_level0(view, base, p) : pick_garbage_table(view, l, i, p))
+                return true;
         }
     }
     p->for_garbage = false;

@@ -37,7 +37,8 @@ struct engine_memtable *engine_memtable_create(struct engine *e, uint64_t first_
     };
     /* Where segments are shared, a replay brings back the other's records as long as this one lives. */
     const struct engine_memtable *before = e->active;
-    if (before != NULL && before->first_segment == first_segment) m->ballot_min = before->ballot_min;
+    if (before != NULL && before->first_segment == first_segment)
+        m->ballot_min = before->ballot_min;
     return m;
 }
 
@@ -73,7 +74,8 @@ static bool options_check(const struct engine_options *o) {
     if (o->dir == NULL || strlen(o->dir) + OS_NAME_BYTES_MAX >= OS_PATH_BYTES_MAX) return false;
     if (o->memtable_bytes == 0 || o->memtables_max < 2) return false;
     if (o->memtables_max > ENGINE_MEMTABLES_MAX) return false;
-    if (o->level0_tables_compact == 0 || o->level0_tables_slow > o->level0_tables_stop) return false;
+    if (o->level0_tables_compact == 0 || o->level0_tables_slow > o->level0_tables_stop)
+        return false;
     if (o->level0_tables_compact > o->level0_tables_stop) return false;
     return o->level1_bytes > 0 && o->level_ratio >= 2 && o->table_bytes > 0;
 }
@@ -214,7 +216,8 @@ static uint32_t permille(uint64_t value, uint64_t from, uint64_t to) {
 
 uint32_t engine_pressure_permille(const struct engine *e) {
     const struct engine_options *o = &e->options;
-    uint32_t pressure = permille(e->version->levels[0].count, o->level0_tables_slow, o->level0_tables_stop);
+    uint32_t pressure =
+        permille(e->version->levels[0].count, o->level0_tables_slow, o->level0_tables_stop);
     if (e->waiting_count + 1 >= o->memtables_max) {
         /* Only the rest of the active one is left. */
         const uint32_t fill = permille(memtable_bytes(e->active->memtable), 0, o->memtable_bytes);

@@ -37,21 +37,21 @@ struct engine_options {
     struct os *os;
     struct os_loop *loop;
     struct os_pool *pool;
-    struct cache *cache;             /* shared; outlives the engine */
-    struct rate_limit *rate_limit;   /* shared by background writes; NULL = none */
-    const char *dir;                 /* this shard's folder, made if missing; copied */
+    struct cache *cache;           /* shared; outlives the engine */
+    struct rate_limit *rate_limit; /* shared by background writes; NULL = none */
+    const char *dir;               /* this shard's folder, made if missing; copied */
     enum wal_sync sync;
-    size_t memtable_bytes;           /* default 64 MiB */
-    uint32_t memtables_max;          /* active and waiting, 2.. ; default 3 */
-    uint32_t level0_tables_compact;  /* start compacting at this many; default 4 */
-    uint32_t level0_tables_slow;     /* writes are slowed from here on; default 12 */
-    uint32_t level0_tables_stop;     /* writes are refused (ST_BUSY) from here on; default 24 */
-    uint64_t level1_bytes;           /* largest size of the level that level 0 goes to; default 256 MiB */
-    uint32_t level_ratio;            /* each level is this many times the one above, 2.. ; default 10 */
-    uint64_t table_bytes;            /* size of one table in level 1 and below; default 32 MiB */
-    struct table_options table;      /* block size, filter, compression of the upper levels */
+    size_t memtable_bytes;          /* default 64 MiB */
+    uint32_t memtables_max;         /* active and waiting, 2.. ; default 3 */
+    uint32_t level0_tables_compact; /* start compacting at this many; default 4 */
+    uint32_t level0_tables_slow;    /* writes are slowed from here on; default 12 */
+    uint32_t level0_tables_stop;    /* writes are refused (ST_BUSY) from here on; default 24 */
+    uint64_t level1_bytes; /* largest size of the level that level 0 goes to; default 256 MiB */
+    uint32_t level_ratio;  /* each level is this many times the one above, 2.. ; default 10 */
+    uint64_t table_bytes;  /* size of one table in level 1 and below; default 32 MiB */
+    struct table_options table;          /* block size, filter, compression of the upper levels */
     enum compression bottom_compression; /* of the last level that holds data */
-    uint32_t wal_segment_bytes;      /* 0 = default */
+    uint32_t wal_segment_bytes;          /* 0 = default */
 };
 
 /* All sizes set to their defaults; os, loop, pool, cache and dir left NULL. */
@@ -93,17 +93,17 @@ uint32_t engine_pressure_permille(const struct engine *e);
 
 /* What one lookup holds on to; zeroed = fresh. Deinit after each use. */
 struct engine_read {
-    struct record record;      /* result; views hold until the next put or deinit */
+    struct record record;           /* result; views hold until the next put or deinit */
     struct engine_memtable *memory; /* held while the result is in it */
-    uint64_t sequence;         /* its WAL position if it is still in memory, else 0: do not
+    uint64_t sequence;              /* its WAL position if it is still in memory, else 0: do not
                                   show it to a client before engine_acknowledged() reaches it */
-    struct cache_block block;  /* held */
-    struct cache_block fetched; /* given by the caller after ST_WAIT; taken by the retry */
-    struct cache_block *held;  /* all fetched so far, so that a tiny cache cannot starve the read */
+    struct cache_block block;       /* held */
+    struct cache_block fetched;     /* given by the caller after ST_WAIT; taken by the retry */
+    struct cache_block *held; /* all fetched so far, so that a tiny cache cannot starve the read */
     uint32_t held_count;
     uint32_t held_capacity;
-    struct table_fetch fetch;  /* after ST_WAIT: what to read in a job */
-    struct version *version;   /* held while a fetch is under way */
+    struct table_fetch fetch; /* after ST_WAIT: what to read in a job */
+    struct version *version;  /* held while a fetch is under way */
 };
 
 /* The newest version of the key, tombstones and expired values included (the caller
@@ -159,29 +159,29 @@ struct engine_stats {
     struct wal_stats wal;
     uint64_t puts;
     uint64_t gets;
-    uint64_t gets_memory;             /* answered from a memtable */
-    uint64_t filter_negatives;        /* tables skipped thanks to the filter */
+    uint64_t gets_memory;      /* answered from a memtable */
+    uint64_t filter_negatives; /* tables skipped thanks to the filter */
     uint64_t filter_false_positives;
     uint64_t flushes;
     uint64_t compactions;
-    uint64_t flush_bytes;             /* written by flushes */
+    uint64_t flush_bytes; /* written by flushes */
     uint64_t compaction_bytes_read;
     uint64_t compaction_bytes_written;
-    uint64_t stalls;                  /* puts refused with ST_BUSY */
-    uint64_t full;                    /* puts refused with ST_FULL */
-    uint64_t corruptions;             /* reads that met a bad block */
+    uint64_t stalls;      /* puts refused with ST_BUSY */
+    uint64_t full;        /* puts refused with ST_FULL */
+    uint64_t corruptions; /* reads that met a bad block */
     uint64_t level_tables[ENGINE_LEVELS];
     uint64_t level_bytes[ENGINE_LEVELS];
-    uint64_t records;                 /* in all tables and memtables, superseded ones included */
+    uint64_t records; /* in all tables and memtables, superseded ones included */
     uint64_t tombstones;
     uint64_t memtable_bytes;
-    uint64_t memtables;               /* active and waiting */
-    bool disk_full;                   /* the last attempt to write met no space */
+    uint64_t memtables; /* active and waiting */
+    bool disk_full;     /* the last attempt to write met no space */
 };
 struct engine_stats engine_stats(const struct engine *e);
 
 /* Verify a shard's folder offline: manifest, every table, the WAL. One line per finding. */
-STATUS engine_verify(struct os *os, const char *dir, void (*report)(void *user, const char *line), void *user,
-                     uint64_t *ret_records, uint64_t *ret_bad);
+STATUS engine_verify(struct os *os, const char *dir, void (*report)(void *user, const char *line),
+                     void *user, uint64_t *ret_records, uint64_t *ret_bad);
 
 #endif

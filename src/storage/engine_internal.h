@@ -27,10 +27,11 @@
 /* A memtable and what the engine must know of it. */
 struct engine_memtable {
     struct memtable *memtable;
-    uint64_t first_segment;    /* of the WAL: replay from here brings back all of it */
-    uint64_t sequence_first;   /* WAL position of its first record; 0 = none yet */
-    struct ballot ballot_min;  /* lowest ever put, to it or to one before it that shares its segments */
-    uint32_t references;       /* the engine, reads and iterators; the owner's thread counts */
+    uint64_t first_segment;  /* of the WAL: replay from here brings back all of it */
+    uint64_t sequence_first; /* WAL position of its first record; 0 = none yet */
+    struct ballot
+        ballot_min;      /* lowest ever put, to it or to one before it that shares its segments */
+    uint32_t references; /* the engine, reads and iterators; the owner's thread counts */
 };
 
 /* One atomic change on its way into the manifest. */
@@ -61,23 +62,23 @@ struct engine {
     struct engine_memtable *waiting[ENGINE_MEMTABLES_MAX]; /* newest first */
     uint32_t waiting_count;
     struct version *version;
-    struct floors floors;          /* what readers go by */
-    struct floors floors_durable;  /* what flush and compaction go by */
+    struct floors floors;         /* what readers go by */
+    struct floors floors_durable; /* what flush and compaction go by */
     struct ballot gc_floor;
-    struct ballot ballot_max;      /* of every record ever put or found */
-    uint64_t first_segment;        /* of the WAL, as in the manifest */
-    uint64_t hash_seed;            /* for memtables */
+    struct ballot ballot_max;         /* of every record ever put or found */
+    uint64_t first_segment;           /* of the WAL, as in the manifest */
+    uint64_t hash_seed;               /* for memtables */
     atomic_uint_fast64_t number_next; /* of files */
 
-    struct manifest manifest;      /* the manifest job's while it runs */
+    struct manifest manifest; /* the manifest job's while it runs */
     struct os_job manifest_job;
-    struct list edits;             /* engine_edit: the first `edits_writing` are in the job */
+    struct list edits; /* engine_edit: the first `edits_writing` are in the job */
     uint32_t edits_writing;
     struct buffer edits_encoded;   /* what the job writes */
     uint64_t manifest_number;      /* of the file the job begins; 0 = it appends */
     struct status manifest_status; /* of the job */
     uint64_t manifest_retry_ms;
-    bool rewrite_failed;           /* no space for a new manifest: append to the old one */
+    bool rewrite_failed; /* no space for a new manifest: append to the old one */
     bool manifest_running;
 
     struct flush flush;
@@ -85,27 +86,27 @@ struct engine {
     struct engine_edit flush_edit;
     enum work_state flush_state;
     uint64_t flush_retry_ms;
-    bool flush_wanted;             /* freeze the active memtable as soon as there is room */
+    bool flush_wanted; /* freeze the active memtable as soon as there is room */
 
     struct compaction compaction;
     struct os_job compaction_job;
     struct engine_edit compaction_edit;
     enum work_state compaction_state;
     uint64_t compaction_retry_ms;
-    uint64_t look_ms;              /* when to look for work next, even if nothing changed */
-    bool look;                     /* something changed: look for work */
-    bool everything;               /* engine_compact_all was called */
+    uint64_t look_ms;                 /* when to look for work next, even if nothing changed */
+    bool look;                        /* something changed: look for work */
+    bool everything;                  /* engine_compact_all was called */
     uint64_t bad[COMPACTION_BAD_MAX]; /* tables that are not compacted any more */
     uint32_t bad_count;
 
-    atomic_bool stop_jobs;         /* a compaction ends early */
+    atomic_bool stop_jobs; /* a compaction ends early */
     bool stopping;
-    bool stop_flush;               /* the memtables are to be flushed before it is idle */
-    bool stop_committed;           /* the last commit of the WAL was made */
-    bool background_full;          /* the last flush, compaction or edit met no space */
-    bool wal_full;                 /* so did the last append */
-    bool recovering;               /* in engine_open */
-    struct engine_stats stats;     /* counters; sizes are filled in when asked */
+    bool stop_flush;           /* the memtables are to be flushed before it is idle */
+    bool stop_committed;       /* the last commit of the WAL was made */
+    bool background_full;      /* the last flush, compaction or edit met no space */
+    bool wal_full;             /* so did the last append */
+    bool recovering;           /* in engine_open */
+    struct engine_stats stats; /* counters; sizes are filled in when asked */
 };
 
 /* engine.c */

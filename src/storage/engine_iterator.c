@@ -10,11 +10,11 @@ struct engine_iterator {
     struct engine_memtable *memtables[ENGINE_MEMTABLES_MAX + 1]; /* held; active first */
     uint32_t memtable_count;
     struct merge merge;
-    struct cache_block fetched;  /* held until the next fetch or the end */
-    struct buffer position;      /* ikey that a seek after a put goes on behind */
-    uint64_t puts;               /* the engine's when the sources were positioned */
-    bool moving;                 /* the merge stopped between two records */
-    bool reseeking;              /* a seek to `position` was interrupted */
+    struct cache_block fetched; /* held until the next fetch or the end */
+    struct buffer position;     /* ikey that a seek after a put goes on behind */
+    uint64_t puts;              /* the engine's when the sources were positioned */
+    bool moving;                /* the merge stopped between two records */
+    bool reseeking;             /* a seek to `position` was interrupted */
 };
 
 static void hold(struct engine_iterator *it, struct engine_memtable *m) {
@@ -38,7 +38,8 @@ struct engine_iterator *engine_iterator_create(struct engine *e, bool may_block)
         merge_add_tables(&it->merge, &v->levels[0].tables[i], 1);
     }
     for (uint32_t l = 1; l < ENGINE_LEVELS; l++) {
-        if (v->levels[l].count > 0) merge_add_tables(&it->merge, v->levels[l].tables, v->levels[l].count);
+        if (v->levels[l].count > 0)
+            merge_add_tables(&it->merge, v->levels[l].tables, v->levels[l].count);
     }
     return it;
 }
@@ -86,7 +87,8 @@ static STATUS settle(struct engine_iterator *it) {
 
 STATUS engine_iterator_seek(struct engine_iterator *it, struct bytes ikey) {
     /* A retry after the seek itself was done, but not the passing over. */
-    const bool same = it->moving && !it->reseeking && bytes_equal(ikey, buffer_bytes(&it->merge.target));
+    const bool same =
+        it->moving && !it->reseeking && bytes_equal(ikey, buffer_bytes(&it->merge.target));
     if (!same || it->puts != it->e->stats.puts) {
         it->moving = false;
         it->reseeking = false;

@@ -13,7 +13,7 @@ struct lookup {
     struct ballot best; /* only a ballot above it counts */
     uint64_t hash;      /* of ikey; computed when the first table is asked */
     bool hashed;
-    bool found;         /* `read` holds the record with ballot `best` */
+    bool found; /* `read` holds the record with ballot `best` */
     bool may_block;
 };
 

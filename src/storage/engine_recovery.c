@@ -93,7 +93,8 @@ static bool table_agrees(const struct manifest_table *m, const struct table_prop
     return bytes_equal(m->ikey_min, p->ikey_min) && bytes_equal(m->ikey_max, p->ikey_max);
 }
 
-static STATUS open_table(struct engine *e, const struct manifest_table *m, struct version_add *ret_add) {
+static STATUS open_table(struct engine *e, const struct manifest_table *m,
+                         struct version_add *ret_add) {
     char path[OS_PATH_BYTES_MAX];
     struct table *t;
     manifest_table_path(e->dir, m->number, path);
@@ -114,7 +115,8 @@ static STATUS open_table(struct engine *e, const struct manifest_table *m, struc
 }
 
 /* Tables of one level must be disjoint before they can be a version. */
-static STATUS check_disjoint(const struct engine *e, const struct version_add *adds, uint32_t count) {
+static STATUS check_disjoint(const struct engine *e, const struct version_add *adds,
+                             uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t k = i + 1; k < count; k++) {
             const struct version_table *a = &adds[i].table;
@@ -122,8 +124,8 @@ static STATUS check_disjoint(const struct engine *e, const struct version_add *a
             if (adds[i].level != adds[k].level || adds[i].level == 0) continue;
             if (bytes_compare(a->ikey_max, b->ikey_min) < 0) continue;
             if (bytes_compare(b->ikey_max, a->ikey_min) < 0) continue;
-            log_error("%s: tables %016" PRIx64 " and %016" PRIx64 " of level %u overlap", e->dir, a->number,
-                      b->number, adds[i].level);
+            log_error("%s: tables %016" PRIx64 " and %016" PRIx64 " of level %u overlap", e->dir,
+                      a->number, b->number, adds[i].level);
             return status_of(ST_CORRUPT);
         }
     }

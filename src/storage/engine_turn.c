@@ -32,12 +32,14 @@ void engine_note_corrupt(struct engine *e) {
 }
 
 /* A job came back with an error: say so, and when to try again. */
-static void note_failure(struct engine *e, const char *what, struct status s, uint64_t *ret_retry_ms) {
+static void note_failure(struct engine *e, const char *what, struct status s,
+                         uint64_t *ret_retry_ms) {
     ASSERT(!status_ok(s));
     *ret_retry_ms = now_ms(e) + ENGINE_RETRY_MS;
     e->stop_flush = false; /* a stop does not wait for it: the WAL holds what it was to write */
     if (s.code == ST_FULL) {
-        if (!e->background_full) log_error("%s: %s met no disk space; it is tried again every second", e->dir, what);
+        if (!e->background_full)
+            log_error("%s: %s met no disk space; it is tried again every second", e->dir, what);
         e->background_full = true;
         return;
     }
@@ -105,7 +107,8 @@ static void edit_install(struct engine *e, struct engine_edit *edit) {
         for (uint32_t i = 0; i < c->delete_count; i++) {
             deletes[i] = (struct version_delete){ c->deletes[i].number, c->deletes[i].level };
         }
-        struct version *v = version_change(e->version, deletes, c->delete_count, edit->adds, edit->add_count);
+        struct version *v =
+            version_change(e->version, deletes, c->delete_count, edit->adds, edit->add_count);
         mem_free(deletes);
         version_release(e->version);
         e->version = v;
@@ -163,7 +166,8 @@ static void start_manifest(struct engine *e) {
     }
     e->manifest_number = rewrite ? number : 0;
     e->manifest_running = true;
-    e->manifest_job = (struct os_job){ .loop = e->options.loop, .run = manifest_run, .done = manifest_done };
+    e->manifest_job =
+        (struct os_job){ .loop = e->options.loop, .run = manifest_run, .done = manifest_done };
     os_pool_submit(e->options.pool, OS_JOB_SYNC, &e->manifest_job);
 }
 
@@ -185,7 +189,8 @@ STATUS engine_rotate(struct engine *e) {
 
 uint64_t engine_segment_after_oldest(const struct engine *e) {
     ASSERT(e->waiting_count > 0);
-    const struct engine_memtable *next = e->waiting_count > 1 ? e->waiting[e->waiting_count - 2] : e->active;
+    const struct engine_memtable *next =
+        e->waiting_count > 1 ? e->waiting[e->waiting_count - 2] : e->active;
     return next->first_segment;
 }
 
@@ -249,7 +254,8 @@ static void start_flush(struct engine *e) {
     const struct output_options o = engine_output_options(e, e->options.table.compression);
     flush_init(&e->flush, e->waiting[e->waiting_count - 1]->memtable, &e->floors_durable, &o);
     work_move(&e->flush_state, WORK_RUNNING);
-    e->flush_job = (struct os_job){ .loop = e->options.loop, .run = flush_job_run, .done = flush_job_done };
+    e->flush_job =
+        (struct os_job){ .loop = e->options.loop, .run = flush_job_run, .done = flush_job_done };
     os_pool_submit(e->options.pool, OS_JOB_BACKGROUND, &e->flush_job);
 }
 
@@ -353,8 +359,8 @@ static bool nothing_below(const struct version *v, uint32_t level) {
 static void compaction_start(struct engine *e, struct compaction_plan *take_plan) {
     struct compaction *c = &e->compaction;
     const bool last = nothing_below(e->version, take_plan->level_output);
-    const struct output_options o =
-        engine_output_options(e, last ? e->options.bottom_compression : e->options.table.compression);
+    const struct output_options o = engine_output_options(e, last ? e->options.bottom_compression
+                                                                  : e->options.table.compression);
     version_retain(e->version);
     compaction_init(c, take_plan, e->version, &o);
     floors_copy(&e->floors_durable, &c->floors);
@@ -368,8 +374,9 @@ static void compaction_start(struct engine *e, struct compaction_plan *take_plan
         return;
     }
     work_move(&e->compaction_state, WORK_RUNNING);
-    e->compaction_job =
-        (struct os_job){ .loop = e->options.loop, .run = compaction_job_run, .done = compaction_job_done };
+    e->compaction_job = (struct os_job){ .loop = e->options.loop,
+                                         .run = compaction_job_run,
+                                         .done = compaction_job_done };
     os_pool_submit(e->options.pool, OS_JOB_BACKGROUND, &e->compaction_job);
 }
 

@@ -20,7 +20,8 @@ struct verify {
     uint64_t bad;
 };
 
-__attribute__((format(printf, 2, 3))) static void finding(struct verify *v, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void finding(struct verify *v, const char *format,
+                                                          ...) {
     char line[OS_PATH_BYTES_MAX + 256];
     va_list args;
     va_start(args, format);
@@ -31,9 +32,10 @@ __attribute__((format(printf, 2, 3))) static void finding(struct verify *v, cons
 }
 
 static bool table_matches(const struct manifest_table *m, const struct table_properties *p) {
-    return m->file_bytes == p->file_bytes && m->records == p->records && m->tombstones == p->tombstones &&
-           m->raw_bytes == p->raw_bytes && m->expiring == p->expiring &&
-           m->expires_min_ms == p->expires_min_ms && ballot_compare(m->ballot_max, p->ballot_max) == 0 &&
+    return m->file_bytes == p->file_bytes && m->records == p->records &&
+           m->tombstones == p->tombstones && m->raw_bytes == p->raw_bytes &&
+           m->expiring == p->expiring && m->expires_min_ms == p->expires_min_ms &&
+           ballot_compare(m->ballot_max, p->ballot_max) == 0 &&
            bytes_equal(m->ikey_min, p->ikey_min) && bytes_equal(m->ikey_max, p->ikey_max);
 }
 
@@ -71,8 +73,8 @@ static void verify_disjoint(struct verify *v, const struct manifest_state *s) {
             if (a->level != b->level || a->level == 0) continue;
             if (bytes_compare(a->ikey_max, b->ikey_min) < 0) continue;
             if (bytes_compare(b->ikey_max, a->ikey_min) < 0) continue;
-            finding(v, "%s: tables %016" PRIx64 " and %016" PRIx64 " of level %u overlap", v->dir, a->number,
-                    b->number, a->level);
+            finding(v, "%s: tables %016" PRIx64 " and %016" PRIx64 " of level %u overlap", v->dir,
+                    a->number, b->number, a->level);
         }
     }
 }
@@ -82,15 +84,16 @@ static STATUS verify_state(struct verify *v, const struct manifest_state *s) {
     uint64_t bad = 0;
     verify_disjoint(v, s);
     for (uint32_t i = 0; i < s->count; i++) TRY(verify_table(v, &s->tables[i]));
-    const struct status st = wal_verify(v->os, v->dir, s->first_segment, v->report, v->user, &records, &bad);
+    const struct status st =
+        wal_verify(v->os, v->dir, s->first_segment, v->report, v->user, &records, &bad);
     v->records += records;
     v->bad += bad;
     if (st.code == ST_CORRUPT && bad == 0) finding(v, "%s: the WAL is corrupt", v->dir);
     return st.code == ST_CORRUPT ? status_of(ST_OK) : st;
 }
 
-STATUS engine_verify(struct os *os, const char *dir, void (*report)(void *user, const char *line), void *user,
-                     uint64_t *ret_records, uint64_t *ret_bad) {
+STATUS engine_verify(struct os *os, const char *dir, void (*report)(void *user, const char *line),
+                     void *user, uint64_t *ret_records, uint64_t *ret_bad) {
     struct manifest_state state = { 0 };
     struct manifest manifest;
     struct verify v = { .os = os, .dir = dir, .report = report, .user = user };

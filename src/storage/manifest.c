@@ -288,7 +288,8 @@ bool manifest_state_check(const struct manifest_state *s) {
 /* ---- a whole file ---- */
 
 /* The record at `offset`: its payload. */
-static STATUS record_at(struct bytes file, uint64_t number, uint64_t offset, struct bytes *ret_payload) {
+static STATUS record_at(struct bytes file, uint64_t number, uint64_t offset,
+                        struct bytes *ret_payload) {
     if (file.len - offset < MANIFEST_HEADER_BYTES) return status_of(ST_CORRUPT);
     const uint8_t *record = file.ptr + offset;
     const uint32_t length = get_u32_le(record + 4);
@@ -321,10 +322,14 @@ static STATUS fault_at(struct manifest_fault *fault, uint64_t offset, const char
 /* Apply one decoded record that stands at `offset`. */
 static STATUS load_edit(const struct manifest_edit *edit, uint64_t number, uint64_t offset,
                         struct manifest_state *state, struct manifest_fault *fault) {
-    if ((offset == 0) != (edit->file_number != 0)) return fault_at(fault, offset, "misplaced header");
-    if (offset == 0 && edit->file_number != number) return fault_at(fault, offset, "another manifest's header");
-    if (edit->seal_offset != 0 && edit->seal_offset != offset) return fault_at(fault, offset, "misplaced seal");
-    if (!status_ok(manifest_state_apply(state, edit))) return fault_at(fault, offset, "contradicts earlier edits");
+    if ((offset == 0) != (edit->file_number != 0))
+        return fault_at(fault, offset, "misplaced header");
+    if (offset == 0 && edit->file_number != number)
+        return fault_at(fault, offset, "another manifest's header");
+    if (edit->seal_offset != 0 && edit->seal_offset != offset)
+        return fault_at(fault, offset, "misplaced seal");
+    if (!status_ok(manifest_state_apply(state, edit)))
+        return fault_at(fault, offset, "contradicts earlier edits");
     return status_of(ST_OK);
 }
 
@@ -349,7 +354,8 @@ STATUS manifest_load(struct bytes file, uint64_t number, struct manifest_state *
         offset += MANIFEST_HEADER_BYTES + payload.len;
     }
     if (offset == 0) return fault_at(fault, 0, "empty file");
-    if (state->next_number == 0 || state->first_segment == 0) return fault_at(fault, 0, "incomplete header");
+    if (state->next_number == 0 || state->first_segment == 0)
+        return fault_at(fault, 0, "incomplete header");
     fault->offset = offset;
     ASSERT(manifest_state_check(state));
     return status_of(ST_OK);

@@ -86,7 +86,7 @@ struct manifest_table {
     struct ballot ballot_max;
     struct bytes ikey_min; /* in an edit: views; in a state: owned by it */
     struct bytes ikey_max;
-    uint32_t level;        /* 0..MANIFEST_LEVELS - 1 */
+    uint32_t level; /* 0..MANIFEST_LEVELS - 1 */
 };
 
 struct manifest_delete {
@@ -167,7 +167,8 @@ bool manifest_name_number(const char *name, const char *prefix, uint64_t *ret_nu
 /* Read `current` and the file it names; nothing is changed on disk, and the first
  * write must be a rewrite.
  * Errors  ST_NOT_FOUND there is no `current`; ST_CORRUPT, ST_IO */
-STATUS manifest_open(struct os *os, const char *dir, struct manifest_state *state, struct manifest *ret_m);
+STATUS manifest_open(struct os *os, const char *dir, struct manifest_state *state,
+                     struct manifest *ret_m);
 void manifest_close(struct manifest *m);
 bool manifest_must_rewrite(const struct manifest *m);
 

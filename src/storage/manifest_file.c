@@ -19,7 +19,8 @@ static void path_of(const char *dir, const char *name, char path[OS_PATH_BYTES_M
     ASSERT(len < (int)OS_PATH_BYTES_MAX);
 }
 
-static void path_numbered(const char *dir, const char *prefix, uint64_t number, char path[OS_PATH_BYTES_MAX]) {
+static void path_numbered(const char *dir, const char *prefix, uint64_t number,
+                          char path[OS_PATH_BYTES_MAX]) {
     const int len = snprintf(path, OS_PATH_BYTES_MAX, "%s/%s%016" PRIx64, dir, prefix, number);
     ASSERT(len > 0);
     ASSERT(len < (int)OS_PATH_BYTES_MAX);
@@ -56,7 +57,8 @@ bool manifest_name_number(const char *name, const char *prefix, uint64_t *ret_nu
 static void current_print(uint64_t number, char text[CURRENT_BYTES + 1]) {
     snprintf(text, CURRENT_BYTES + 1, "manifest-%016" PRIx64, number);
     const uint32_t sum = crc32c(0, bytes_of(text, CURRENT_NAME_BYTES));
-    snprintf(text + CURRENT_NAME_BYTES, CURRENT_BYTES + 1 - CURRENT_NAME_BYTES, " %08" PRIx32 "\n", sum);
+    snprintf(text + CURRENT_NAME_BYTES, CURRENT_BYTES + 1 - CURRENT_NAME_BYTES, " %08" PRIx32 "\n",
+             sum);
     ASSERT(strlen(text) == CURRENT_BYTES);
 }
 
@@ -109,7 +111,8 @@ static STATUS file_read_all(struct os *os, const char *path, uint8_t **ret_bytes
     return s;
 }
 
-STATUS manifest_open(struct os *os, const char *dir, struct manifest_state *state, struct manifest *ret_m) {
+STATUS manifest_open(struct os *os, const char *dir, struct manifest_state *state,
+                     struct manifest *ret_m) {
     char path[OS_PATH_BYTES_MAX];
     uint64_t number;
     uint8_t *bytes;
@@ -151,13 +154,14 @@ bool manifest_must_rewrite(const struct manifest *m) {
 
 _Noreturn static void manifest_die(const char *path, const char *what) {
     char message[OS_PATH_BYTES_MAX + 128];
-    snprintf(message, sizeof message, "%s: %s failed; what the disk holds is unknown, so this process ends",
-             path, what);
+    snprintf(message, sizeof message,
+             "%s: %s failed; what the disk holds is unknown, so this process ends", path, what);
     os_die(message);
 }
 
 /* Only "no space" comes back. */
-static STATUS write_or_die(struct os_file *file, const char *path, uint64_t offset, struct bytes bytes) {
+static STATUS write_or_die(struct os_file *file, const char *path, uint64_t offset,
+                           struct bytes bytes) {
     const struct status s = os_file_write(file, offset, bytes);
     if (!status_ok(s) && s.code != ST_FULL) manifest_die(path, "write");
     return s;
@@ -225,8 +229,8 @@ static STATUS current_write(const struct manifest *m, uint64_t number) {
 }
 
 /* The new file, whole and durable, but not in use yet. */
-static STATUS rewrite_file(struct manifest *m, uint64_t number, const char *path, struct bytes edits,
-                           struct os_file *ret_file, uint64_t *ret_end) {
+static STATUS rewrite_file(struct manifest *m, uint64_t number, const char *path,
+                           struct bytes edits, struct os_file *ret_file, uint64_t *ret_end) {
     struct os_file file;
     struct status s = os_file_open(m->os, path, OS_FILE_CREATE_EMPTY, &file);
     if (!status_ok(s) && s.code != ST_FULL) manifest_die(path, "creation");

@@ -60,7 +60,8 @@ static STATUS source_enter(struct merge *m, struct merge_source *s, struct bytes
     s->record = NULL;
     while (s->index < s->table_count) {
         if (!s->opened) {
-            table_iterator_init(&s->iterator, s->tables[s->index].table, m->may_block, m->bypass_cache);
+            table_iterator_init(&s->iterator, s->tables[s->index].table, m->may_block,
+                                m->bypass_cache);
             s->opened = true;
             s->entered = false;
         }
@@ -120,7 +121,8 @@ static STATUS source_next(struct merge *m, struct merge_source *s) {
     return source_enter(m, s, BYTES_NONE);
 }
 
-static struct status source_failed(struct merge *m, const struct merge_source *s, struct status st) {
+static struct status source_failed(struct merge *m, const struct merge_source *s,
+                                   struct status st) {
     ASSERT(!status_ok(st));
     ASSERT(s->memtable == NULL);
     if (st.code == ST_WAIT) {

@@ -18,14 +18,14 @@
 #include "storage/version.h"
 
 struct merge_source {
-    const struct record *record;       /* what it stands on; NULL past the end */
-    const struct memtable *memtable;   /* NULL for tables */
-    struct memtable_iterator memory;   /* of that memtable */
+    const struct record *record;        /* what it stands on; NULL past the end */
+    const struct memtable *memtable;    /* NULL for tables */
+    struct memtable_iterator memory;    /* of that memtable */
     const struct version_table *tables; /* the run */
     uint32_t table_count;
-    uint32_t index;                    /* table it stands in, 0..table_count */
-    bool opened;                       /* `iterator` is initialised, for tables[index] */
-    bool entered;                      /* `iterator` was positioned in tables[index] */
+    uint32_t index; /* table it stands in, 0..table_count */
+    bool opened;    /* `iterator` is initialised, for tables[index] */
+    bool entered;   /* `iterator` was positioned in tables[index] */
     struct table_iterator iterator;
 };
 
@@ -33,19 +33,19 @@ struct merge {
     struct merge_source *sources;
     uint32_t count;
     uint32_t capacity;
-    uint32_t *heap;             /* sources not in the group and not at their end; least ikey first */
+    uint32_t *heap; /* sources not in the group and not at their end; least ikey first */
     uint32_t heap_count;
-    uint32_t *group;            /* sources that stand on the ikey of `record` */
-    uint32_t group_count;       /* those still to be advanced, during an interrupted next */
-    uint32_t winner;            /* source of `record` */
+    uint32_t *group;             /* sources that stand on the ikey of `record` */
+    uint32_t group_count;        /* those still to be advanced, during an interrupted next */
+    uint32_t winner;             /* source of `record` */
     const struct record *record; /* NULL past the end, and between ST_WAIT and the retry */
-    struct buffer target;       /* ikey of the seek under way */
-    uint32_t seek_index;        /* source the interrupted seek goes on with */
-    bool seeking;               /* a seek was interrupted */
-    bool may_block;             /* read missing blocks at once */
-    bool bypass_cache;          /* keep nothing in the cache */
-    struct table_fetch fetch;   /* after ST_WAIT */
-    uint64_t failed;            /* number of the table that gave ST_CORRUPT or ST_IO */
+    struct buffer target;        /* ikey of the seek under way */
+    uint32_t seek_index;         /* source the interrupted seek goes on with */
+    bool seeking;                /* a seek was interrupted */
+    bool may_block;              /* read missing blocks at once */
+    bool bypass_cache;           /* keep nothing in the cache */
+    struct table_fetch fetch;    /* after ST_WAIT */
+    uint64_t failed;             /* number of the table that gave ST_CORRUPT or ST_IO */
 };
 
 void merge_init(struct merge *m, bool may_block, bool bypass_cache);

@@ -28,7 +28,8 @@ STATUS output_add(struct output *o, const struct record *r) {
         char path[OS_PATH_BYTES_MAX];
         o->number = atomic_fetch_add(o->options.number_next, 1);
         manifest_table_path(o->options.dir, o->number, path);
-        TRY(table_writer_create(o->options.os, path, &o->options.table, output_pace, o, &o->writer));
+        TRY(table_writer_create(o->options.os, path, &o->options.table, output_pace, o,
+                                &o->writer));
         ASSERT(o->writer != NULL);
     }
     return table_writer_add(o->writer, r);

@@ -18,7 +18,7 @@
 struct output_options {
     struct os *os;
     struct cache *cache;
-    struct rate_limit *rate_limit;   /* NULL = none */
+    struct rate_limit *rate_limit; /* NULL = none */
     const char *dir;
     struct table_options table;
     atomic_uint_fast64_t *number_next; /* of files; shared by all jobs of the engine */
@@ -31,7 +31,7 @@ struct output {
     struct version_table *tables; /* finished, open, one reference each */
     uint32_t count;
     uint32_t capacity;
-    uint64_t bytes;               /* of the finished ones */
+    uint64_t bytes; /* of the finished ones */
 };
 
 void output_init(struct output *o, const struct output_options *options);

@@ -62,7 +62,8 @@ static void version_level_index(struct version_level *level) {
     const struct bytes first = level->tables[0].ikey_max;
     const struct bytes last = level->tables[level->count - 1].ikey_max;
     uint32_t shared = 0;
-    while (shared < first.len && shared < last.len && first.ptr[shared] == last.ptr[shared]) shared++;
+    while (shared < first.len && shared < last.len && first.ptr[shared] == last.ptr[shared])
+        shared++;
 
     level->shared_bytes = shared;
     level->prefixes = mem_alloc(level->count * sizeof *level->prefixes);
@@ -71,9 +72,10 @@ static void version_level_index(struct version_level *level) {
     }
 }
 
-static void version_level_build(struct version_level *to, const struct version_level *from, uint32_t number,
-                                const struct version_delete *deletes, uint32_t delete_count,
-                                const struct version_add *adds, uint32_t add_count) {
+static void version_level_build(struct version_level *to, const struct version_level *from,
+                                uint32_t number, const struct version_delete *deletes,
+                                uint32_t delete_count, const struct version_add *adds,
+                                uint32_t add_count) {
     uint32_t count_max = from->count;
     for (uint32_t i = 0; i < add_count; i++) count_max += adds[i].level == number;
     if (count_max == 0) return;
@@ -92,7 +94,8 @@ static void version_level_build(struct version_level *to, const struct version_l
         to->bytes += to->tables[i].bytes;
     }
     if (to->count > 1) {
-        qsort(to->tables, to->count, sizeof *to->tables, number == 0 ? order_newest_first : order_by_ikey);
+        qsort(to->tables, to->count, sizeof *to->tables,
+              number == 0 ? order_newest_first : order_by_ikey);
     }
     if (number > 0) version_level_index(to);
 }
@@ -105,7 +108,8 @@ struct version *version_change(const struct version *base, const struct version_
     }
     struct version *v = version_empty();
     for (uint32_t l = 0; l < ENGINE_LEVELS; l++) {
-        version_level_build(&v->levels[l], &base->levels[l], l, deletes, delete_count, adds, add_count);
+        version_level_build(&v->levels[l], &base->levels[l], l, deletes, delete_count, adds,
+                            add_count);
         for (uint32_t i = 0; i < v->levels[l].count; i++) {
             const struct ballot b = v->levels[l].tables[i].ballot_max;
             if (ballot_compare(b, v->ballot_max) > 0) v->ballot_max = b;
@@ -160,8 +164,8 @@ uint32_t version_find(const struct version_level *level, struct bytes ikey) {
     return low;
 }
 
-void version_overlap(const struct version_level *level, struct bytes ikey_min, struct bytes ikey_max,
-                     uint32_t *ret_first, uint32_t *ret_count) {
+void version_overlap(const struct version_level *level, struct bytes ikey_min,
+                     struct bytes ikey_max, uint32_t *ret_first, uint32_t *ret_count) {
     ASSERT(bytes_compare(ikey_min, ikey_max) <= 0);
     const uint32_t first = version_find(level, ikey_min);
     uint32_t end = version_find(level, ikey_max);
@@ -181,7 +185,8 @@ uint64_t version_overlap_bytes(const struct version_level *level, struct bytes i
     return bytes;
 }
 
-const struct version_table *version_table_at(const struct version *v, uint32_t level, uint64_t number) {
+const struct version_table *version_table_at(const struct version *v, uint32_t level,
+                                             uint64_t number) {
     ASSERT(level < ENGINE_LEVELS);
     for (uint32_t i = 0; i < v->levels[level].count; i++) {
         if (v->levels[level].tables[i].number == number) return &v->levels[level].tables[i];

@@ -14,10 +14,10 @@
 #include "storage/engine.h"
 
 struct version_table {
-    struct table *table;      /* one reference for each version that lists it */
-    uint64_t number;          /* names the file; a higher one was written later */
-    uint64_t bytes;           /* size of the file */
-    struct bytes ikey_min;    /* views into the table's memory */
+    struct table *table;   /* one reference for each version that lists it */
+    uint64_t number;       /* names the file; a higher one was written later */
+    uint64_t bytes;        /* size of the file */
+    struct bytes ikey_min; /* views into the table's memory */
     struct bytes ikey_max;
     struct ballot ballot_max; /* of any record in it */
     uint64_t garbage_due_ms;  /* wall time from which it may be rewritten for its garbage alone */
@@ -29,7 +29,7 @@ struct version_level {
     uint64_t *prefixes;           /* levels 1..: 8 bytes of each ikey_max after the shared ones */
     uint64_t bytes;               /* sum over the tables */
     uint32_t count;
-    uint32_t shared_bytes;        /* all ikey_max of the level start with these same bytes */
+    uint32_t shared_bytes; /* all ikey_max of the level start with these same bytes */
 };
 
 struct version {
@@ -67,13 +67,14 @@ static inline bool version_table_covers(const struct version_table *t, struct by
     return bytes_compare(t->ikey_min, ikey) <= 0 && bytes_compare(ikey, t->ikey_max) <= 0;
 }
 /* Tables of a level (1..) that overlap [ikey_min, ikey_max]: *ret_count from *ret_first on. */
-void version_overlap(const struct version_level *level, struct bytes ikey_min, struct bytes ikey_max,
-                     uint32_t *ret_first, uint32_t *ret_count);
+void version_overlap(const struct version_level *level, struct bytes ikey_min,
+                     struct bytes ikey_max, uint32_t *ret_first, uint32_t *ret_count);
 /* Bytes of those tables. */
 uint64_t version_overlap_bytes(const struct version_level *level, struct bytes ikey_min,
                                struct bytes ikey_max);
 /* The table with this number, NULL if the level has none. */
-const struct version_table *version_table_at(const struct version *v, uint32_t level, uint64_t number);
+const struct version_table *version_table_at(const struct version *v, uint32_t level,
+                                             uint64_t number);
 
 bool version_check(const struct version *v);
 

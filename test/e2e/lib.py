@@ -4,6 +4,7 @@ ATOLL is the binary under test; it comes from ./dev test, and has a default for 
 test run by hand. Nodes end with the test.
 """
 import atexit
+import binascii
 import os
 import shutil
 import signal
@@ -77,6 +78,16 @@ def eventually(seconds, body):
         if time.monotonic() > end:
             raise error or AssertionError(f"not so after {seconds} s")
         time.sleep(0.05)
+
+
+def shard_of(key, shards):
+    """The shard that owns the key; CRC-16 as Redis Cluster has it."""
+    return binascii.crc_hqx(key.encode(), 0) % 16384 % shards
+
+
+def key_on(shard, shards, prefix):
+    """A key with this prefix that the shard owns."""
+    return next(k for k in (f"{prefix}{i}" for i in range(10000)) if shard_of(k, shards) == shard)
 
 
 def free_port():

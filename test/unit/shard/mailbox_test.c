@@ -24,8 +24,10 @@ static void produce(void *user) {
     struct os *os = user;
     for (uint32_t i = 0; i < MESSAGES;) {
         payload[i] = i + 1;
-        if (mailbox_put(&box, &payload[i])) i++;
-        else os_sleep_ms(os, 0);
+        if (mailbox_put(&box, &payload[i]))
+            i++;
+        else
+            os_sleep_ms(os, 0);
     }
 }
 

@@ -128,7 +128,8 @@ TEST(operation, expire_conditions) {
 
 /* INCR keeps the expiry, starts at 0, and refuses text and overflow. */
 TEST(operation, incr) {
-    const struct record ten = held("10", NOW_MS + 500), text = held("ten", 0), most = held("9223372036854775807", 0);
+    const struct record ten = held("10", NOW_MS + 500), text = held("ten", 0),
+                        most = held("9223372036854775807", 0);
     const struct request q = { .op = OP_INCR, .key = BYTES_LIT("k"), .increment = 5 };
     struct decision d = decide(&q, &ten);
     CHECK_BYTES(d.value, BYTES_LIT("15"));
@@ -141,7 +142,8 @@ TEST(operation, incr) {
 
 /* INCRBYFLOAT prints like Redis: 17 decimals at most, no trailing zeros, no -0. */
 TEST(operation, incr_float) {
-    const struct record held_number = held("10.50", 0), text = held("x", 0), minus = held("-1.5", 0);
+    const struct record held_number = held("10.50", 0), text = held("x", 0),
+                        minus = held("-1.5", 0);
     struct request q = { .op = OP_INCR_FLOAT, .key = BYTES_LIT("k"), .increment_float = 0.1L };
     CHECK_BYTES(decide(&q, &held_number).value, BYTES_LIT("10.6"));
     q.increment_float = 5.0e3L;

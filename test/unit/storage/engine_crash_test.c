@@ -131,14 +131,14 @@ static const char *recover_all(uint64_t seed) {
 }
 
 static int say(uint64_t seed, uint64_t stop, const char *wrong) {
-    dprintf(STDOUT_FILENO, "seed 0x%llx, power lost after operation %llu: %s\n", (unsigned long long)seed,
+    dprintf(STDOUT_FILENO, "seed 0x%llx, fault at operation %llu: %s\n", (unsigned long long)seed,
             (unsigned long long)stop, wrong);
     return 1;
 }
 
 static int crash_everywhere_here(uint64_t seed, uint64_t only) {
     const char *wrong;
-    if (only == 0 && freopen(getenv("WORLD_DEBUG") ? "/tmp/eng/stderr" : "/dev/null", "w", stderr) == NULL) return 1;
+    if (only == 0 && freopen("/dev/null", "w", stderr) == NULL) return 1;
     const struct sigaction action = { .sa_handler = on_abort };
     sigaction(SIGABRT, &action, NULL);
     if (!run_until(seed, SIM_DISK_UNLIMITED, &wrong)) return say(seed, 0, "the run died by itself");
@@ -149,9 +149,11 @@ static int crash_everywhere_here(uint64_t seed, uint64_t only) {
     const uint64_t stride = ops / STOPS + 1;
     for (uint64_t at = 3; at < ops; at += 1 + sim_random_below(&random, 2 * stride)) {
         const uint64_t stop = only != 0 ? only : at;
-        if (run_until(seed, stop, &wrong)) return say(seed, stop, "the run is not the same each time");
+        if (run_until(seed, stop, &wrong))
+            return say(seed, stop, "the run is not the same each time");
         if (wrong != NULL) return say(seed, stop, wrong);
-        if (sim_disk_op_count(run.disk) < stop) return say(seed, stop, "it died while there was power");
+        if (sim_disk_op_count(run.disk) < stop)
+            return say(seed, stop, "it died while there was power");
         wrong = recover_all(seed + stop);
         if (wrong != NULL) return say(seed, stop, wrong);
         if (only != 0) break;
@@ -159,13 +161,62 @@ static int crash_everywhere_here(uint64_t seed, uint64_t only) {
     return 0;
 }
 
+/* ---- failing calls ---- */
+
+/* The `nth` call fails. The engine may end its process, refuse to open, or give that one answer as
+ * ST_IO; it never answers wrongly. Returns whether it lived. */
+static bool run_failing(uint64_t seed, uint64_t nth, const char **wrong) {
+    *wrong = NULL;
+    engine_world_init(&run, NULL, seed);
+    engine_world_options_small(&run);
+    run.options.sync = WAL_SYNC_ALWAYS;
+    run.options.memtable_bytes = 96 * 1024;
+    run.key_count = 120;
+    sim_disk_fail_call(run.disk, nth, ST_IO);
+    if (sigsetjmp(died, 1) != 0) return false;
+    if (!status_ok(engine_world_open(&run))) return false;
+    for (uint32_t i = 0; i < STEPS; i++) {
+        if (i % 60 == 59) engine_flush(run.engine);
+        *wrong = engine_world_step(&run);
+        if (*wrong != NULL && strcmp(*wrong, "io") != 0) return true;
+    }
+    sim_os_advance_ms(run.os, 3000);
+    engine_world_settle(&run);
+    *wrong = engine_world_check_all(&run);
+    if (*wrong != NULL && strcmp(*wrong, "io") == 0) *wrong = engine_world_check_all(&run);
+    return true;
+}
+
+static int fail_everywhere_here(uint64_t seed, uint64_t only) {
+    if (only == 0 && freopen("/dev/null", "w", stderr) == NULL) return 1;
+    const struct sigaction action = { .sa_handler = on_abort };
+    sigaction(SIGABRT, &action, NULL);
+    struct sim_random random = sim_random_of(seed);
+    bool pending = false;
+    for (uint64_t at = 1; !pending; at += 1 + sim_random_below(&random, 12)) {
+        const uint64_t nth = only != 0 ? only : at;
+        const char *wrong;
+        may_die = true;
+        const bool lived = run_failing(seed, nth, &wrong);
+        may_die = false;
+        pending = sim_disk_fail_is_pending(run.disk);
+        if (wrong != NULL) return say(seed, nth, wrong);
+        if (!lived && pending) return say(seed, nth, "it died with no fault");
+        if (!lived) wrong = recover_all(seed + nth);
+        if (wrong != NULL) return say(seed, nth, wrong);
+        if (lived) engine_world_deinit(&run);
+        if (only != 0) break;
+    }
+    return 0;
+}
+
 /* A child process, because an engine whose disk is gone ends its process. */
-static void crash_everywhere(uint64_t seed) {
+static void in_child(int (*here)(uint64_t seed, uint64_t only), uint64_t seed) {
     const char *only = getenv("STOP");
     fflush(NULL);
     const pid_t child = fork();
     CHECK(child >= 0);
-    if (child == 0) _exit(crash_everywhere_here(seed, only == NULL ? 0 : strtoull(only, NULL, 0)));
+    if (child == 0) _exit(here(seed, only == NULL ? 0 : strtoull(only, NULL, 0)));
     int status = 0;
     CHECK_EQ(waitpid(child, &status, 0), child);
     CHECK(WIFEXITED(status));
@@ -174,5 +225,10 @@ static void crash_everywhere(uint64_t seed) {
 
 /* Power is lost somewhere in a life of puts, flushes, compactions and truncates. */
 TEST(engine_crash, keeps_what_was_acknowledged) {
-    for (uint64_t i = 0; i < 6; i++) crash_everywhere(test_seed() + i);
+    for (uint64_t i = 0; i < 6; i++) in_child(crash_everywhere_here, test_seed() + i);
+}
+
+/* Each call to the disk in turn fails, once. */
+TEST(engine_crash, survives_a_failing_call) {
+    for (uint64_t i = 0; i < 4; i++) in_child(fail_everywhere_here, test_seed() + i);
 }

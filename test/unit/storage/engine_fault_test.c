@@ -1,4 +1,4 @@
-/* The engine with a full disk, failing calls and rotten bytes: it refuses, reports and recovers; it
+/* tidy: integration. The engine with a full disk, failing calls and rotten bytes: it refuses, reports and recovers; it
  * never serves what is wrong. */
 #include "storage/engine.h"
 
@@ -15,7 +15,9 @@ static struct engine_world w;
 static struct engine_world copy;
 
 static void fail_if(const char *wrong, uint64_t seed, uint64_t at) {
-    if (wrong != NULL) printf("seed 0x%llx at %llu: %s\n", (unsigned long long)seed, (unsigned long long)at, wrong);
+    if (wrong != NULL)
+        printf("seed 0x%llx at %llu: %s\n", (unsigned long long)seed, (unsigned long long)at,
+               wrong);
     CHECK(wrong == NULL);
 }
 
@@ -47,7 +49,8 @@ TEST(engine_fault, recovers_from_a_full_disk) {
         CHECK_OK(engine_world_open(&w));
         for (uint32_t times = 0; times < 4; times++) {
             live(seed, 300);
-            sim_disk_set_capacity(w.disk, sim_disk_used_bytes(w.disk) + sim_random_below(&w.random, 30000));
+            sim_disk_set_capacity(w.disk,
+                                  sim_disk_used_bytes(w.disk) + sim_random_below(&w.random, 30000));
             live(seed, 1500);
             sim_disk_set_capacity(w.disk, SIM_DISK_UNLIMITED);
             sim_os_advance_ms(w.os, 1500);
@@ -124,7 +127,8 @@ static bool read_reports(uint64_t seed, uint64_t at) {
 }
 
 /* One flipped bit: refused at open, or reported by the read that meets it, and by the offline check. */
-static void flip_one(const char *path, uint64_t offset, uint32_t bit, bool harmless, uint64_t seed) {
+static void flip_one(const char *path, uint64_t offset, uint32_t bit, bool harmless,
+                     uint64_t seed) {
     struct sim_disk *image = sim_disk_crash(w.disk, SIM_CRASH_KEEP_ALL, seed);
     CHECK_OK(sim_disk_flip(image, path, offset, bit));
     engine_world_init(&copy, image, seed);
@@ -144,7 +148,9 @@ static void flip_one(const char *path, uint64_t offset, uint32_t bit, bool harml
     uint64_t bad = 0;
     CHECK_OK(engine_verify(os, ENGINE_WORLD_DIR, count_line, &lines, &records, &bad));
     os_destroy(os);
-    if (!harmless && bad == 0) printf("%s offset %llu bit %u: the check finds nothing\n", path, (unsigned long long)offset, bit);
+    if (!harmless && bad == 0)
+        printf("%s offset %llu bit %u: the check finds nothing\n", path, (unsigned long long)offset,
+               bit);
     CHECK(harmless || bad > 0);
     CHECK_EQ(lines > 0, bad > 0);
 
@@ -165,7 +171,8 @@ TEST(engine_fault, a_flipped_bit_is_reported_and_never_served) {
     w.key_count = 400;
     CHECK_OK(engine_world_open(&w));
     for (uint32_t i = 0; i < 600; i++) {
-        const struct status s = engine_world_put(&w, (uint32_t)sim_random_below(&w.random, w.key_count));
+        const struct status s =
+            engine_world_put(&w, (uint32_t)sim_random_below(&w.random, w.key_count));
         CHECK(status_ok(s) || s.code == ST_BUSY);
         if (i % 100 == 99) engine_flush(w.engine);
         engine_turn(w.engine);
@@ -250,13 +257,15 @@ TEST(engine_fault, frees_deleted_and_expired_keys) {
     const uint64_t now = os_wall_ms(w.os);
     for (uint32_t round = 0; round < 2; round++) {
         for (uint32_t k = 0; k < 200; k++) {
-            struct record r = { .ikey = engine_world_ikey(k, space), .ballot = { 1 + round, 1, 1 } };
+            struct record r = { .ikey = engine_world_ikey(k, space),
+                                .ballot = { 1 + round, 1, 1 } };
             uint64_t sequence;
             if (round == 1 && k % 2 == 0) r.flags = RECORD_TOMBSTONE;
             if (round == 1 && k % 2 == 1) r.expires_at_ms = now + 5000;
             if ((r.flags & RECORD_TOMBSTONE) == 0) r.value = bytes_of(value, sizeof value);
             struct status s;
-            while (s = engine_put(w.engine, &r, &sequence), s.code == ST_BUSY) engine_world_settle(&w);
+            while (s = engine_put(w.engine, &r, &sequence), s.code == ST_BUSY)
+                engine_world_settle(&w);
             CHECK_OK(s);
         }
         engine_flush(w.engine);

@@ -36,13 +36,15 @@ struct bytes engine_tables_ikey(uint32_t key, uint8_t *space) {
     return ikey_make(1, bytes_of(text, (size_t)len), space);
 }
 
-void engine_tables_add(struct engine_tables *t, uint32_t level, uint32_t first, uint32_t last, uint32_t step,
-                       uint64_t stamp, uint8_t flags) {
+void engine_tables_add(struct engine_tables *t, uint32_t level, uint32_t first, uint32_t last,
+                       uint32_t step, uint64_t stamp, uint8_t flags) {
     struct output o;
     uint8_t space[IKEY_BYTES_MAX];
     output_init(&o, &t->output);
     for (uint32_t key = first; key <= last; key += step) {
-        struct record r = { .ikey = engine_tables_ikey(key, space), .ballot = { stamp, 1, 1 }, .flags = flags };
+        struct record r = { .ikey = engine_tables_ikey(key, space),
+                            .ballot = { stamp, 1, 1 },
+                            .flags = flags };
         if (flags == 0) r.value = bytes_of(&stamp, sizeof stamp);
         const struct status s = output_add(&o, &r);
         ASSERT(status_ok(s));
@@ -57,8 +59,8 @@ void engine_tables_add(struct engine_tables *t, uint32_t level, uint32_t first, 
     output_deinit(&o);
 }
 
-bool engine_tables_pick(struct engine_tables *t, const struct engine_options *options, uint64_t gc_floor,
-                        bool everything, struct compaction_plan *ret_plan) {
+bool engine_tables_pick(struct engine_tables *t, const struct engine_options *options,
+                        uint64_t gc_floor, bool everything, struct compaction_plan *ret_plan) {
     static const struct floors no_floors;
     const struct compaction_view view = {
         .version = t->version,
@@ -71,8 +73,9 @@ bool engine_tables_pick(struct engine_tables *t, const struct engine_options *op
     return compaction_pick(&view, ret_plan);
 }
 
-uint64_t engine_tables_run(struct engine_tables *t, struct compaction_plan *take_plan, uint64_t gc_floor,
-                           uint64_t memory_stamp_min, const struct floors *floors) {
+uint64_t engine_tables_run(struct engine_tables *t, struct compaction_plan *take_plan,
+                           uint64_t gc_floor, uint64_t memory_stamp_min,
+                           const struct floors *floors) {
     static const atomic_bool go_on;
     struct compaction c;
     compaction_init(&c, take_plan, t->version, &t->output);
@@ -89,12 +92,15 @@ uint64_t engine_tables_run(struct engine_tables *t, struct compaction_plan *take
     ASSERT(c.plan.input_count <= 64 && c.output.count <= 64);
     for (uint32_t i = 0; i < c.plan.input_count; i++) {
         const struct compaction_input *in = &c.plan.inputs[i];
-        deletes[i] = (struct version_delete){ t->version->levels[in->level].tables[in->index].number, in->level };
+        deletes[i] =
+            (struct version_delete){ t->version->levels[in->level].tables[in->index].number,
+                                     in->level };
     }
     for (uint32_t i = 0; i < c.output.count; i++) {
         adds[i] = (struct version_add){ .table = c.output.tables[i], .level = c.plan.level_output };
     }
-    struct version *v = version_change(t->version, deletes, c.plan.input_count, adds, c.output.count);
+    struct version *v =
+        version_change(t->version, deletes, c.plan.input_count, adds, c.output.count);
     const uint64_t dropped = c.dropped;
     compaction_deinit(&c);
     version_release(t->version);

@@ -21,14 +21,15 @@ void engine_tables_init(struct engine_tables *t);
 void engine_tables_deinit(struct engine_tables *t);
 struct bytes engine_tables_ikey(uint32_t key, uint8_t *space);
 /* Add a table with keys first, first + step, .. up to last, all of this stamp, to a level. */
-void engine_tables_add(struct engine_tables *t, uint32_t level, uint32_t first, uint32_t last, uint32_t step,
-                       uint64_t stamp, uint8_t flags);
+void engine_tables_add(struct engine_tables *t, uint32_t level, uint32_t first, uint32_t last,
+                       uint32_t step, uint64_t stamp, uint8_t flags);
 /* A compaction over the present version as the engine would start it. */
-bool engine_tables_pick(struct engine_tables *t, const struct engine_options *options, uint64_t gc_floor,
-                        bool everything, struct compaction_plan *ret_plan);
+bool engine_tables_pick(struct engine_tables *t, const struct engine_options *options,
+                        uint64_t gc_floor, bool everything, struct compaction_plan *ret_plan);
 /* Run it and put the outcome in place; returns the number of records dropped. */
-uint64_t engine_tables_run(struct engine_tables *t, struct compaction_plan *take_plan, uint64_t gc_floor,
-                           uint64_t memory_stamp_min, const struct floors *floors);
+uint64_t engine_tables_run(struct engine_tables *t, struct compaction_plan *take_plan,
+                           uint64_t gc_floor, uint64_t memory_stamp_min,
+                           const struct floors *floors);
 uint64_t engine_tables_records(const struct engine_tables *t);
 
 #endif

@@ -7,7 +7,6 @@
 #include "test/unit/storage/engine_world.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 static struct engine_world w;
 
@@ -19,13 +18,13 @@ static void fail_if(const char *wrong, uint64_t seed, uint32_t step) {
 /* Every kind of call at random, small sizes, reopened now and then. */
 TEST(engine, behaves_as_a_sorted_map) {
     uint64_t levels = 0;
-    for (uint64_t round = 0; round < 24; round++) {
+    for (uint64_t round = 0; round < 30; round++) {
         const uint64_t seed = test_seed() + round;
         engine_world_init(&w, NULL, seed);
         engine_world_options_small(&w);
         w.key_count = 50u << (round % 5);
         CHECK_OK(engine_world_open(&w));
-        for (uint32_t step = 0; step < 6000; step++) {
+        for (uint32_t step = 0; step < 10000; step++) {
             fail_if(engine_world_step(&w), seed, step);
             if (sim_random_chance(&w.random, 1, 1500)) {
                 engine_world_close(&w, sim_random_chance(&w.random, 1, 2));
@@ -38,7 +37,6 @@ TEST(engine, behaves_as_a_sorted_map) {
         engine_compact_all(w.engine);
         engine_world_settle(&w);
         fail_if(engine_world_check_all(&w), seed, UINT32_MAX);
-        if (getenv("WORLD_DEBUG")) { struct engine_stats st = engine_stats(w.engine); printf("puts %lu busy %lu reads %lu flushes %lu compactions %lu fn %lu ffp %lu levels %lx keys %u records %lu tomb %lu\n", w.puts, w.busy, w.reads, st.flushes, st.compactions, st.filter_negatives, st.filter_false_positives, w.levels_seen, w.key_count, st.records, st.tombstones); }
         levels |= w.levels_seen;
         engine_world_deinit(&w);
     }
@@ -59,7 +57,8 @@ TEST(engine, uses_all_levels) {
     w.key_count = ENGINE_WORLD_KEYS_MAX;
     CHECK_OK(engine_world_open(&w));
     for (uint32_t i = 0; i < 12 * ENGINE_WORLD_KEYS_MAX && w.levels_seen != 0x7f; i++) {
-        const struct status s = engine_world_put(&w, (uint32_t)sim_random_below(&w.random, w.key_count));
+        const struct status s =
+            engine_world_put(&w, (uint32_t)sim_random_below(&w.random, w.key_count));
         CHECK(status_ok(s) || s.code == ST_BUSY);
         engine_turn(w.engine);
         engine_world_pump(&w, 2);

@@ -153,7 +153,8 @@ uint16_t engine_world_keyspace(uint32_t key) {
 struct bytes engine_world_ikey(uint32_t key, uint8_t *space) {
     uint8_t text[64];
     /* Lengths and shared beginnings differ; some keys hold NULs. */
-    int len = snprintf((char *)text, sizeof text, key % 3 == 0 ? "%05u" : "k/%05u/tail", key / ENGINE_WORLD_KEYSPACES);
+    int len = snprintf((char *)text, sizeof text, key % 3 == 0 ? "%05u" : "k/%05u/tail",
+                       key / ENGINE_WORLD_KEYSPACES);
     if (key % 7 == 0) text[len++] = 0;
     return ikey_make(engine_world_keyspace(key), bytes_of(text, (size_t)len), space);
 }
@@ -176,9 +177,9 @@ struct record engine_world_record(uint32_t key, uint64_t stamp, uint8_t *space) 
 }
 
 static bool record_same(const struct record *a, const struct record *b) {
-    return bytes_equal(a->ikey, b->ikey) && ballot_compare(a->ballot, b->ballot) == 0 && a->flags == b->flags &&
-           a->expires_at_ms == b->expires_at_ms && a->op.high == b->op.high && a->op.low == b->op.low &&
-           bytes_equal(a->value, b->value);
+    return bytes_equal(a->ikey, b->ikey) && ballot_compare(a->ballot, b->ballot) == 0 &&
+           a->flags == b->flags && a->expires_at_ms == b->expires_at_ms &&
+           a->op.high == b->op.high && a->op.low == b->op.low && bytes_equal(a->value, b->value);
 }
 
 /* ---- the model ---- */
@@ -225,7 +226,8 @@ STATUS engine_world_put_stamp(struct engine_world *w, uint32_t key, uint64_t sta
     uint64_t sequence;
     ASSERT(key < w->key_count);
     if (w->pending_count == ENGINE_WORLD_PENDING_MAX) return status_of(ST_BUSY);
-    if (w->keys[key].count == ENGINE_WORLD_STAMPS_MAX && w->keys[key].stamps[0] >= w->keys[key].acknowledged) {
+    if (w->keys[key].count == ENGINE_WORLD_STAMPS_MAX &&
+        w->keys[key].stamps[0] >= w->keys[key].acknowledged) {
         return status_of(ST_BUSY); /* too many in doubt to model */
     }
     TRY(engine_put(w->engine, &r, &sequence));
@@ -301,7 +303,8 @@ const char *engine_world_check_key(struct engine_world *w, uint32_t key) {
     } else {
         const struct record expected = engine_world_record(key, best, space);
         if (r.record.ballot.stamp < best) wrong = "an old version was read";
-        if (!record_same(&r.record, &expected)) wrong = wrong == NULL ? "a wrong record was read" : wrong;
+        if (!record_same(&r.record, &expected))
+            wrong = wrong == NULL ? "a wrong record was read" : wrong;
     }
     engine_read_deinit(w->engine, &r);
     return wrong;
@@ -315,9 +318,11 @@ const char *engine_world_check_all(struct engine_world *w) {
     return engine_world_check_scan(w, UINT32_MAX, UINT32_MAX);
 }
 
-static STATUS iterate(struct engine_world *w, struct engine_iterator *it, const struct bytes *seek) {
+static STATUS iterate(struct engine_world *w, struct engine_iterator *it,
+                      const struct bytes *seek) {
     for (uint32_t tries = 0; tries < 1000; tries++) {
-        const struct status s = seek != NULL ? engine_iterator_seek(it, *seek) : engine_iterator_next(it);
+        const struct status s =
+            seek != NULL ? engine_iterator_seek(it, *seek) : engine_iterator_next(it);
         if (s.code != ST_WAIT) return s;
         struct cache_block block;
         TRY(table_fetch_block(engine_iterator_fetch(it), &block));
@@ -335,7 +340,8 @@ struct sorted {
 static int order_keys(const void *a, const void *b) {
     uint8_t left[IKEY_BYTES_MAX];
     uint8_t right[IKEY_BYTES_MAX];
-    return bytes_compare(engine_world_ikey(*(const uint32_t *)a, left), engine_world_ikey(*(const uint32_t *)b, right));
+    return bytes_compare(engine_world_ikey(*(const uint32_t *)a, left),
+                         engine_world_ikey(*(const uint32_t *)b, right));
 }
 
 /* All key numbers in the order of their ikeys. */
@@ -349,7 +355,8 @@ static const struct sorted *sorted_keys(const struct engine_world *w) {
 }
 
 /* Compare the iterator with the model from position `at` of the sorted keys on. */
-static const char *scan_compare(struct engine_world *w, struct engine_iterator *it, uint32_t at, uint32_t count) {
+static const char *scan_compare(struct engine_world *w, struct engine_iterator *it, uint32_t at,
+                                uint32_t count) {
     static uint8_t space[IKEY_BYTES_MAX + ENGINE_WORLD_VALUE_BYTES_MAX];
     const struct sorted *s = sorted_keys(w);
     while (at < s->count && count > 0) {
@@ -358,7 +365,8 @@ static const char *scan_compare(struct engine_world *w, struct engine_iterator *
         if (best <= floor_of(w, key)) best = 0;
         if (best == 0) continue;
         const struct record expected = engine_world_record(key, best, space);
-        const bool here = engine_iterator_valid(it) && bytes_equal(engine_iterator_record(it)->ikey, expected.ikey);
+        const bool here = engine_iterator_valid(it) &&
+                          bytes_equal(engine_iterator_record(it)->ikey, expected.ikey);
         if (!here) {
             if (!may_be_dropped(w, key, best)) return "a scan misses a key";
             continue;
@@ -370,7 +378,8 @@ static const char *scan_compare(struct engine_world *w, struct engine_iterator *
         const struct status st = iterate(w, it, NULL);
         if (!status_ok(st)) return status_name(st);
     }
-    if (count > 0 && engine_iterator_valid(it)) return "a scan shows a key that should not be there";
+    if (count > 0 && engine_iterator_valid(it))
+        return "a scan shows a key that should not be there";
     return NULL;
 }
 
@@ -451,7 +460,8 @@ static const char *step_put(struct engine_world *w) {
     uint64_t count = 1 + sim_random_below(&w->random, 8);
     while (count-- > 0) {
         /* Half of the puts go to a few keys. */
-        const uint32_t among = sim_random_chance(&w->random, 1, 2) ? w->key_count : (w->key_count + 9) / 10;
+        const uint32_t among =
+            sim_random_chance(&w->random, 1, 2) ? w->key_count : (w->key_count + 9) / 10;
         const struct status s = engine_world_put(w, (uint32_t)sim_random_below(&w->random, among));
         if (s.code == ST_BUSY) break;
         if (s.code == ST_FULL && w->expected_full) break;
@@ -467,23 +477,23 @@ const char *engine_world_step(struct engine_world *w) {
     case 0:
         engine_world_truncate(w, engine_world_keyspace(key), w->clock - sim_random_below(r, 100));
         break;
-    case 1: case 2:
-        engine_flush(w->engine);
-        break;
+    case 1:
+    case 2: engine_flush(w->engine); break;
     case 3:
         if (sim_random_chance(r, 1, 4)) engine_compact_all(w->engine);
         break;
-    case 4: case 5: case 6:
-        engine_world_raise_gc_floor(w, w->clock - sim_random_below(r, 300));
-        break;
-    case 7: case 8:
-        sim_os_advance_ms(w->os, sim_random_below(r, 2000));
-        break;
-    case 9: case 10: case 11: case 12: case 13: case 14:
-        return engine_world_check_scan(w, key, (uint32_t)sim_random_below(r, 30));
-    case 15:
-        engine_sync(w->engine);
-        break;
+    case 4:
+    case 5:
+    case 6: engine_world_raise_gc_floor(w, w->clock - sim_random_below(r, 300)); break;
+    case 7:
+    case 8: sim_os_advance_ms(w->os, sim_random_below(r, 2000)); break;
+    case 9:
+    case 10:
+    case 11:
+    case 12:
+    case 13:
+    case 14: return engine_world_check_scan(w, key, (uint32_t)sim_random_below(r, 30));
+    case 15: engine_sync(w->engine); break;
     default:
         if (sim_random_chance(r, 1, 4)) return engine_world_check_key(w, key);
         if (sim_random_chance(r, 1, 3)) {

@@ -25,7 +25,7 @@
 struct engine_world_key {
     uint64_t stamps[ENGINE_WORLD_STAMPS_MAX]; /* put and not known to be superseded for ever */
     uint32_t count;
-    uint64_t acknowledged;             /* highest stamp that was acknowledged */
+    uint64_t acknowledged; /* highest stamp that was acknowledged */
 };
 
 struct engine_world_pending {
@@ -41,28 +41,28 @@ struct engine_world {
     struct os_loop *loop;
     struct os_pool *pool;
     struct cache *cache;
-    struct engine *engine;          /* NULL = not open */
-    struct engine_options options;  /* the rest is filled in by open */
+    struct engine *engine;         /* NULL = not open */
+    struct engine_options options; /* the rest is filled in by open */
     size_t cache_bytes;
     struct sim_random random;
 
-    uint32_t key_count;             /* keys in use, 1..ENGINE_WORLD_KEYS_MAX */
+    uint32_t key_count; /* keys in use, 1..ENGINE_WORLD_KEYS_MAX */
     struct engine_world_key keys[ENGINE_WORLD_KEYS_MAX];
     struct engine_world_pending pending[ENGINE_WORLD_PENDING_MAX]; /* put, not acknowledged */
     uint32_t pending_count;
-    uint64_t clock;                 /* highest stamp given */
+    uint64_t clock; /* highest stamp given */
     uint64_t gc_floor;
-    uint64_t wall_ms;               /* the next open finds this time of day or a later one */
-    uint64_t floors[ENGINE_WORLD_KEYSPACES];        /* as readers see them */
+    uint64_t wall_ms; /* the next open finds this time of day or a later one */
+    uint64_t floors[ENGINE_WORLD_KEYSPACES]; /* as readers see them */
     uint64_t floors_durable[ENGINE_WORLD_KEYSPACES];
     uint32_t truncates_pending;
-    bool always_blocks;             /* every read may block */
-    uint64_t levels_seen;           /* bit for each level that ever held a table */
+    bool always_blocks;   /* every read may block */
+    uint64_t levels_seen; /* bit for each level that ever held a table */
     uint64_t puts;
     uint64_t busy;
     uint64_t full;
     uint64_t reads;
-    uint64_t expected_full;         /* ST_FULL is no surprise */
+    uint64_t expected_full; /* ST_FULL is no surprise */
 };
 
 /* A disk of its own, if `disk` is NULL. */

@@ -118,7 +118,8 @@ TEST(manifest, refuses_edits_that_contradict) {
     manifest_edit_deinit(&edit);
     const struct manifest_table t = a_table(5, 1);
     manifest_edit_add(&edit, &t);
-    CHECK_STATUS(manifest_state_apply(&state, &edit), ST_CORRUPT); /* its number is not below next */
+    CHECK_STATUS(manifest_state_apply(&state, &edit),
+                 ST_CORRUPT); /* its number is not below next */
     manifest_edit_deinit(&edit);
     edit.first_segment = 2;
     CHECK_STATUS(manifest_state_apply(&state, &edit), ST_CORRUPT);

@@ -22,16 +22,16 @@ static void add_to(struct memtable *m, uint32_t key, uint64_t stamp) {
 }
 
 /* Finish a call that waits for blocks. */
-#define FETCHING(call)                                                 \
-    for (;;) {                                                         \
-        const struct status fetching_ = (call);                        \
-        if (fetching_.code != ST_WAIT) {                               \
-            CHECK_OK(fetching_);                                       \
-            break;                                                     \
-        }                                                              \
-        struct cache_block fetched_;                                   \
-        CHECK_OK(table_fetch_block(&m.fetch, &fetched_));              \
-        cache_release(t.cache, &fetched_);                             \
+#define FETCHING(call)                                    \
+    for (;;) {                                            \
+        const struct status fetching_ = (call);           \
+        if (fetching_.code != ST_WAIT) {                  \
+            CHECK_OK(fetching_);                          \
+            break;                                        \
+        }                                                 \
+        struct cache_block fetched_;                      \
+        CHECK_OK(table_fetch_block(&m.fetch, &fetched_)); \
+        cache_release(t.cache, &fetched_);                \
     }
 
 static void check_from(struct merge *from, uint32_t key) {
@@ -59,7 +59,8 @@ TEST(merge, gives_the_highest_ballot_of_each_key) {
         for (uint32_t i = 0; i < 2; i++) {
             memtables[i] = memtable_create(1u << 20, 1);
             for (uint32_t k = 0; k < 60; k++) {
-                add_to(memtables[i], (uint32_t)sim_random_below(&random, KEYS), 1 + sim_random_below(&random, 90));
+                add_to(memtables[i], (uint32_t)sim_random_below(&random, KEYS),
+                       1 + sim_random_below(&random, 90));
             }
         }
         for (uint32_t i = 0; i < 6; i++) {

@@ -33,14 +33,19 @@ TEST(version, finds_what_a_range_overlaps) {
     engine_tables_init(&t);
     for (uint32_t i = 0; i < 10; i++) engine_tables_add(&t, 2, i * 20, i * 20 + 9, 1, 5, 0);
     const struct version_level *level = &t.version->levels[2];
-    version_overlap(level, engine_tables_ikey(9, low), engine_tables_ikey(20, high), &first, &count);
+    version_overlap(level, engine_tables_ikey(9, low), engine_tables_ikey(20, high), &first,
+                    &count);
     CHECK_EQ(first, 0);
     CHECK_EQ(count, 2);
-    version_overlap(level, engine_tables_ikey(10, low), engine_tables_ikey(19, high), &first, &count);
+    version_overlap(level, engine_tables_ikey(10, low), engine_tables_ikey(19, high), &first,
+                    &count);
     CHECK_EQ(count, 0);
-    version_overlap(level, engine_tables_ikey(0, low), engine_tables_ikey(999, high), &first, &count);
+    version_overlap(level, engine_tables_ikey(0, low), engine_tables_ikey(999, high), &first,
+                    &count);
     CHECK_EQ(count, 10);
-    CHECK_EQ(version_overlap_bytes(level, engine_tables_ikey(0, low), engine_tables_ikey(999, high)), level->bytes);
+    CHECK_EQ(
+        version_overlap_bytes(level, engine_tables_ikey(0, low), engine_tables_ikey(999, high)),
+        level->bytes);
     engine_tables_deinit(&t);
 }
 
