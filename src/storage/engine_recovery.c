@@ -196,6 +196,11 @@ static struct status replay_record(void *user, const struct record *r, uint64_t 
     return s;
 }
 
+static void replay_ahead(void *user, struct bytes ikey) {
+    const struct engine *e = user;
+    memtable_prefetch(e->active->memtable, ikey);
+}
+
 static STATUS open_wal(struct engine *e) {
     const struct wal_options o = {
         .os = e->options.os,
@@ -204,6 +209,7 @@ static STATUS open_wal(struct engine *e) {
         .dir = e->dir,
         .sync = e->options.sync,
         .segment_bytes = e->options.wal_segment_bytes,
+        .ahead = replay_ahead,
     };
     e->active = engine_memtable_create(e, e->first_segment);
     return wal_open(&o, e->first_segment, replay_record, e, &e->wal);

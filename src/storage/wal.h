@@ -71,6 +71,9 @@ struct wal_options {
     const char *dir;      /* folder of the segments; exists; copied */
     enum wal_sync sync;
     uint32_t segment_bytes; /* 0 = WAL_SEGMENT_BYTES; smaller in tests */
+    /* May be NULL: told at replay that a record of this ikey probably comes a little
+     * later, so that what it will touch can be fetched meanwhile. */
+    void (*ahead)(void *user, struct bytes ikey);
 };
 
 struct wal_stats {

@@ -248,6 +248,7 @@ STATUS wal_open(const struct wal_options *options, uint64_t first_segment, wal_r
     struct recovery v = { .wal = w, .first = first_segment == 0 ? 1 : first_segment };
     v.space = mem_alloc(2 * COPY_BYTES);
     wal_reader_init(&v.reader, w->os, w->dir, replay, user);
+    v.reader.ahead = options->ahead;
 
     const struct status s = recover(&v);
     wal_reader_deinit(&v.reader);

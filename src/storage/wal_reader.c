@@ -86,6 +86,30 @@ static bool batch_fits(const struct wal_reader *r, const struct wal_header *h, u
     return r->started ? mark.previous == r->end : mark.previous <= r->end;
 }
 
+/* Tell the keys of the next records that are in memory already. They are not verified
+ * yet, which is fine for a hint. */
+static void look_ahead(struct wal_reader *r, const struct wal_header *h, uint64_t offset) {
+    const struct wal_window *w = &r->window;
+    if (r->ahead == NULL) return;
+    if (r->ahead_count > 0) r->ahead_count--;
+    if (r->ahead_offset <= offset || r->ahead_count == 0) {
+        r->ahead_offset = offset;
+        r->ahead_count = 0;
+    }
+    const uint64_t end = w->offset + w->len;
+    while (r->ahead_count < WAL_AHEAD_RECORDS && r->ahead_offset >= w->offset &&
+           r->ahead_offset < end) {
+        const struct bytes in =
+            bytes_of(w->space + (r->ahead_offset - w->offset), (size_t)(end - r->ahead_offset));
+        const struct bytes ikey = wal_record_ikey(in, h->identity);
+        const size_t claim = wal_record_claim(in, h->identity);
+        if (claim == 0 || claim > in.len) break;
+        if (ikey.len > 0) r->ahead(r->user, ikey);
+        r->ahead_offset += claim;
+        r->ahead_count++;
+    }
+}
+
 /* Take the record at `offset`, if there is one that continues the log; *ret_len = 0 if not.
  * Errors  ST_IO, or what `replay` returned */
 static inline STATUS take_record(struct wal_reader *r, const struct wal_header *h, uint64_t offset,
@@ -142,8 +166,11 @@ static STATUS search_proof(struct wal_reader *r, const char *path, const struct 
 
 static STATUS read_records(struct wal_reader *r, const char *path, const struct wal_header *h) {
     uint64_t offset = WAL_HEADER_BYTES;
+    r->ahead_offset = 0;
+    r->ahead_count = 0;
     for (;;) {
         size_t len;
+        look_ahead(r, h, offset);
         TRY(take_record(r, h, offset, &len));
         if (len == 0) break;
         offset += len;

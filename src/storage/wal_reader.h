@@ -20,6 +20,9 @@
 #define WAL_WINDOW_BYTES (1u * 1024 * 1024)
 #define WAL_FINDING_BYTES (OS_PATH_BYTES_MAX + 256u)
 
+/* Records whose keys are told ahead of their replay. */
+#define WAL_AHEAD_RECORDS 16u
+
 struct wal_window {
     struct os_file file;
     uint64_t file_bytes; /* its size */
@@ -33,7 +36,10 @@ struct wal_reader {
     struct os *os;
     const char *dir;
     wal_replay replay; /* NULL = only verify */
-    void *user;        /* of replay */
+    void *user;        /* of replay and ahead */
+    void (*ahead)(void *user, struct bytes ikey); /* see wal.h; NULL = none */
+    uint64_t ahead_offset; /* in the file: first record not told to `ahead` */
+    uint32_t ahead_count;  /* records told and not yet replayed */
 
     uint64_t end;          /* sequence at which the log ends, as far as read */
     uint64_t durable;      /* highest sequence told to be durable by records that fit */

@@ -104,6 +104,16 @@ size_t wal_record_claim(struct bytes in, struct wal_identity identity) {
     return WAL_RECORD_HEADER_BYTES + (size_t)length;
 }
 
+struct bytes wal_record_ikey(struct bytes in, struct wal_identity identity) {
+    const size_t claim = wal_record_claim(in, identity);
+    if (claim == 0 || claim > in.len) return BYTES_NONE;
+    if (get_u32_le(in.ptr + KIND_OFFSET) != WAL_KIND_RECORD) return BYTES_NONE;
+    struct cursor c = cursor_of(
+        bytes_of(in.ptr + WAL_RECORD_HEADER_BYTES, claim - WAL_RECORD_HEADER_BYTES));
+    const uint64_t ikey_len = cursor_varint(&c);
+    return c.failed || ikey_len > c.rest.len ? BYTES_NONE : cursor_take(&c, (size_t)ikey_len);
+}
+
 static STATUS payload_decode(struct bytes payload, struct record *ret_record) {
     struct cursor c = cursor_of(payload);
     const uint64_t ikey_len = cursor_varint(&c);

@@ -87,6 +87,9 @@ void wal_batch_encode(struct wal_identity identity, struct wal_batch_mark mark,
 /* Bytes the record at the start of `in` claims to take; 0 if none starts there. A
  * look at its header only: no checksum is verified. */
 size_t wal_record_claim(struct bytes in, struct wal_identity identity);
+/* The ikey that the record at the start of `in` claims to have, a view that may be
+ * garbage: nothing is verified. Empty if there is none within `in`. */
+struct bytes wal_record_ikey(struct bytes in, struct wal_identity identity);
 /* Decode the record at the start of `in`; *ret_len is what it takes of `in`.
  * Errors  ST_NOT_FOUND  no record starts here: zeros, or another segment's bytes
  *         ST_CORRUPT    checksum or format wrong, or cut off */

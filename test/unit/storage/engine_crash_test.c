@@ -44,6 +44,10 @@ static bool run_powered(uint64_t seed, uint64_t stop, const char **wrong) {
     if (!status_ok(engine_world_open(&run))) return false;
     for (uint32_t i = 0; i < STEPS && *wrong == NULL; i++) {
         if (i % 60 == 59) engine_flush(run.engine);
+        if (i == STEPS / 2) {
+            engine_world_close(&run, false);
+            if (!status_ok(engine_world_open(&run))) return false;
+        }
         *wrong = engine_world_step(&run);
         /* A world without power ends in many ways; they are no fault of the engine. */
         if (sim_disk_op_count(run.disk) >= stop) {

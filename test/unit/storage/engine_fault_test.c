@@ -282,3 +282,38 @@ TEST(engine_fault, frees_deleted_and_expired_keys) {
     CHECK_EQ(engine_stats(w.engine).records, 0);
     engine_world_deinit(&w);
 }
+
+/* What a truncate covers gives its space back, in tables of its own and in mixed ones. */
+TEST(engine_fault, frees_truncated_keys) {
+    engine_world_init(&w, NULL, test_seed());
+    w.options.memtable_bytes = 1024 * 1024;
+    CHECK_OK(engine_world_open(&w));
+    for (uint32_t k = 0; k < 200; k++) put_waiting(k, 1001 + k);
+    engine_flush(w.engine);
+    engine_world_settle(&w);
+    engine_world_truncate(&w, 1, 5000);
+    engine_world_settle(&w);
+    fail_if(engine_world_check_all(&w), test_seed(), 0);
+    engine_compact_all(w.engine);
+    engine_world_settle(&w);
+    CHECK_EQ(engine_stats(w.engine).records, 100);
+    engine_world_truncate(&w, 2, 5000);
+    engine_world_settle(&w);
+    CHECK_EQ(engine_stats(w.engine).records, 0); /* whole tables go without being read */
+    fail_if(engine_world_check_all(&w), test_seed(), 1);
+    engine_world_deinit(&w);
+}
+
+/* A put that could bring back what a dropped tombstone hid is refused. */
+TEST(engine_fault, refuses_puts_below_the_gc_floor) {
+    engine_world_init(&w, NULL, test_seed());
+    w.options.memtable_bytes = 1024 * 1024;
+    CHECK_OK(engine_world_open(&w));
+    put_waiting(1, 2000);
+    engine_world_raise_gc_floor(&w, 3000);
+    CHECK_STATUS(engine_world_put_stamp(&w, 2, 3000), ST_CONFLICT);
+    CHECK_STATUS(engine_world_put_stamp(&w, 1, 2500), ST_CONFLICT);
+    CHECK_OK(engine_world_put_stamp(&w, 2, 3001));
+    fail_if(engine_world_check_all(&w), test_seed(), 0);
+    engine_world_deinit(&w);
+}
