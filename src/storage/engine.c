@@ -142,7 +142,7 @@ bool engine_is_idle(const struct engine *e) {
     if (!wal_is_idle(e->wal)) return false;
     if (e->stopping && !e->stop_committed) return false;
     /* What met no space stays undone: the WAL and the old files hold it. */
-    if (e->stopping && (e->background_full || e->wal_full)) return true;
+    if (e->stop_failed) return true;
     if (!list_is_empty(&e->edits)) return false;
     if (e->stop_flush) return e->waiting_count == 0 && memtable_count(e->active->memtable) == 0;
     return true;

@@ -103,6 +103,7 @@ struct engine {
     bool stopping;
     bool stop_flush;           /* the memtables are to be flushed before it is idle */
     bool stop_committed;       /* the last commit of the WAL was made */
+    bool stop_failed;          /* something failed since: it is not waited for */
     bool background_full;      /* the last flush, compaction or edit met no space */
     bool wal_full;             /* so did the last append */
     bool recovering;           /* in engine_open */

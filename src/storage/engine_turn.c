@@ -36,7 +36,7 @@ static void note_failure(struct engine *e, const char *what, struct status s,
                          uint64_t *ret_retry_ms) {
     ASSERT(!status_ok(s));
     *ret_retry_ms = now_ms(e) + ENGINE_RETRY_MS;
-    e->stop_flush = false; /* a stop does not wait for it: the WAL holds what it was to write */
+    e->stop_failed = e->stopping;
     if (s.code == ST_FULL) {
         if (!e->background_full)
             log_error("%s: %s met no disk space; it is tried again every second", e->dir, what);
@@ -181,6 +181,7 @@ STATUS engine_rotate(struct engine *e) {
     }
     const struct status s = wal_rotate(e->wal, &segment);
     e->wal_full = s.code == ST_FULL;
+    if (e->wal_full && e->stopping) e->stop_failed = true;
     TRY(s);
     ASSERT(segment > e->active->first_segment);
     engine_memtable_push(e, engine_memtable_create(e, segment));
@@ -380,6 +381,12 @@ static void compaction_start(struct engine *e, struct compaction_plan *take_plan
     os_pool_submit(e->options.pool, OS_JOB_BACKGROUND, &e->compaction_job);
 }
 
+/* Nothing waits for space. */
+static bool is_at_rest(const struct engine *e) {
+    if (e->flush_state != WORK_IDLE || e->waiting_count > 0) return false;
+    return e->compaction_state == WORK_IDLE && list_is_empty(&e->edits);
+}
+
 static void start_compaction(struct engine *e) {
     if (e->stopping || e->compaction_state != WORK_IDLE) return;
     if (now_ms(e) < e->compaction_retry_ms) return;
@@ -401,7 +408,11 @@ static void start_compaction(struct engine *e) {
     e->look_ms = now_ms(e) + ENGINE_LOOK_MS;
     const bool found = compaction_pick(&view, &plan);
     if (everything) e->everything = found && plan.kind == COMPACTION_DROP;
-    if (found) compaction_start(e, &plan);
+    if (found) {
+        compaction_start(e, &plan);
+    } else if (e->background_full && is_at_rest(e)) {
+        note_success(e); /* what met no space is no longer needed */
+    }
 }
 
 void engine_turn(struct engine *e) {
