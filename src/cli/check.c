@@ -35,6 +35,17 @@ static void report(void *user, const char *line) {
     c->printed++;
 }
 
+static void check_identity(const struct data_dir *d, struct check *c, uint64_t *bad) {
+    char line[OS_PATH_BYTES_MAX + 64];
+    if (status_ok(d->identity)) return;
+    snprintf(line, sizeof line, "%s/node: offset 0: %s", d->path,
+             d->identity.code == ST_NOT_FOUND ? "missing"
+             : d->identity.code == ST_INVALID ? "written by another version of atoll"
+                                              : "damaged");
+    report(c, line);
+    (*bad)++;
+}
+
 static void check_shards(const struct data_dir *d, struct check *c, uint64_t *records,
                          uint64_t *bad) {
     for (uint32_t i = 0; i < d->shards_count; i++) {
@@ -70,6 +81,7 @@ int cli_check(struct os *os, int argc, char **argv) {
     uint64_t records = 0, bad = 0;
     log_set_sink(os_log_sink);
     if (f.json) printf("{\n  \"findings\": [");
+    check_identity(&d, &c, &bad);
     check_shards(&d, &c, &records, &bad);
     if (f.json)
         printf("%s],\n  \"shards\": %u,\n  \"records\": %llu,\n  \"bad\": %llu\n}\n",

@@ -16,8 +16,9 @@
 struct data_dir {
     struct os *os;
     const char *path;
-    struct os_file lock;   /* not open if the file system is read-only */
-    uint32_t shards_count; /* as DIR/node has it, else the folders found; 1.. */
+    struct os_file lock;    /* not open if the file system is read-only */
+    struct status identity; /* of reading DIR/node */
+    uint32_t shards_count;  /* as DIR/node has it, else the folders found; 1.. */
 };
 
 /* Returns EXIT_CODE_OK or the exit code. */

@@ -159,7 +159,8 @@ void resp_translate_type(struct resp_call *c) {
 /* What every match of a glob begins with, so that a scan need not look elsewhere. */
 static struct bytes literal_prefix(struct bytes pattern) {
     size_t len = 0;
-    while (len < pattern.len && memchr("*?[\\", pattern.ptr[len], 4) == NULL) len++;
+    while (len < pattern.len && len < KEY_BYTES_MAX && memchr("*?[\\", pattern.ptr[len], 4) == NULL)
+        len++;
     return bytes_of(pattern.ptr, len);
 }
 

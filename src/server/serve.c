@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "os/thread.h"
-#include "server/identity.h"
 #include "shard/shard.h"
+#include "storage/identity.h"
 #include "storage/rate_limit.h"
 
 enum exit_code {
@@ -29,6 +29,8 @@ struct server {
     struct os_thread *threads[SHARDS_MAX];
     struct status opened[SHARDS_MAX];
     char address[OS_ADDRESS_BYTES_MAX];
+    _Atomic bool running;   /* the shards exist and may be told to stop */
+    _Atomic bool stop_told; /* `stop` has done all it does */
 };
 
 /* A setting as text, as the user sees it. */
@@ -189,7 +191,7 @@ static int open_shards(struct server *v) {
 
 /* The listeners of the shards share the port, so a second node on it would not be noticed:
  * first try to have it alone. */
-static int listen_all(struct server *v) {
+static int reserve_address(struct server *v) {
     const char *address = v->config->listen;
     struct os_sock alone;
     const struct status st = os_sock_listen(v->os, address, false, &alone);
@@ -206,9 +208,13 @@ static int listen_all(struct server *v) {
     const char *colon = strrchr(address, ':');
     snprintf(v->address, sizeof v->address, "%.*s:%u", (int)(colon - address), address,
              v->node.port);
+    return EXIT_OK;
+}
+
+static int listen_all(struct server *v) {
     for (uint16_t i = 0; i < v->node.shards_count; i++) {
         if (status_ok(shard_listen(v->node.shards[i], v->address))) continue;
-        log_error("cannot listen on %s", v->address);
+        log_error("cannot listen on %s any more: the port was taken meanwhile", v->address);
         return EXIT_USAGE;
     }
     return EXIT_OK;
@@ -218,7 +224,11 @@ static void run_shard(void *user) {
     shard_run(user);
 }
 
-static int start_shards(struct server *v) {
+static void stop_shards(struct server *v) {
+    for (uint32_t i = 0; i < v->node.shards_count; i++) shard_stop(v->node.shards[i]);
+}
+
+static void start_shards(struct server *v) {
     for (uint16_t i = 0; i < v->node.shards_count; i++) {
         char name[16];
         snprintf(name, sizeof name, "shard-%u", i);
@@ -227,18 +237,23 @@ static int start_shards(struct server *v) {
             continue;
         os_die("cannot start a thread for a shard");
     }
-    atomic_store(&v->node.ready, true);
-    return EXIT_OK;
+    atomic_store(&v->running, true);
+    if (atomic_load(&v->node.stopping))
+        stop_shards(v); /* asked for before there was anything to stop */
+    else
+        atomic_store(&v->node.ready, true);
 }
 
 /* ---- the time between ---- */
 
+/* On the thread that takes signals, at any time from the start on. */
 static void stop(void *user) {
     struct server *v = user;
     log_info("stopping: finishing what is under way");
     atomic_store(&v->node.stopping, true);
     atomic_store(&v->node.ready, false);
-    for (uint32_t i = 0; i < v->node.shards_count; i++) shard_stop(v->node.shards[i]);
+    if (atomic_load(&v->running)) stop_shards(v);
+    atomic_store(&v->stop_told, true);
 }
 
 static void say_ready(const struct server *v) {
@@ -257,6 +272,8 @@ static void say_ready(const struct server *v) {
 }
 
 static void close_all(struct server *v) {
+    /* The signal's thread may still be about to wake a loop. */
+    while (!atomic_load(&v->stop_told)) os_sleep_ms(v->os, 1);
     for (uint32_t i = 0; i < v->node.shards_count; i++) {
         if (v->node.shards[i] != NULL && v->node.shards[i]->engine == NULL)
             shard_destroy(v->node.shards[i]);
@@ -275,7 +292,8 @@ int serve(const struct config *c) {
     log_set_sink(os_log_sink);
     log_set_level((enum log_level)c->log_level.index);
     os_descriptors_max(v->os);
-    int code = open_directory(v);
+    int code = reserve_address(v);
+    if (code == EXIT_OK) code = open_directory(v);
     if (code != EXIT_OK) return code;
     build(v);
     os_on_stop_signal(v->os, stop, v);

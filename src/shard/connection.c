@@ -7,8 +7,6 @@
 
 /* Output kept by a connection that has nothing to send. */
 #define CONNECTION_KEEP_BYTES (16u * 1024)
-/* The first line decides the protocol; longer than any target we accept. */
-#define CONNECTION_FIRST_LINE_MAX HTTP_TARGET_BYTES_MAX
 
 struct connection *connection_create(struct shard *s, struct os_sock sock) {
     struct connection *c = mem_alloc_zeroed(sizeof *c);
@@ -40,6 +38,7 @@ void connection_close(struct connection *c) {
     if (c->protocol == PROTOCOL_HTTP) http_destroy(c->http);
     ASSERT(s->input_held >= c->in.capacity);
     s->input_held -= c->in.capacity;
+    s->output_held -= c->output_counted;
     buffer_deinit(&c->in);
     buffer_deinit(&c->out);
     os_sock_close(&c->sock);
@@ -52,18 +51,28 @@ void connection_close(struct connection *c) {
 
 /* ---- holds: output that must not leave before the log is safe ---- */
 
-static void hold_output(struct connection *c, uint64_t sequence, uint64_t start, bool is_write) {
+/* Replies of `class` from `start` on; OP_CLASSES = already counted. */
+static void hold_output(struct connection *c, uint64_t sequence, uint64_t start,
+                        enum op_class class) {
     struct shard *s = c->shard;
     ASSERT(start >= c->out_sent);
     struct hold *last = c->holds_count == 0 ? NULL : &c->holds[c->holds_count - 1];
-    if (last == NULL || (c->hold_turn != s->turn && sequence > last->sequence &&
-                         c->holds_count < CONNECTION_HOLDS_MAX)) {
+    const bool later = last != NULL && c->hold_turn != s->turn && sequence > last->sequence;
+    if (last == NULL || (later && c->holds_count < CONNECTION_HOLDS_MAX)) {
         last = &c->holds[c->holds_count++];
         *last = (struct hold){ .sequence = sequence, .start = start, .since_ns = s->turn_ns };
     }
     if (sequence > last->sequence) last->sequence = sequence;
-    last->writes += is_write;
+    if (class < OP_CLASSES) last->counts[class]++;
     c->hold_turn = s->turn;
+}
+
+static void hold_count(struct shard *s, const struct hold *h) {
+    const uint64_t took_ns = os_mono_ns(s->os) - h->since_ns;
+    for (uint32_t i = 0; i < OP_CLASSES; i++) {
+        s->figures.operations[i] += h->counts[i];
+        histogram_record_many(&s->figures.latency_ns[i], took_ns, h->counts[i]);
+    }
 }
 
 /* How much of `out` may be sent. */
@@ -72,21 +81,24 @@ static size_t sendable(struct connection *c) {
     if (c->holds_count == 0) return buffer_len(&c->out);
     const uint64_t acknowledged = engine_acknowledged(s->engine);
     uint32_t passed = 0;
-    while (passed < c->holds_count && c->holds[passed].sequence <= acknowledged) {
-        const struct hold *h = &c->holds[passed++];
-        if (h->writes == 0) continue;
-        s->figures.operations[OP_CLASS_WRITE] += h->writes;
-        histogram_record_many(&s->figures.latency_ns[OP_CLASS_WRITE],
-                              os_mono_ns(s->os) - h->since_ns, h->writes);
-    }
+    while (passed < c->holds_count && c->holds[passed].sequence <= acknowledged)
+        hold_count(s, &c->holds[passed++]);
     c->holds_count -= passed;
     memmove(c->holds, c->holds + passed, c->holds_count * sizeof c->holds[0]);
     if (c->holds_count == 0) return buffer_len(&c->out);
     return (size_t)(c->holds[0].start - c->out_sent);
 }
 
+/* What the reply buffers of all clients take counts against the shard's budget. */
+static void count_output(struct connection *c) {
+    c->shard->output_held += c->out.capacity;
+    c->shard->output_held -= c->output_counted;
+    c->output_counted = c->out.capacity;
+}
+
 bool connection_flush(struct connection *c) {
     struct shard *s = c->shard;
+    ASSERT(connection_check(c));
     size_t len = sendable(c);
     while (len > 0 && c->writable) {
         const struct bytes run = { buffer_bytes(&c->out).ptr, len };
@@ -105,14 +117,18 @@ bool connection_flush(struct connection *c) {
             len -= sent;
         }
     }
+    if (buffer_len(&c->out) == 0) buffer_shrink(&c->out, CONNECTION_KEEP_BYTES);
+    count_output(c);
     if (buffer_len(&c->out) > 0) return true;
-    buffer_shrink(&c->out, CONNECTION_KEEP_BYTES);
     if (!list_is_empty(&c->tasks)) return true;
-    if (c->draining) {
-        connection_close(c);
+    if (c->draining && !c->readable) {
+        connection_close(c); /* no unread input that would reset the stream */
         return false;
     }
-    if (!c->closing && !(c->ended && buffer_len(&c->in) == 0)) return true;
+    if (c->draining) c->closing = true;
+    /* After the last byte, half a command that is left will never be whole. */
+    if (c->ended && !c->backlog) c->closing = true;
+    if (!c->closing) return true;
     if (c->closing && !c->ended && c->writable && !c->refusing) {
         /* Let the reply arrive: closing with unread input would reset the stream. */
         os_sock_shutdown(c->sock);
@@ -139,7 +155,7 @@ static void task_finish(struct connection *c, struct task *t) {
     const uint64_t start = c->out_sent + buffer_len(&c->out);
     window_adapt(c, buffer_len(&t->reply));
     buffer_append(&c->out, buffer_bytes(&t->reply));
-    if (t->sequence > 0) hold_output(c, t->sequence, start, false);
+    if (t->sequence > 0) hold_output(c, t->sequence, start, OP_CLASSES);
     if (t->plan.close_after) c->closing = true;
     ASSERT(c->tasks_count > 0);
     c->tasks_count--;
@@ -149,12 +165,11 @@ static void task_finish(struct connection *c, struct task *t) {
 
 void connection_collect(struct connection *c) {
     struct shard *s = c->shard;
-    while (!list_is_empty(&c->tasks)) {
+    while (!list_is_empty(&c->tasks) && buffer_len(&c->out) < CONNECTION_OUT_PAUSE) {
         struct task *t = LIST_ENTRY(c->tasks.next, struct task, link);
         if (!t->started) task_start(s, t);
         if (!t->finished) {
-            const bool paused = t->plan.kind == PLAN_SCAN && t->calls_pending == 0;
-            if (paused && buffer_len(&c->out) < CONNECTION_OUT_PAUSE) task_scan_go_on(s, t);
+            if (t->plan.kind == PLAN_SCAN && t->calls_pending == 0) task_scan_go_on(s, t);
             return;
         }
         task_finish(c, t);
@@ -163,8 +178,9 @@ void connection_collect(struct connection *c) {
 
 /* A reply that is ready now: behind the waiting ones, if there are any. */
 static void reply_now(struct connection *c, const struct plan *plan, struct buffer *reply,
-                      uint64_t sequence, bool is_write) {
+                      uint64_t sequence) {
     struct shard *s = c->shard;
+    if (plan->close_after) c->last = true;
     if (list_is_empty(&c->tasks)) {
         ASSERT(reply == &c->out);
         if (plan->close_after) c->closing = true;
@@ -179,7 +195,6 @@ static void reply_now(struct connection *c, const struct plan *plan, struct buff
     buffer_append(&t->reply, buffer_bytes(reply));
     list_append(&c->tasks, &t->link);
     c->tasks_count++;
-    if (is_write) s->turn_counts[OP_CLASS_WRITE]++;
 }
 
 /* ---- running commands ---- */
@@ -209,34 +224,44 @@ static bool run_at_once(struct connection *c, const struct plan *plan, struct bu
     }
     const uint64_t start = c->out_sent + buffer_len(&c->out);
     encode(c, plan, &response, out);
+    c->reply_len = response.value.len;
     shard_count_outcome(s, &response);
     engine_read_deinit(s->engine, &read);
     const enum op_class class = shard_op_class(plan);
     const bool held = sequence > engine_acknowledged(s->engine);
     const bool direct = out == &c->out;
-    if (direct && held) hold_output(c, sequence, start, class == OP_CLASS_WRITE);
-    if (!direct || !held || class != OP_CLASS_WRITE) s->turn_counts[class]++;
-    reply_now(c, plan, out, sequence, false);
+    if (direct && held)
+        hold_output(c, sequence, start, class);
+    else
+        s->turn_counts[class]++;
+    reply_now(c, plan, out, sequence);
     return true;
 }
 
+static struct buffer *reply_buffer(struct connection *c) {
+    if (list_is_empty(&c->tasks)) return &c->out;
+    buffer_reset(&c->shard->reply);
+    return &c->shard->reply;
+}
+
 static void refuse_busy(struct connection *c, const struct plan *plan) {
+    struct buffer *out = reply_buffer(c);
     c->shard->figures.busy_refused++;
     if (c->protocol == PROTOCOL_RESP)
-        resp_encode_outcome(plan, OUT_BUSY, &c->out);
+        resp_encode_outcome(plan, OUT_BUSY, out);
     else
-        http_encode_outcome(plan, OUT_BUSY, false, &c->out);
-    if (plan->close_after) c->closing = true;
+        http_encode_outcome(plan, OUT_BUSY, false, out);
+    reply_now(c, plan, out, 0);
 }
 
 static void run_as_task(struct connection *c, const struct plan *plan) {
     struct shard *s = c->shard;
-    struct task *t = task_take(s, c, plan);
+    struct task *t = task_fits(s, plan) ? task_take(s, c, plan) : NULL;
     if (t == NULL) {
-        /* Only with an empty row: connection_is_paused sees to that. */
         refuse_busy(c, plan);
         return;
     }
+    if (plan->close_after) c->last = true;
     const bool first = list_is_empty(&c->tasks);
     list_append(&c->tasks, &t->link);
     c->tasks_count++;
@@ -248,7 +273,7 @@ static void run_plan(struct connection *c, const struct plan *plan, struct buffe
     struct shard *s = c->shard;
     s->figures.commands++;
     switch (plan->kind) {
-    case PLAN_REPLIED: reply_now(c, plan, out, 0, false); break;
+    case PLAN_REPLIED: reply_now(c, plan, out, 0); break;
     case PLAN_NODE: {
         struct node_view *view = &s->view;
         shard_node_view(s, c, view);
@@ -256,7 +281,7 @@ static void run_plan(struct connection *c, const struct plan *plan, struct buffe
             resp_encode_node(plan, view, out);
         else
             http_encode_node(plan, view, out);
-        reply_now(c, plan, out, 0, false);
+        reply_now(c, plan, out, 0);
         break;
     }
     case PLAN_REQUESTS:
@@ -269,37 +294,42 @@ static void run_plan(struct connection *c, const struct plan *plan, struct buffe
 /* ---- input ---- */
 
 static bool connection_is_paused(const struct connection *c) {
-    if (c->closing || c->draining || c->barriers > 0) return true;
+    if (c->closing || c->last || c->draining) return true;
+    if (c->barriers > 0 || c->unsent > 0) return true;
     if (c->tasks_count >= c->tasks_window) return true;
     if (buffer_len(&c->out) >= CONNECTION_OUT_PAUSE) return true;
+    if (shard_is_over_budget(c->shard) && (buffer_len(&c->out) > 0 || c->tasks_count > 0))
+        return true;
     /* A reply behind others needs a task of its own, so the last ones are kept back. */
     return c->tasks_count > 0 && c->shard->tasks_used + 1 >= SHARD_TASKS_MAX;
 }
 
-static bool starts_like_http(struct bytes line) {
-    static const char *const methods[] = { "GET ",     "PUT ",   "POST ",  "HEAD ",   "DELETE ",
-                                           "OPTIONS ", "PATCH ", "TRACE ", "CONNECT " };
+/* The first line ends in an HTTP version, or a method and a target begin it. */
+static bool line_is_http(struct bytes line) {
+    static const char *const methods[] = { "GET /",    "PUT /",     "POST /",    "HEAD /",
+                                           "DELETE /", "OPTIONS /", "OPTIONS *", "PATCH /",
+                                           "TRACE /",  "GET http",  "PUT http",  "POST http" };
+    static const char version[] = " HTTP/";
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        const struct bytes method = bytes_of_string(methods[i]);
-        if (!bytes_start_with(line, method)) continue;
-        if (line.len == method.len) return false;
-        const uint8_t next = line.ptr[method.len];
-        return next == '/' || next == '*' || next == 'h';
+        if (bytes_start_with(line, bytes_of_string(methods[i]))) return true;
+    }
+    for (size_t at = 0; at + sizeof version - 1 <= line.len; at++) {
+        if (memcmp(line.ptr + at, version, sizeof version - 1) == 0) return true;
     }
     return false;
 }
 
-/* RESP arrays begin with '*'; HTTP with a method, a blank and a target; all else is an
- * inline RESP command. False: the first bytes do not tell yet. */
+/* RESP arrays begin with '*', inline commands with anything; a first line that begins with
+ * a capital letter may be HTTP. False: the line must be seen to its end first. */
 static bool detect_protocol(struct connection *c, struct bytes in) {
     struct shard *s = c->shard;
     ASSERT(in.len > 0);
     const bool letter = in.ptr[0] >= 'A' && in.ptr[0] <= 'Z';
-    const size_t look = in.len < 10 ? in.len : 10;
-    const bool told =
-        !letter || starts_like_http(in) || in.len >= 10 || memchr(in.ptr, '\n', look) != NULL;
-    if (!told) return false;
-    if (letter && starts_like_http(in)) {
+    const uint8_t *end = memchr(in.ptr, '\n', in.len);
+    const struct bytes line = end == NULL ? in : bytes_of(in.ptr, (size_t)(end - in.ptr));
+    const bool http = letter && line_is_http(line);
+    if (letter && !http && end == NULL && in.len < RESP_INLINE_BYTES_MAX) return false;
+    if (http) {
         c->protocol = PROTOCOL_HTTP;
         c->http = http_create(s->node->value_bytes_max);
     } else {
@@ -321,6 +351,8 @@ static bool joins_group(const struct connection *c, const struct plan *plan, str
     if (c->protocol != PROTOCOL_RESP || !list_is_empty(&c->tasks)) return false;
     if (plan->kind != PLAN_REQUESTS || plan->request_count != 1 || plan->detail.len > 0)
         return false;
+    /* A group runs to its end, so its replies must be small: as far as was seen. */
+    if (c->reply_len > CONNECTION_OUT_PAUSE / CONNECTION_GROUP_MAX) return false;
     /* Each of the group may become a task, and then needs one. */
     if (s->tasks_used + CONNECTION_GROUP_MAX + 2 >= SHARD_TASKS_MAX) return false;
     const struct request *q = &plan->requests[0];
@@ -338,12 +370,6 @@ static void group_add(struct connection *c, const struct plan *plan) {
     s->group[i].requests = &s->group_requests[i];
     engine_prefetch(s->engine,
                     ikey_make(plan->requests[0].keyspace, plan->requests[0].key, s->ikey_space));
-}
-
-static struct buffer *reply_buffer(struct connection *c) {
-    if (list_is_empty(&c->tasks)) return &c->out;
-    buffer_reset(&c->shard->reply);
-    return &c->shard->reply;
 }
 
 static void group_run(struct connection *c) {
@@ -391,13 +417,13 @@ static bool run_command(struct connection *c, struct bytes rest, size_t *ret_con
         return true;
     }
     if (st.code == ST_WAIT) {
-        if (out == &s->reply && buffer_len(out) > 0) reply_now(c, &plan, out, 0, false);
+        if (out == &s->reply && buffer_len(out) > 0) reply_now(c, &plan, out, 0);
         return false;
     }
     s->figures.bad_requests++;
     s->figures.commands++;
     plan.close_after = true;
-    reply_now(c, &plan, out, 0, false);
+    reply_now(c, &plan, out, 0);
     *ret_consumed = rest.len;
     return false;
 }
@@ -428,7 +454,9 @@ static bool input_reserve(struct connection *c, size_t more) {
     const size_t before = c->in.capacity;
     const size_t after = buffer_len(&c->in) + more;
     const uint64_t budget = s->node->input_bytes_max;
-    if (after > INPUT_FREE_BYTES && after > before && s->input_held + (after - before) > budget) {
+    /* The buffer doubles at least. */
+    const size_t grown = after <= before ? before : after > 2 * before ? after : 2 * before;
+    if (grown > INPUT_FREE_BYTES && s->input_held + (grown - before) > budget && grown > before) {
         log_warn(
             "closing client %llu: incomplete commands of all clients hold %llu bytes, input-max is %llu",
             (unsigned long long)c->id, (unsigned long long)s->input_held,
@@ -502,7 +530,7 @@ static bool read_once(struct connection *c, size_t *ret_len) {
     /* A short read empties the socket: the next bytes make a new event. */
     if (*ret_len < room && !c->hung_up) c->readable = false;
     s->figures.bytes_in += *ret_len;
-    c->progress_ms = os_loop_now_ms(s->loop);
+    if (!c->refusing) c->progress_ms = os_loop_now_ms(s->loop);
     return c->refusing || take_input(c, *ret_len, large > 0);
 }
 
@@ -520,19 +548,18 @@ void connection_serve(struct connection *c) {
         total += len;
         if (len == 0) break;
     }
-    /* An ended client with half a command has nothing more to say. */
-    if (c->ended && list_is_empty(&c->tasks) && !connection_is_paused(c)) c->closing = true;
 }
 
-static bool scan_is_paused(const struct connection *c) {
+/* The oldest command waits for nothing but room in the output. */
+static bool task_waits_for_room(const struct connection *c) {
     if (list_is_empty(&c->tasks) || buffer_len(&c->out) >= CONNECTION_OUT_PAUSE) return false;
     const struct task *t = LIST_ENTRY(c->tasks.next, struct task, link);
-    return t->plan.kind == PLAN_SCAN && t->started && !t->finished && t->calls_pending == 0;
+    return t->finished || (t->plan.kind == PLAN_SCAN && t->started && t->calls_pending == 0);
 }
 
 bool connection_wants_turn(const struct connection *c) {
     if (c->refusing) return c->readable;
-    if (scan_is_paused(c)) return true;
+    if (task_waits_for_room(c)) return true;
     return !connection_is_paused(c) && (c->readable || c->backlog);
 }
 

@@ -35,9 +35,9 @@ enum connection_protocol { PROTOCOL_UNKNOWN, PROTOCOL_RESP, PROTOCOL_HTTP };
 /* Output from `start` on must wait until the log is safe up to `sequence`. */
 struct hold {
     uint64_t sequence;
-    uint64_t start;    /* absolute output offset */
-    uint64_t since_ns; /* when the turn of its first write began */
-    uint32_t writes;   /* for the latency figures */
+    uint64_t start;              /* absolute output offset */
+    uint64_t since_ns;           /* when the turn of its first write began */
+    uint32_t counts[OP_CLASSES]; /* replies it holds, for the latency figures */
 };
 
 struct connection {
@@ -56,21 +56,25 @@ struct connection {
     struct list tasks; /* row of commands not answered, oldest first */
     uint32_t tasks_count;
     uint32_t tasks_window; /* how many may wait now: few while replies are large */
+    uint32_t unsent;       /* of them those with calls not sent: later commands may not overtake */
     uint32_t barriers;     /* of them barrier tasks: nothing is decoded meanwhile */
     struct hold holds[CONNECTION_HOLDS_MAX];
     uint32_t holds_count;
-    uint64_t hold_turn;   /* turn in which the last hold was made */
-    uint64_t id;          /* of CLIENT ID */
-    uint64_t progress_ms; /* monotonic: last time bytes moved or it became idle */
-    size_t need;          /* input bytes the present command is known to need; 0 unknown */
-    bool readable;        /* the socket may have bytes */
-    bool writable;        /* the socket may take bytes */
-    bool hung_up;         /* the loop saw the end of the stream: read until it shows */
-    bool ended;           /* the client sent its last byte */
-    bool closing;         /* close once `out` is sent */
-    bool backlog;         /* `in` holds whole commands that wait for a pause to end */
-    bool draining;        /* the node stops: no new commands */
-    bool refusing;        /* replies are sent and input is dropped until the client closes */
+    uint64_t hold_turn;    /* turn in which the last hold was made */
+    uint64_t id;           /* of CLIENT ID */
+    uint64_t progress_ms;  /* monotonic: last time bytes moved or it became idle */
+    size_t reply_len;      /* bytes of the last value read at once */
+    size_t output_counted; /* of `out`, in the shard's output_held */
+    size_t need;           /* input bytes the present command is known to need; 0 unknown */
+    bool readable;         /* the socket may have bytes */
+    bool writable;         /* the socket may take bytes */
+    bool hung_up;          /* the loop saw the end of the stream: read until it shows */
+    bool ended;            /* the client sent its last byte */
+    bool closing;          /* close once `out` is sent */
+    bool last;             /* the last command was decoded: closing once its reply is in `out` */
+    bool backlog;          /* `in` holds whole commands that wait for a pause to end */
+    bool draining;         /* the node stops: no new commands */
+    bool refusing;         /* replies are sent and input is dropped until the client closes */
 };
 
 struct connection *connection_create(struct shard *s, struct os_sock sock);

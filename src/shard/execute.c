@@ -33,6 +33,7 @@ static void count_read(struct shard *s, const struct request *q, const struct re
 #define WRITE_RATE_BYTES (64u * 1024 * 1024)
 #define WRITE_RATE_BYTES_MIN (1u * 1024 * 1024)
 #define WRITE_BURST_NS 10000000u
+#define WRITE_DEBT_BURSTS 10
 
 void shard_allow_writes(struct shard *s) {
     s->pressure_permille = engine_pressure_permille(s->engine);
@@ -45,12 +46,14 @@ void shard_allow_writes(struct shard *s) {
     s->write_allowance += (int64_t)(rate / 1000 * passed_ns / 1000000);
     const int64_t burst = (int64_t)(rate / 1000 * (WRITE_BURST_NS / 1000000));
     if (s->pressure_permille == 0 || s->write_allowance > burst) s->write_allowance = burst;
+    /* One large value must not shut out the others for longer than they wait. */
+    if (s->write_allowance < -WRITE_DEBT_BURSTS * burst)
+        s->write_allowance = -WRITE_DEBT_BURSTS * burst;
 }
 
 static STATUS write_decision(struct shard *s, const struct request *q, struct bytes ikey,
                              const struct decision *d, struct response *r, uint64_t *ret_sequence) {
     if (s->pressure_permille > 0 && s->write_allowance < 0) return status_of(ST_BUSY);
-    s->write_allowance -= (int64_t)(q->key.len + d->value.len);
     const struct record record = {
         .ikey = ikey,
         .ballot = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
@@ -63,6 +66,7 @@ static STATUS write_decision(struct shard *s, const struct request *q, struct by
     };
     const struct status st = engine_put(s->engine, &record, ret_sequence);
     if (status_ok(st)) {
+        s->write_allowance -= (int64_t)(q->key.len + d->value.len);
         s->figures.put_bytes += q->key.len + d->value.len;
         if (q->op != OP_GET) r->version = record.ballot;
         if (d->write == DECISION_PUT && q->op != OP_GET) r->expires_at_ms = d->expires_at_ms;
@@ -164,6 +168,7 @@ static void call_answer(struct shard *s, struct call *c) {
 
 static void call_finish(struct shard *s, struct call *c) {
     engine_read_deinit(s->engine, &c->read);
+    if (c->walk != NULL) walk_let_go(c->walk, s->node->cache);
     unpark(s, c);
     if (c->sequence <= engine_acknowledged(s->engine)) {
         call_answer(s, c);
@@ -192,10 +197,12 @@ static void fetch_done(struct os_job *job) {
         walk_fetched(c->walk, c->read.fetched);
         c->read.fetched = (struct cache_block){ 0 };
     }
-    if (status_ok(c->fetched))
+    if (status_ok(c->fetched)) {
         list_append(&s->runnable, &c->link);
-    else
-        call_fail(s, c, OUT_CORRUPT);
+        return;
+    }
+    s->fetches_failed++;
+    call_fail(s, c, OUT_CORRUPT);
 }
 
 void shard_call_fetch(struct shard *s, struct call *c) {
@@ -233,9 +240,7 @@ static void call_try(struct shard *s, struct call *c) {
     }
     ASSERT(st.code == ST_BUSY);
     engine_read_deinit(s->engine, &c->read);
-    if (c->deadline_ns == 0)
-        c->deadline_ns = s->turn_ns + (uint64_t)s->node->write_wait_ms * 1000000;
-    if (s->turn_ns >= c->deadline_ns) {
+    if (s->turn_ns >= c->deadline_ns || shard_is_past_drain(s)) {
         s->figures.busy_refused++;
         call_fail(s, c, OUT_BUSY);
         return;
@@ -244,26 +249,60 @@ static void call_try(struct shard *s, struct call *c) {
     list_append(&s->stalled, &c->link);
 }
 
-static void truncate_done(void *user, struct status st) {
-    struct call *c = user;
-    c->response = (struct response){ .outcome = status_ok(st) ? OUT_OK : OUT_DISK_FULL };
+/* ---- TRUNCATE: answered when its floor is durable, or when its time is up ---- */
+
+struct truncation {
+    struct list link; /* in the shard's truncations while `call` is not answered */
+    struct shard *shard;
+    struct call *call; /* NULL once answered */
+};
+
+static void truncation_answer(struct truncation *t, enum outcome outcome) {
+    struct call *c = t->call;
+    list_remove(&t->link);
+    t->call = NULL;
+    c->response = (struct response){ .outcome = outcome };
     c->sequence = 0;
-    call_finish(c->shard, c);
+    call_finish(t->shard, c);
+}
+
+static void truncate_done(void *user, struct status st) {
+    struct truncation *t = user;
+    if (t->call != NULL) truncation_answer(t, status_ok(st) ? OUT_OK : OUT_DISK_FULL);
+    mem_free(t);
 }
 
 static void truncate_begin(struct shard *s, struct call *c) {
     const struct ballot floor = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
                                   .node = s->node->node_id,
                                   .boot = s->node->boot_count };
-    c->shard = s;
-    engine_truncate(s->engine, c->request.keyspace, floor, truncate_done, c);
+    struct truncation *t = mem_alloc_zeroed(sizeof *t);
+    t->shard = s;
+    t->call = c;
+    list_append(&s->truncations, &t->link);
+    s->turn_again = true;
+    engine_truncate(s->engine, c->request.keyspace, floor, truncate_done, t);
+}
+
+/* On a full disk a floor cannot be made durable; it stays asked for. */
+void shard_truncations_expire(struct shard *s) {
+    for (struct list *n = s->truncations.next, *next; n != &s->truncations; n = next) {
+        struct truncation *t = LIST_ENTRY(n, struct truncation, link);
+        next = n->next;
+        if (s->turn_ns < t->call->deadline_ns && !shard_is_past_drain(s)) continue;
+        truncation_answer(t, OUT_TIMEOUT);
+    }
 }
 
 static void call_walk(struct shard *s, struct call *c) {
     ASSERT(c->state == CALL_SENT);
+    if (shard_is_past_drain(s)) {
+        call_fail(s, c, OUT_STOPPING);
+        return;
+    }
     if (c->walk == NULL) c->walk = walk_create(++s->random * 0x9E3779B97F4A7C15ULL | 1);
-    const struct status st =
-        walk_slice(c->walk, s->engine, &c->request, s->turn_wall_ms, s->ikey_space, &c->read.fetch);
+    const struct status st = walk_slice(c->walk, s->engine, s->node->cache, &c->request,
+                                        s->turn_wall_ms, s->ikey_space, &c->read.fetch);
     if (st.code == ST_WAIT) {
         shard_call_fetch(s, c);
         return;
@@ -291,6 +330,7 @@ void shard_call_begin(struct shard *s, struct call *c) {
     ASSERT(c->home == s->id);
     ASSERT(c->state == CALL_SENT);
     list_init(&c->parked);
+    c->deadline_ns = s->turn_ns + (uint64_t)s->node->write_wait_ms * 1000000;
     if (c->request.op == OP_TRUNCATE) {
         truncate_begin(s, c);
         return;
@@ -318,7 +358,7 @@ static void resume_stalled(struct shard *s) {
     bool refused = false;
     for (struct list *n = list_take_first(&again); n != NULL; n = list_take_first(&again)) {
         struct call *c = LIST_ENTRY(n, struct call, link);
-        if (refused && s->turn_ns < c->deadline_ns) {
+        if (refused && s->turn_ns < c->deadline_ns && !shard_is_past_drain(s)) {
             list_append(&s->stalled, &c->link);
             continue;
         }

@@ -37,6 +37,7 @@ void shard_figures_publish(struct shard *s) {
     s->figures.waiting = s->tasks_used;
     s->figures.pressure_permille = engine_pressure_permille(s->engine);
     take_engine_figures(&s->figures, &e);
+    s->figures.corruptions += s->fetches_failed;
     os_mutex_lock(&s->figures_lock);
     s->figures_published = s->figures;
     os_mutex_unlock(&s->figures_lock);

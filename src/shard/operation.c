@@ -102,7 +102,10 @@ static void decide_put(const struct request *q, const struct record *current, ui
     struct response *r = &d->response;
     if (current != NULL) {
         answer_current(current, r);
-        if ((q->flags & REQUEST_RETURN_OLD) != 0) keep_answer_value(d, scratch);
+        if ((q->flags & REQUEST_RETURN_OLD) != 0)
+            keep_answer_value(d, scratch);
+        else
+            r->value = BYTES_NONE; /* nobody asked, and the write may end it */
     }
     if (!condition_holds(q, current)) {
         r->outcome = OUT_CONDITION_FAILED;

@@ -32,6 +32,7 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     list_init(&s->runnable);
     list_init(&s->answered);
     list_init(&s->scanning);
+    list_init(&s->truncations);
     list_init(&s->tasks_free);
     for (uint32_t i = 0; i < SHARD_PARK_BUCKETS; i++) list_init(&s->parked[i]);
     for (uint32_t i = 0; i < SHARDS_MAX; i++) list_init(&s->outbox[i]);
@@ -193,6 +194,25 @@ static void close_stuck(struct shard *s) {
     }
 }
 
+bool shard_is_past_drain(const struct shard *s) {
+    return s->stop_deadline_ms != 0 && os_loop_now_ms(s->loop) >= s->stop_deadline_ms;
+}
+
+bool shard_is_over_budget(struct shard *s) {
+    if (s->output_held + s->tasks_held < s->node->input_bytes_max) return false;
+    s->starved = true;
+    return true;
+}
+
+/* Nobody else wakes clients that were paused for what others hold. */
+static void serve_starved(struct shard *s) {
+    s->starved = false;
+    for (struct list *n = s->connections.next; n != &s->connections; n = n->next) {
+        struct connection *c = LIST_ENTRY(n, struct connection, link);
+        if (connection_wants_turn(c)) work_add(s, c);
+    }
+}
+
 static void tick(struct shard *s) {
     s->ticks++;
     /* One node holds every replica there is, so all that it stamped is old enough (R9). */
@@ -200,6 +220,8 @@ static void tick(struct shard *s) {
         s->engine, (struct ballot){ .stamp = s->hlc.last, .node = UINT32_MAX, .boot = UINT32_MAX });
     if (!s->accepting && s->listener.os != NULL) accept_clients(s);
     if (s->ticks % SHARD_TICKS_A_SECOND == 0) close_stuck(s);
+    if (s->starved) serve_starved(s);
+    shard_truncations_expire(s);
     shard_figures_publish(s);
     os_timer_arm(s->loop, &s->tick, os_loop_now_ms(s->loop) + SHARD_TICK_MS);
 }
@@ -278,6 +300,7 @@ static void count_turn(struct shard *s) {
 void shard_turn(struct shard *s, const struct os_event *events, uint32_t count) {
     s->turn++;
     s->turn_ns = os_loop_now_ns(s->loop);
+    s->turn_again = false;
     s->turn_wall_ms = os_loop_wall_ms(s->loop);
     shard_allow_writes(s);
     for (uint32_t i = 0; i < count; i++) act(s, &events[i]);
@@ -300,7 +323,7 @@ void shard_turn(struct shard *s, const struct os_event *events, uint32_t count) 
 static uint32_t wait_ms(const struct shard *s) {
     if (!list_is_empty(&s->work) || !list_is_empty(&s->scanning) || !list_is_empty(&s->runnable))
         return 0;
-    if (!list_is_empty(&s->answered) || s->accepting) return 0;
+    if (!list_is_empty(&s->answered) || s->accepting || s->turn_again) return 0;
     if (!list_is_empty(&s->stalled) || mail_waits(s)) return 1;
     if (s->node->sync_interval_ms != 0 && s->node->sync_interval_ms < SHARD_TICK_MS)
         return s->node->sync_interval_ms;

@@ -40,7 +40,8 @@ struct node {
     uint16_t port;
     uint64_t started_ms; /* wall */
     uint64_t value_bytes_max;
-    uint64_t input_bytes_max;  /* of incomplete commands, per shard */
+    uint64_t
+        input_bytes_max; /* per shard: for incomplete commands; again for waiting ones and replies */
     uint32_t connections_max;  /* per shard */
     uint32_t write_wait_ms;    /* how long a stalled write waits before BUSY */
     uint32_t client_wait_ms;   /* how long a half command or unread reply is suffered */
@@ -86,11 +87,17 @@ struct shard {
     struct plan group[CONNECTION_GROUP_MAX];
     struct request group_requests[CONNECTION_GROUP_MAX];
     uint32_t group_count;
-    uint8_t *input;      /* SHARD_INPUT_BYTES read here before they are kept */
-    uint64_t input_held; /* bytes kept in connections' `in` */
-    uint8_t *ikey_space; /* IKEY_BYTES_MAX */
-    uint64_t key_seed;   /* of key_hash */
-    uint64_t random;     /* state for RANDOMKEY */
+    uint8_t *input;          /* SHARD_INPUT_BYTES read here before they are kept */
+    uint64_t output_held;    /* capacity of connections' `out` */
+    uint64_t tasks_held;     /* bytes of waiting commands and of their answers */
+    bool starved;            /* somebody was paused for the budget: look again at the next tick */
+    uint64_t fetches_failed; /* blocks that a job found damaged or could not read */
+    struct list truncations; /* not durable yet */
+    bool turn_again;         /* work was begun after the engine's part of the turn */
+    uint64_t input_held;     /* bytes kept in connections' `in` */
+    uint8_t *ikey_space;     /* IKEY_BYTES_MAX */
+    uint64_t key_seed;       /* of key_hash */
+    uint64_t random;         /* state for RANDOMKEY */
     uint64_t connection_ids;
     uint64_t turn;    /* number of the present turn */
     uint64_t turn_ns; /* monotonic start of it */
@@ -147,6 +154,10 @@ bool shard_key_is_parked(struct shard *s, const struct request *q);
 /* Carry a call out at its home, now or when possible. */
 /* Raise what writers may write in this turn, by the engine's pressure. */
 void shard_allow_writes(struct shard *s);
+/* Answer truncations that took too long. */
+void shard_truncations_expire(struct shard *s);
+/* Whether the node stops and has waited long enough for what is under way. */
+bool shard_is_past_drain(const struct shard *s);
 void shard_call_begin(struct shard *s, struct call *c);
 /* Try again what can go on: freed keys, fetched blocks, stalled writes, walks. */
 void shard_calls_resume(struct shard *s);
@@ -159,6 +170,11 @@ void shard_send(struct shard *s, uint16_t to, struct call *c);
 /* Read the block that `read.fetch` names in a job, then try the call again. */
 void shard_call_fetch(struct shard *s, struct call *c);
 
+/* Whether waiting commands and replies take all that clients may take: then clients
+ * with replies to read get no more, and large commands may not wait. */
+bool shard_is_over_budget(struct shard *s);
+/* Whether a command of this size may wait. */
+bool task_fits(const struct shard *s, const struct plan *plan);
 struct task *task_take(struct shard *s, struct connection *c, const struct plan *plan);
 void task_start(struct shard *s, struct task *t);
 void task_call_answered(struct shard *s, struct call *c);

@@ -8,6 +8,13 @@
 /* Most commands and replies fit; kept by a task between uses. */
 #define TASK_CHUNK_BYTES 1024u
 #define TASK_REPLY_KEEP_BYTES 1024u
+/* Answers to one command, all of its requests together. */
+#define TASK_ANSWER_BYTES_MAX (64u * 1024 * 1024)
+#define TASK_SMALL_ANSWER_BYTES 4096u
+#define TASK_CALLS_AWAY_FIRST 16u
+#define TASK_CALLS_AWAY_MAX 1024u
+/* Commands up to this size may wait whatever others hold. */
+#define TASK_FREE_BYTES 4096u
 /* RESP gathers a whole scan before it can answer: what KEYS may cost at most. */
 #define TASK_ROWS_MAX (1024u * 1024)
 #define TASK_ROWS_BYTES_MAX (256u * 1024 * 1024)
@@ -49,6 +56,20 @@ static bool is_for_all_shards(const struct plan *plan) {
     return plan->kind == PLAN_SCAN || plan->requests[0].op > OP_SINGLE_KEY_END;
 }
 
+static void task_hold(struct shard *s, struct task *t, size_t bytes) {
+    t->held_bytes += bytes;
+    s->tasks_held += bytes;
+}
+
+bool task_fits(const struct shard *s, const struct plan *plan) {
+    size_t bytes = plan->request_count * sizeof(struct call);
+    for (uint32_t i = 0; i < plan->request_count; i++) {
+        bytes += plan->requests[i].key.len + plan->requests[i].value.len;
+    }
+    return bytes <= TASK_FREE_BYTES ||
+           s->tasks_held + s->output_held + bytes <= s->node->input_bytes_max;
+}
+
 /* Range requests see all shards, and the effect of all commands before them. */
 static void calls_init(struct shard *s, struct task *t, const struct plan *plan) {
     const struct node *n = s->node;
@@ -63,6 +84,7 @@ static void calls_init(struct shard *s, struct task *t, const struct plan *plan)
         c->home = t->barrier ? (uint16_t)i : c->request.home;
     }
     t->plan.requests = &t->calls[0].request;
+    task_hold(s, t, t->calls_count * sizeof *t->calls + t->arena.reserved_bytes);
 }
 
 void task_init(struct task *t) {
@@ -112,11 +134,15 @@ void task_release(struct shard *s, struct task *t) {
     for (uint32_t i = 0; i < t->calls_count; i++) call_clear(&t->calls[i]);
     if (t->calls != &t->one) mem_free(t->calls);
     mem_free(t->rows);
+    ASSERT(s->tasks_held >= t->held_bytes);
+    s->tasks_held -= t->held_bytes;
     t->calls = NULL;
     t->rows = NULL;
-    t->calls_count = t->rows_count = t->rows_capacity = t->rows_emitted = t->rounds_left = 0;
+    t->held_bytes = t->answer_bytes = 0;
+    t->calls_sent = t->calls_count = t->rows_count = t->rows_capacity = t->rows_emitted =
+        t->rounds_left = 0;
     t->sequence = 0;
-    t->barrier = t->started = t->finished = t->begun = false;
+    t->unsent = t->barrier = t->started = t->finished = t->begun = false;
     arena_reset(&t->arena);
     buffer_shrink(&t->reply, TASK_REPLY_KEEP_BYTES);
     buffer_shrink(&t->resume, 0);
@@ -125,10 +151,15 @@ void task_release(struct shard *s, struct task *t) {
     s->tasks_used--;
 }
 
+/* Send further calls, as many as may be away at once: answers of a few are kept in memory
+ * before anybody knows that they are large. */
 static void calls_send(struct shard *s, struct task *t) {
-    t->calls_pending = t->calls_count;
-    for (uint32_t i = 0; i < t->calls_count; i++) {
-        struct call *c = &t->calls[i];
+    const uint32_t answered = t->calls_sent - t->calls_pending;
+    const bool small = answered > 0 && t->answer_bytes / answered < TASK_SMALL_ANSWER_BYTES;
+    const uint32_t away_max = small ? TASK_CALLS_AWAY_MAX : TASK_CALLS_AWAY_FIRST;
+    while (t->calls_sent < t->calls_count && (t->barrier || t->calls_pending < away_max)) {
+        struct call *c = &t->calls[t->calls_sent++];
+        t->calls_pending++;
         call_move(c, CALL_SENT);
         if (c->home == s->id)
             shard_call_begin(s, c);
@@ -139,12 +170,16 @@ static void calls_send(struct shard *s, struct task *t) {
 
 /* ---- PLAN_SCAN: rounds of one page from every shard, merged ---- */
 
-static void scan_fail(struct task *t, enum outcome outcome) {
-    t->finished = true;
+static void encode_outcome(struct task *t, enum outcome outcome) {
     if (t->connection->protocol == PROTOCOL_RESP)
         resp_encode_outcome(&t->plan, outcome, &t->reply);
     else
         http_encode_outcome(&t->plan, outcome, t->begun, &t->reply);
+}
+
+static void scan_fail(struct task *t, enum outcome outcome) {
+    t->finished = true;
+    encode_outcome(t, outcome);
 }
 
 static void scan_round(struct shard *s, struct task *t) {
@@ -155,6 +190,7 @@ static void scan_round(struct shard *s, struct task *t) {
         c->request.start = buffer_bytes(&t->resume);
         c->request.start_exclusive = true;
     }
+    t->calls_sent = 0;
     calls_send(s, t);
 }
 
@@ -334,6 +370,11 @@ static void encode_requests(struct task *t, const struct response *responses, ui
 
 static void requests_answered(struct shard *s, struct task *t) {
     if (t->barrier) merge_all_shards(s, t);
+    if (t->calls_sent < t->calls_count) {
+        t->finished = true;
+        encode_outcome(t, OUT_TOO_MANY);
+        return;
+    }
     if (t->barrier || t->calls_count == 1) {
         shard_count_outcome(s, &t->calls[0].response);
         encode_requests(t, &t->calls[0].response, s->turn_wall_ms);
@@ -349,6 +390,15 @@ static void requests_answered(struct shard *s, struct task *t) {
     t->finished = true;
 }
 
+static void count_unsent(struct task *t) {
+    const bool unsent = t->calls_sent < t->calls_count && !t->finished;
+    if (t->connection == NULL || unsent == t->unsent) return;
+    t->connection->unsent += unsent;
+    t->connection->unsent -= t->unsent;
+    t->unsent = unsent;
+    if (!unsent) shard_flush_later(t->connection->shard, t->connection);
+}
+
 void task_start(struct shard *s, struct task *t) {
     ASSERT(!t->started);
     t->started = true;
@@ -356,13 +406,23 @@ void task_start(struct shard *s, struct task *t) {
         scan_start(s, t);
     else
         calls_send(s, t);
+    count_unsent(t);
 }
 
 void task_call_answered(struct shard *s, struct call *c) {
     struct task *t = c->task;
     ASSERT(c->state == CALL_ANSWERED);
     ASSERT(t->calls_pending > 0);
-    if (--t->calls_pending > 0) return;
+    t->calls_pending--;
+    if (c->value_copy != NULL) {
+        t->answer_bytes += c->response.value.len;
+        task_hold(s, t, c->response.value.len);
+    }
+    /* Whoever left needs no more of it, and nobody more than the limit. */
+    const bool enough = t->connection == NULL || t->answer_bytes > TASK_ANSWER_BYTES_MAX;
+    if (t->plan.kind == PLAN_REQUESTS && !enough) calls_send(s, t);
+    count_unsent(t);
+    if (t->calls_pending > 0) return;
     if (t->connection == NULL) {
         task_release(s, t);
         return;
@@ -376,5 +436,6 @@ void task_call_answered(struct shard *s, struct call *c) {
         s->figures.operations[class]++;
         histogram_record(&s->figures.latency_ns[class], os_mono_ns(s->os) - t->started_ns);
     }
+    count_unsent(t);
     shard_flush_later(s, t->connection);
 }

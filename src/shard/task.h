@@ -39,11 +39,15 @@ struct task {
     struct call one;               /* the call of a single-request task */
     struct call *calls;            /* &one, or an array from mem_alloc */
     uint32_t calls_count;          /* 1.. once started */
+    uint32_t calls_sent;           /* the first so many have been on their way */
+    uint64_t answer_bytes;         /* values in the answers so far */
+    size_t held_bytes;             /* what the shard counts for this task */
     uint32_t calls_pending;        /* not answered yet */
     struct buffer reply;           /* encoded, when finished */
     uint64_t sequence;             /* hold the reply until the own log is safe up to here */
     uint64_t started_ns;           /* monotonic, for the latency figures */
     bool barrier;                  /* starts when it is the first in its row; later commands wait */
+    bool unsent;                   /* counted in the connection's `unsent` */
     bool started;
     bool finished; /* `reply` is complete */
     /* PLAN_SCAN */

@@ -18,7 +18,8 @@ struct walk *walk_create(uint64_t random) {
 
 void walk_destroy(struct walk *w) {
     if (w == NULL) return;
-    if (w->iterator != NULL) engine_iterator_destroy(w->iterator);
+    ASSERT(w->iterator == NULL && w->held_count == 0);
+    mem_free(w->held);
     arena_deinit(&w->arena);
     buffer_deinit(&w->at);
     mem_free(w);
@@ -26,7 +27,23 @@ void walk_destroy(struct walk *w) {
 
 void walk_fetched(struct walk *w, struct cache_block block) {
     ASSERT(w->iterator != NULL);
-    engine_iterator_fetched(w->iterator, block);
+    if (w->held_count == w->held_capacity) {
+        w->held_capacity = w->held_capacity == 0 ? 8 : w->held_capacity * 2;
+        w->held = mem_realloc(w->held, w->held_capacity * sizeof *w->held);
+    }
+    w->held[w->held_count++] = block;
+    w->advanced = false;
+}
+
+static void held_release(struct walk *w, struct cache *cache) {
+    for (uint32_t i = 0; i < w->held_count; i++) cache_release(cache, &w->held[i]);
+    w->held_count = 0;
+}
+
+void walk_let_go(struct walk *w, struct cache *cache) {
+    if (w->iterator != NULL) engine_iterator_destroy(w->iterator);
+    w->iterator = NULL;
+    held_release(w, cache);
 }
 
 static bool row_is_wanted(const struct request *q, struct bytes key, const struct record *r,
@@ -69,6 +86,7 @@ static bool examine(struct walk *w, struct engine_iterator *it, const struct req
     buffer_reset(&w->at);
     buffer_append(&w->at, key);
     w->moved = true;
+    w->advanced = true;
     w->examined++;
     if (q->op != OP_SCAN) return false;
     return w->page.count == ROW_PAGE_ROWS_MAX || w->bytes >= ROW_PAGE_BYTES_MAX ||
@@ -160,13 +178,16 @@ static STATUS random_slice(struct walk *w, struct engine_iterator *it, const str
     return status_of(ST_OK);
 }
 
-STATUS walk_slice(struct walk *w, struct engine *e, const struct request *q, uint64_t now_ms,
-                  uint8_t *ikey_space, struct table_fetch *ret_fetch) {
+STATUS walk_slice(struct walk *w, struct engine *e, struct cache *cache, const struct request *q,
+                  uint64_t now_ms, uint8_t *ikey_space, struct table_fetch *ret_fetch) {
     ASSERT(q->op == OP_SCAN || q->op == OP_COUNT || q->op == OP_RANDOM_KEY);
-    if (w->iterator != NULL) engine_iterator_destroy(w->iterator);
+    struct engine_iterator *before =
+        w->iterator; /* it holds blocks that the new one asks for again */
     struct engine_iterator *it = w->iterator = engine_iterator_create(e, false);
     const struct status st = q->op == OP_RANDOM_KEY ? random_slice(w, it, q, now_ms, ikey_space)
                                                     : range_slice(w, it, q, now_ms, ikey_space);
+    if (before != NULL) engine_iterator_destroy(before);
+    if (w->advanced || st.code != ST_WAIT) held_release(w, cache);
     if (st.code == ST_WAIT) {
         *ret_fetch = *engine_iterator_fetch(it);
         return st; /* the iterator pins the table until the block is there */

@@ -29,6 +29,10 @@ struct walk {
     uint64_t sequence;                /* highest log position of what was seen */
     uint64_t random;                  /* OP_RANDOM_KEY: same seed after a fetch, same path */
     struct engine_iterator *iterator; /* only while a block is fetched */
+    struct cache_block *held; /* fetched since the walk last moved: a full cache cannot starve it */
+    uint32_t held_count;
+    uint32_t held_capacity;
+    bool advanced; /* moved since the last fetch */
 };
 
 struct walk *walk_create(uint64_t random);
@@ -38,9 +42,11 @@ void walk_destroy(struct walk *w);
  * Errors  ST_WAIT  read the block in *ret_fetch and give it to walk_fetched first
  *         ST_BUSY  the slice is used up: call again next turn
  *         ST_CORRUPT, ST_IO */
-STATUS walk_slice(struct walk *w, struct engine *e, const struct request *q, uint64_t now_ms,
-                  uint8_t *ikey_space, struct table_fetch *ret_fetch);
+STATUS walk_slice(struct walk *w, struct engine *e, struct cache *cache, const struct request *q,
+                  uint64_t now_ms, uint8_t *ikey_space, struct table_fetch *ret_fetch);
 /* The block is cached: the walk goes on at its last key. */
 void walk_fetched(struct walk *w, struct cache_block block);
+/* Give back all of the engine; at home, before the answer leaves. */
+void walk_let_go(struct walk *w, struct cache *cache);
 
 #endif

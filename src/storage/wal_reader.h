@@ -35,8 +35,8 @@ struct wal_window {
 struct wal_reader {
     struct os *os;
     const char *dir;
-    wal_replay replay; /* NULL = only verify */
-    void *user;        /* of replay and ahead */
+    wal_replay replay;                            /* NULL = only verify */
+    void *user;                                   /* of replay and ahead */
     void (*ahead)(void *user, struct bytes ikey); /* see wal.h; NULL = none */
     uint64_t ahead_offset; /* in the file: first record not told to `ahead` */
     uint32_t ahead_count;  /* records told and not yet replayed */

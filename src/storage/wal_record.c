@@ -108,8 +108,8 @@ struct bytes wal_record_ikey(struct bytes in, struct wal_identity identity) {
     const size_t claim = wal_record_claim(in, identity);
     if (claim == 0 || claim > in.len) return BYTES_NONE;
     if (get_u32_le(in.ptr + KIND_OFFSET) != WAL_KIND_RECORD) return BYTES_NONE;
-    struct cursor c = cursor_of(
-        bytes_of(in.ptr + WAL_RECORD_HEADER_BYTES, claim - WAL_RECORD_HEADER_BYTES));
+    struct cursor c =
+        cursor_of(bytes_of(in.ptr + WAL_RECORD_HEADER_BYTES, claim - WAL_RECORD_HEADER_BYTES));
     const uint64_t ikey_len = cursor_varint(&c);
     return c.failed || ikey_len > c.rest.len ? BYTES_NONE : cursor_take(&c, (size_t)ikey_len);
 }

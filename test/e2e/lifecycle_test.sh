@@ -246,6 +246,22 @@ kill -TERM "$node_pid"
 wait_for "$node_pid"
 is "SIGTERM without clients: exit code" 0 "$code"
 
+# SIGTERM at any moment of a start: by the default action, or an orderly stop. Never a crash.
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$E2E" python3 - "$work/node" >"$work/out" 2>&1 <<'END'
+import collections, sys, time
+from lib import Node
+node, codes = Node(dir=sys.argv[1]), collections.Counter()
+node.stop()
+for i in range(60):
+    node.start(wait=False)
+    time.sleep(i * 0.001)
+    codes[node.stop()] += 1
+print(f"# {dict(codes)}")
+print(sum(count for code, count in codes.items() if code not in (0, -15)))
+END
+is "SIGTERM while it starts: crashes of 60" 0 "$(tail -1 "$work/out")"
+head -1 "$work/out"
+
 # ---- settings reach the node ----
 
 printf 'sync = never\nmemtable = 2MiB\n' >"$work/settings"

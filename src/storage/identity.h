@@ -9,11 +9,12 @@
  *   shards 2               fixed for the life of the directory
  *   crc32c 9f31c2aa        of the lines above
  *
- * Failure  ST_CORRUPT  the file is not what we wrote; ST_INVALID  another format or other
- *          number of shards than asked for; each is logged with what to do
+ * Failure  ST_CORRUPT  the file is not what we wrote; ST_INVALID  another format, another
+ *          number of shards than asked for, or a folder of somebody else's; identity_open
+ *          logs each with what to do
  */
-#ifndef ATOLL_SERVER_IDENTITY_H
-#define ATOLL_SERVER_IDENTITY_H
+#ifndef ATOLL_STORAGE_IDENTITY_H
+#define ATOLL_STORAGE_IDENTITY_H
 
 #include "os/file.h"
 
@@ -30,6 +31,10 @@ struct identity {
 size_t identity_encode(const struct identity *id, char text[IDENTITY_BYTES_MAX]);
 /* Errors  ST_CORRUPT, ST_INVALID (a format this program does not know) */
 STATUS identity_decode(struct bytes text, struct identity *ret_id);
+
+/* The identity as it is, without counting a start.
+ * Errors  ST_NOT_FOUND, ST_CORRUPT, ST_INVALID, ST_IO */
+STATUS identity_read(struct os *os, const char *dir, struct identity *ret_id);
 
 /* Read or make the identity of `dir` and count this start durably. `shards_wanted` 0 = as
  * the directory has it, or `shards_default` for a new one. */

@@ -1,4 +1,4 @@
-#include "server/identity.h"
+#include "storage/identity.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -54,8 +54,9 @@ STATUS identity_decode(struct bytes text, struct identity *ret_id) {
     return status_of(ST_OK);
 }
 
-static STATUS identity_read(struct os *os, const char *path, struct identity *ret_id) {
-    char text[IDENTITY_BYTES_MAX];
+STATUS identity_read(struct os *os, const char *dir, struct identity *ret_id) {
+    char path[OS_PATH_BYTES_MAX], text[IDENTITY_BYTES_MAX];
+    snprintf(path, sizeof path, "%s/node", dir);
     struct os_file file;
     size_t len = 0;
     TRY(os_file_open(os, path, OS_FILE_READ, &file));
@@ -80,10 +81,39 @@ static STATUS identity_write(struct os *os, const char *dir, const char *path,
     return os_dir_sync(os, dir);
 }
 
-static bool has_shard_folders(struct os *os, const char *dir) {
-    char path[OS_PATH_BYTES_MAX];
-    snprintf(path, sizeof path, "%s/shard-00", dir);
-    return os_path_exists(os, path);
+/* What a folder without identity holds. */
+struct content {
+    bool shards;                         /* folders of shards: the identity was lost */
+    char foreign[OS_NAME_BYTES_MAX + 1]; /* a name that is not ours; empty = none */
+};
+
+static void look_at_name(void *user, const char *name) {
+    static const char *const harmless[] = { "LOCK", "node.new", "lost+found" };
+    struct content *c = user;
+    if (strncmp(name, "shard-", 6) == 0) c->shards = true;
+    if (strncmp(name, "shard-", 6) == 0 || name[0] == '.') return;
+    for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++) {
+        if (strcmp(name, harmless[i]) == 0) return;
+    }
+    snprintf(c->foreign, sizeof c->foreign, "%s", name);
+}
+
+/* A folder that nobody else uses may become a data directory. */
+static STATUS check_empty(struct os *os, const char *dir) {
+    struct content c = { 0 };
+    TRY(os_dir_list(os, dir, look_at_name, &c));
+    if (c.shards) {
+        log_error("%s/node is missing, but there are shards: restore it, or use an empty directory",
+                  dir);
+        return status_of(ST_CORRUPT);
+    }
+    if (c.foreign[0] != '\0') {
+        char text[4 * OS_NAME_BYTES_MAX];
+        log_error("%s holds other things (%s), it is no data directory of atoll: use an empty one",
+                  dir, log_escape(bytes_of_string(c.foreign), text, sizeof text));
+        return status_of(ST_INVALID);
+    }
+    return status_of(ST_OK);
 }
 
 STATUS identity_open(struct os *os, const char *dir, uint32_t shards_wanted,
@@ -91,20 +121,14 @@ STATUS identity_open(struct os *os, const char *dir, uint32_t shards_wanted,
     char path[OS_PATH_BYTES_MAX];
     snprintf(path, sizeof path, "%s/node", dir);
     struct identity id = { 0 };
-    const struct status st = identity_read(os, path, &id);
+    const struct status st = identity_read(os, dir, &id);
     if (st.code == ST_INVALID || st.code == ST_CORRUPT) {
         log_error("%s: %s", path,
                   st.code == ST_INVALID ? "written by another version of atoll; use that version"
-                                        : "damaged: not an identity file of atoll");
-        return st;
+                                        : "damaged at offset 0: not an identity file of atoll");
     }
     if (st.code == ST_NOT_FOUND) {
-        if (has_shard_folders(os, dir)) {
-            log_error(
-                "%s is missing, but %s holds shards: restore the file, or use an empty directory",
-                path, dir);
-            return status_of(ST_CORRUPT);
-        }
+        TRY(check_empty(os, dir));
         while (id.node_id == 0) os_entropy(os, &id.node_id, sizeof id.node_id);
         id.shards = shards_wanted != 0 ? shards_wanted : shards_default;
     } else {
