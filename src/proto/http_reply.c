@@ -123,6 +123,8 @@ static const struct outcome_text {
     [OUT_NOT_FLOAT] = { 400, "not_a_number", "the value is no number" },
     [OUT_OVERFLOW] = { 400, "overflow", "the number would leave its range" },
     [OUT_VALUE_TOO_LARGE] = { 413, "value_too_large", "the value would be larger than allowed" },
+    [OUT_TOO_MANY] = { 413, "answer_too_large",
+                       "the values asked for pass 64 MiB together: ask for fewer at a time" },
     [OUT_BUSY] = { 503, "busy",
                    "the node has more work than it can do; nothing was done, "
                    "try again in a moment" },

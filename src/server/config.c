@@ -124,7 +124,8 @@ static const struct option options[] = {
       .fallback = "256MiB",
       .min = 32 * MIB,
       .max = TIB,
-      .help = "memory for commands that have not arrived in full, all clients together" },
+      .help =
+          "memory for commands that have not arrived in full, and as much again for commands and replies that wait" },
     { .name = "write-wait",
       .kind = OPTION_TIME,
       .offset = AT(write_wait_ms),
