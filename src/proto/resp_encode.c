@@ -10,7 +10,8 @@ static const char *outcome_error(enum outcome outcome, bool writes) {
     case OUT_NOT_FLOAT: return "ERR value is not a valid float";
     case OUT_OVERFLOW: return "ERR increment or decrement would overflow";
     case OUT_VALUE_TOO_LARGE: return "ERR value is too large: the result would pass the limit";
-    case OUT_TOO_MANY: return "ERR the answer is too large: ask for fewer keys at a time, or use SCAN";
+    case OUT_TOO_MANY:
+        return "ERR the answer is too large: ask for fewer keys at a time, or use SCAN";
     case OUT_BAD_CURSOR: return "ERR invalid cursor: unknown or too old, start again at 0";
     case OUT_BUSY: return "TRYAGAIN the node is overloaded; retry later";
     case OUT_DISK_FULL:
