@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Atoll beside redis-server, both driven by redis-benchmark, in turns (A B A B ..).
 
-    ./dev bench BENCH=redis                     the table of bench/README.md
+    ./dev bench BENCH=redis                     the tables of bench/README.md
     bench/redis.py --rounds 3 --requests 200000 --rows sync
 
 Each server has one processor (0), redis-benchmark the other (1). Every figure is the

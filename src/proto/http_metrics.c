@@ -253,8 +253,8 @@ static void append_state(struct buffer *out, const struct node_view *view) {
     buffer_printf(out, "atoll_disk_full %d\n", view->total.disk_full);
     append_head(out, "shards", "Threads that serve requests.", "gauge");
     buffer_printf(out, "atoll_shards %" PRIu32 "\n", view->shards);
-    append_head(out, "write_pressure_ratio", "How near writes are to being slowed, 0 to 1.",
-                "gauge");
+    append_head(out, "write_pressure_ratio",
+                "How hard writers are slowed: 0 not at all, 1 refused.", "gauge");
     buffer_printf(out, "atoll_write_pressure_ratio %" PRIu32 ".%03" PRIu32 "\n",
                   view->total.pressure_permille / 1000, view->total.pressure_permille % 1000);
     append_head(out, "build_info", "Always 1; the program's version and the node as labels.",

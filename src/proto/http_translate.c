@@ -30,7 +30,7 @@ static const struct route_row {
 };
 
 static const char welcome[] =
-    "Atoll: a distributed key-value store. This node answers; try:\n"
+    "Atoll: a durable key-value store. This node answers; try:\n"
     "\n"
     "  curl -X PUT --data-binary 'hello' http://HOST/v1/kv/greeting\n"
     "  curl http://HOST/v1/kv/greeting\n"

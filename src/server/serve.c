@@ -16,6 +16,9 @@ enum exit_code {
     EXIT_STORAGE = 5, /* the data cannot be opened: damaged, unreadable, no space */
 };
 
+/* The largest body of a batch, in a buffer that doubles. */
+#define INPUT_SHARE_BYTES_MIN (2u * HTTP_BODY_BYTES_MAX)
+
 /* Everything a running node is made of, in the order it is built. */
 struct server {
     const struct config *config;
@@ -105,6 +108,8 @@ static void fill_node(struct server *v) {
     n->started_ms = os_wall_ms(v->os);
     n->value_bytes_max = c->value_bytes_max;
     n->input_bytes_max = c->input_bytes_max / n->shards_count;
+    /* One command of any allowed size must fit each shard's share. */
+    if (n->input_bytes_max < INPUT_SHARE_BYTES_MIN) n->input_bytes_max = INPUT_SHARE_BYTES_MIN;
     n->connections_max = (uint32_t)(c->connections_max / n->shards_count) + 1;
     n->write_wait_ms = (uint32_t)c->write_wait_ms;
     n->client_wait_ms = (uint32_t)c->client_wait_ms;

@@ -290,6 +290,7 @@ void shard_truncations_expire(struct shard *s) {
         struct truncation *t = LIST_ENTRY(n, struct truncation, link);
         next = n->next;
         if (s->turn_ns < t->call->deadline_ns && !shard_is_past_drain(s)) continue;
+        s->figures.timeouts++;
         truncation_answer(t, OUT_TIMEOUT);
     }
 }

@@ -151,13 +151,13 @@ STATUS shard_operate(struct shard *s, const struct request *q, struct engine_rea
                      struct response *ret_response, uint64_t *ret_sequence);
 /* Whether some call for this key is parked here: later ones must queue. */
 bool shard_key_is_parked(struct shard *s, const struct request *q);
-/* Carry a call out at its home, now or when possible. */
 /* Raise what writers may write in this turn, by the engine's pressure. */
 void shard_allow_writes(struct shard *s);
 /* Answer truncations that took too long. */
 void shard_truncations_expire(struct shard *s);
 /* Whether the node stops and has waited long enough for what is under way. */
 bool shard_is_past_drain(const struct shard *s);
+/* Carry a call out at its home, now or when possible. */
 void shard_call_begin(struct shard *s, struct call *c);
 /* Try again what can go on: freed keys, fetched blocks, stalled writes, walks. */
 void shard_calls_resume(struct shard *s);

@@ -17,7 +17,6 @@
 #define TASK_FREE_BYTES 4096u
 /* RESP gathers a whole scan before it can answer: what KEYS may cost at most. */
 #define TASK_ROWS_MAX (1024u * 1024)
-#define TASK_ROWS_BYTES_MAX (256u * 1024 * 1024)
 
 enum op_class shard_op_class(const struct plan *plan) {
     if (plan->kind == PLAN_SCAN) return OP_CLASS_SCAN;
@@ -239,7 +238,7 @@ static bool scan_emit(struct task *t, const struct row *row) {
         rows_push(t, row);
         return true;
     }
-    if (t->rows_count == TASK_ROWS_MAX || t->arena.reserved_bytes > TASK_ROWS_BYTES_MAX)
+    if (t->rows_count == TASK_ROWS_MAX || t->arena.reserved_bytes > TASK_ANSWER_BYTES_MAX)
         return false;
     struct row copy = *row;
     copy.key = arena_copy(&t->arena, row->key);
