@@ -13,6 +13,8 @@
 #define TASK_SMALL_ANSWER_BYTES 4096u
 #define TASK_CALLS_AWAY_FIRST 16u
 #define TASK_CALLS_AWAY_MAX 1024u
+/* Rows up to this size are gathered whatever others hold: a page or two of each shard. */
+#define TASK_ROWS_FREE_BYTES (4u * 1024 * 1024)
 /* Commands up to this size may wait whatever others hold. */
 #define TASK_FREE_BYTES 4096u
 /* RESP gathers a whole scan before it can answer: what KEYS may cost at most. */
@@ -137,7 +139,7 @@ void task_release(struct shard *s, struct task *t) {
     s->tasks_held -= t->held_bytes;
     t->calls = NULL;
     t->rows = NULL;
-    t->held_bytes = t->answer_bytes = 0;
+    t->held_bytes = t->rows_bytes = t->answer_bytes = 0;
     t->calls_sent = t->calls_count = t->rows_count = t->rows_capacity = t->rows_emitted =
         t->rounds_left = 0;
     t->sequence = 0;
@@ -327,6 +329,14 @@ void task_scan_go_on(struct shard *s, struct task *t) {
     if (!t->finished && t->started) scan_round(s, t);
 }
 
+/* Count what was gathered so far; false if others hold so much that it must stop here. */
+static bool scan_rows_fit(struct shard *s, struct task *t) {
+    const size_t bytes = t->arena.reserved_bytes + t->rows_capacity * sizeof *t->rows;
+    if (bytes > t->rows_bytes) task_hold(s, t, bytes - t->rows_bytes);
+    if (bytes > t->rows_bytes) t->rows_bytes = bytes;
+    return bytes <= TASK_ROWS_FREE_BYTES || s->tasks_held <= s->node->input_bytes_max;
+}
+
 static void scan_answered(struct shard *s, struct task *t) {
     for (uint32_t i = 0; i < t->calls_count; i++) {
         const enum outcome o = t->calls[i].response.outcome;
@@ -336,6 +346,11 @@ static void scan_answered(struct shard *s, struct task *t) {
         return;
     }
     if (!scan_merge(s, t)) return;
+    if (!scan_rows_fit(s, t)) {
+        s->figures.busy_refused++;
+        scan_fail(t, OUT_BUSY);
+        return;
+    }
     /* A slow reader pauses its scan; the connection asks to go on when there is room. */
     if (buffer_len(&t->connection->out) < CONNECTION_OUT_PAUSE) scan_round(s, t);
 }

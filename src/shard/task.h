@@ -41,6 +41,7 @@ struct task {
     uint32_t calls_count;          /* 1.. once started */
     uint32_t calls_sent;           /* the first so many have been on their way */
     uint64_t answer_bytes;         /* values in the answers so far */
+    size_t rows_bytes;             /* of them for gathered rows */
     size_t held_bytes;             /* what the shard counts for this task */
     uint32_t calls_pending;        /* not answered yet */
     struct buffer reply;           /* encoded, when finished */
