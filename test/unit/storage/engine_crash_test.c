@@ -17,7 +17,8 @@
 
 #define STEPS 900u
 #define IMAGES 4u
-/* Of all operations of a run, about so many are tried. */
+/* Of all operations of a run, about so many are tried; with CRASH_STOPS=all in the environment, each
+ * (minutes: raise TEST_SECONDS too). */
 #define STOPS 70u
 
 static struct engine_world run;
@@ -150,8 +151,9 @@ static int crash_everywhere_here(uint64_t seed, uint64_t only) {
     const uint64_t ops = sim_disk_op_count(run.disk);
 
     struct sim_random random = sim_random_of(seed);
+    const bool all = getenv("CRASH_STOPS") != NULL && strcmp(getenv("CRASH_STOPS"), "all") == 0;
     const uint64_t stride = ops / STOPS + 1;
-    for (uint64_t at = 3; at < ops; at += 1 + sim_random_below(&random, 2 * stride)) {
+    for (uint64_t at = 3; at < ops; at += all ? 1 : 1 + sim_random_below(&random, 2 * stride)) {
         const uint64_t stop = only != 0 ? only : at;
         if (run_until(seed, stop, &wrong))
             return say(seed, stop, "the run is not the same each time");
