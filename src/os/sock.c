@@ -123,6 +123,7 @@ static STATUS open_stream(struct os *os, int family, struct os_sock *ret_sock) {
 static bool is_loopback(const struct sockaddr *name) {
     if (name->sa_family == AF_INET6)
         return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)name)->sin6_addr);
+    if (name->sa_family != AF_INET) return false;
     const struct in_addr v4 = ((const struct sockaddr_in *)(const void *)name)->sin_addr;
     return ntohl(v4.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
 }
@@ -390,13 +391,7 @@ void os_sock_peer(struct os_sock s, char text[OS_ADDRESS_BYTES_MAX]) {
 bool os_sock_peer_is_loopback(struct os_sock s) {
     struct sockaddr_storage name;
     if (!status_ok(peer_name(s, &name))) return false;
-    if (name.ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&name;
-        return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-    }
-    if (name.ss_family != AF_INET6) return false;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&name;
-    return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+    return is_loopback((const struct sockaddr *)&name);
 }
 
 void os_sock_shutdown(struct os_sock s) {

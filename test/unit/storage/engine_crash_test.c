@@ -32,13 +32,17 @@ static void on_abort(int number) {
     signal(number, SIG_DFL);
 }
 
-/* A run is the same each time, up to where the power fails. Returns whether it came to its end. */
-static bool run_powered(uint64_t seed, uint64_t stop, const char **wrong) {
+static void begin_run(uint64_t seed) {
     engine_world_init(&run, NULL, seed);
     engine_world_options_small(&run);
     run.options.sync = WAL_SYNC_ALWAYS;
     run.options.memtable_bytes = 96 * 1024;
     run.key_count = 120;
+}
+
+/* A run is the same each time, up to where the power fails. Returns whether it came to its end. */
+static bool run_powered(uint64_t seed, uint64_t stop, const char **wrong) {
+    begin_run(seed);
     sim_disk_stop_after(run.disk, stop);
     *wrong = NULL;
     if (sigsetjmp(died, 1) != 0) return false;
@@ -173,11 +177,7 @@ static int crash_everywhere_here(uint64_t seed, uint64_t only) {
  * ST_IO; it never answers wrongly. Returns whether it lived. */
 static bool run_failing(uint64_t seed, uint64_t nth, const char **wrong) {
     *wrong = NULL;
-    engine_world_init(&run, NULL, seed);
-    engine_world_options_small(&run);
-    run.options.sync = WAL_SYNC_ALWAYS;
-    run.options.memtable_bytes = 96 * 1024;
-    run.key_count = 120;
+    begin_run(seed);
     sim_disk_fail_call(run.disk, nth, ST_IO);
     if (sigsetjmp(died, 1) != 0) return false;
     if (!status_ok(engine_world_open(&run))) return false;
