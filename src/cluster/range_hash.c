@@ -1,0 +1,26 @@
+#include "cluster/range_hash.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+
+void range_hash_init(struct range_hash *h) {
+    *h = (struct range_hash){ .sum = 0 };
+}
+
+void range_hash_add(struct range_hash *h, struct bytes ikey, struct ballot version) {
+    ASSERT(ikey.len > 0);
+    ASSERT(!ballot_is_zero(version));
+    ASSERT(h->count < UINT32_MAX);
+    uint8_t text[16];
+    put_u64_le(text, version.stamp);
+    put_u32_le(text + 8, version.node);
+    put_u32_le(text + 12, version.boot);
+    /* The key's hash seeds that of the version: the two are mixed as if they were one
+     * run of bytes, and a long key is not copied. */
+    h->sum += hash_seeded(bytes_of(text, sizeof text), hash_xxh3(ikey));
+    h->count++;
+}
+
+bool range_hash_equal(const struct range_hash *a, const struct range_hash *b) {
+    return a->count == b->count && a->sum == b->sum;
+}
