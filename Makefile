@@ -1,7 +1,7 @@
 # Thin targets over meson; ./dev installs what they need and calls them.
 # Every NAME=value given on the command line reaches the tools as environment.
 
-.PHONY: build run test fuzz bench tidy format clean
+.PHONY: build run cluster test sim sim-mutants fuzz bench tidy format clean
 
 build:
 	@tools/build
@@ -10,8 +10,17 @@ run:
 	@tools/build release atoll
 	@exec build/atoll serve $(ARGS)
 
+cluster:
+	@exec tools/cluster
+
 test:
 	@tools/test_all
+
+sim:
+	@tools/sim
+
+sim-mutants:
+	@tools/sim mutants
 
 fuzz:
 	@tools/fuzz

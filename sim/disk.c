@@ -1,22 +1,24 @@
 #include "sim/disk.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "sim/disk_internal.h"
 
 #define TRACE_MIN 64u
 #define FILE_BYTES_MAX (UINT64_C(1) << 40) /* far above any test; keeps sums in range */
 
-static bool disk_check(const struct sim_disk *d) {
+bool disk_check(const struct sim_disk *d) {
     if (d->root == NULL || !d->root->is_dir) return false;
     if (d->op_kept > d->op_count || d->op_kept > d->op_capacity) return false;
-    if (d->op_kept != d->op_count && d->op_kept != SIM_DISK_TRACE_MAX) return false;
-    return true;
+    if (!d->keeps_ops) return d->op_kept == 0;
+    return d->op_kept == d->op_count || d->op_kept == SIM_DISK_TRACE_MAX;
 }
 
 struct sim_disk *sim_disk_create(uint64_t seed) {
     struct sim_disk *d = mem_alloc_zeroed(sizeof *d);
     d->random = sim_random_of(seed);
+    d->keeps_ops = true;
     d->op_stop = SIM_DISK_UNLIMITED;
     d->capacity = SIM_DISK_UNLIMITED;
     list_init(&d->inodes);
@@ -39,13 +41,22 @@ void sim_disk_destroy(struct sim_disk *d) {
     mem_free(d);
 }
 
-/* ---- trace and faults ---- */
+/* ---- trace ---- */
 
-static void record(struct sim_disk *d, struct sim_disk_op op) {
+static void trace_op(struct sim_disk *d, const struct sim_disk_op *op, struct bytes content) {
+    if (d->trace == NULL) return;
+    const uint64_t path = hash_xxh3(bytes_of_string(op->path));
+    const uint64_t bytes = content.len == 0 ? 0 : hash_xxh3(content);
+    const uint64_t words[] = { op->kind, path, op->offset, op->len, bytes };
+    sim_trace_add(d->trace, words, sizeof words);
+}
+
+static void record(struct sim_disk *d, struct sim_disk_op op, struct bytes content) {
     ASSERT(disk_check(d));
     ASSERT(op.path != NULL);
+    trace_op(d, &op, content);
     d->op_count++;
-    if (d->op_kept == SIM_DISK_TRACE_MAX) return;
+    if (!d->keeps_ops || d->op_kept == SIM_DISK_TRACE_MAX) return;
     if (d->op_kept == d->op_capacity) {
         d->op_capacity = d->op_capacity == 0 ? TRACE_MIN : d->op_capacity * 2;
         d->ops = mem_realloc(d->ops, d->op_capacity * sizeof *d->ops);
@@ -81,40 +92,17 @@ const char *sim_disk_op_name(enum sim_disk_op_kind kind) {
     return "unknown";
 }
 
-void sim_disk_stop_after(struct sim_disk *d, uint64_t op_count) {
+void sim_disk_trace(struct sim_disk *d, bool on) {
     ASSERT(disk_check(d));
-    d->op_stop = op_count;
+    ASSERT(d->op_kept == 0);
+    ASSERT(!on || d->op_count == 0);
+    d->keeps_ops = on;
+    ASSERT(disk_check(d));
 }
 
-void sim_disk_fail_call(struct sim_disk *d, uint64_t nth, enum status_code code) {
+void sim_disk_set_trace(struct sim_disk *d, struct sim_trace *trace) {
     ASSERT(disk_check(d));
-    const bool known = code == ST_IO || code == ST_FULL;
-    ASSERT(known);
-    d->fail_countdown = nth;
-    d->fail_code = code;
-}
-
-bool sim_disk_fail_is_pending(const struct sim_disk *d) {
-    ASSERT(disk_check(d));
-    return d->fail_countdown > 0;
-}
-
-void sim_disk_fail_sync(struct sim_disk *d) {
-    ASSERT(disk_check(d));
-    d->fail_sync = true;
-}
-
-void sim_disk_set_capacity(struct sim_disk *d, uint64_t bytes) {
-    ASSERT(disk_check(d));
-    d->capacity = bytes;
-}
-
-STATUS disk_enter(struct sim_disk *d, bool needs_room) {
-    ASSERT(disk_check(d));
-    if (d->fail_countdown == 0) return status_of(ST_OK);
-    if (d->fail_code == ST_FULL && !needs_room) return status_of(ST_OK);
-    d->fail_countdown--;
-    return status_of(d->fail_countdown == 0 ? d->fail_code : ST_OK);
+    d->trace = trace;
 }
 
 /* Whether an operation may still change the disk. */
@@ -195,11 +183,11 @@ STATUS disk_open(struct sim_disk *d, const char *path, enum os_file_mode mode,
     if (f == NULL) {
         TRY(have_power(d));
         add_inode(d, dir, name, false, &f);
-        record(d, (struct sim_disk_op){ .kind = SIM_DISK_CREATE, .path = path });
+        record(d, (struct sim_disk_op){ .kind = SIM_DISK_CREATE, .path = path }, BYTES_NONE);
     } else if (mode == OS_FILE_CREATE_EMPTY && f->now.size > 0) {
         TRY(have_power(d));
         set_size(d, f, 0);
-        record(d, (struct sim_disk_op){ .kind = SIM_DISK_TRUNCATE, .path = path });
+        record(d, (struct sim_disk_op){ .kind = SIM_DISK_TRUNCATE, .path = path }, BYTES_NONE);
     }
     set_path(f, path);
     inode_ref(f);
@@ -210,11 +198,15 @@ STATUS disk_open(struct sim_disk *d, const char *path, enum os_file_mode mode,
 STATUS disk_read(struct sim_disk *d, struct inode *f, uint64_t offset, void *ret_bytes, size_t len,
                  size_t *ret_len) {
     TRY(disk_enter(d, false));
+    TRY(disk_enter_read(d));
     ASSERT(!f->is_dir);
     ASSERT(ret_len != NULL);
     const uint64_t there = offset < f->now.size ? f->now.size - offset : 0;
     const size_t done = there < len ? there : len;
-    if (done > 0) memcpy(ret_bytes, f->now.ptr + offset, done);
+    if (done > 0) {
+        const uint64_t place = disk_place_of_read(d, f, offset, done);
+        memcpy(ret_bytes, f->now.ptr + place, done);
+    }
     *ret_len = done;
     return status_of(ST_OK);
 }
@@ -234,16 +226,21 @@ STATUS disk_write(struct sim_disk *d, struct inode *f, uint64_t offset, struct b
     if (in.len == 0) return status_of(ST_OK);
 
     const uint64_t size_limit = size_max(d, f);
+    const bool full = offset >= size_limit || in.len > size_limit - offset;
+    d->faults.full += full;
     if (offset >= size_limit) return status_of(ST_FULL);
-    const bool full = in.len > size_limit - offset;
     if (full) in.len = size_limit - offset;
 
+    const uint64_t place = disk_place_of_write(d, f, offset, in.len);
+    if (place != offset && offset + in.len > f->now.size) set_size(d, f, offset + in.len);
     const uint64_t size_before = f->now.size;
-    content_write(&f->now, offset, in);
+    content_write(&f->now, place, in);
     d->used_bytes += f->now.size - size_before;
-    note_write(f, offset, in.len);
-    record(d, (struct sim_disk_op){
-                  .kind = SIM_DISK_WRITE, .path = f->path, .offset = offset, .len = in.len });
+    note_write(f, place, in.len);
+    record(d,
+           (struct sim_disk_op){
+               .kind = SIM_DISK_WRITE, .path = f->path, .offset = offset, .len = in.len },
+           in);
     return status_of(full ? ST_FULL : ST_OK);
 }
 
@@ -260,7 +257,10 @@ STATUS disk_sync(struct sim_disk *d, struct inode *f) {
     ASSERT(!f->is_dir);
     TRY(have_power(d));
     struct status s = disk_enter(d, false);
-    if (d->fail_sync) s = status_of(ST_IO);
+    if (d->fail_sync) {
+        d->faults.syncs_failed++;
+        s = status_of(ST_IO);
+    }
     d->fail_sync = false;
     if (!status_ok(s)) {
         sync_failed(d, f);
@@ -269,7 +269,7 @@ STATUS disk_sync(struct sim_disk *d, struct inode *f) {
     struct crash keep = crash_of(SIM_CRASH_KEEP_ALL, 0);
     content_apply(&f->durable, &f->changes, &keep);
     inode_forget_changes(d, f);
-    record(d, (struct sim_disk_op){ .kind = SIM_DISK_SYNC, .path = f->path });
+    record(d, (struct sim_disk_op){ .kind = SIM_DISK_SYNC, .path = f->path }, BYTES_NONE);
     return status_of(ST_OK);
 }
 
@@ -280,7 +280,8 @@ STATUS disk_truncate(struct sim_disk *d, struct inode *f, uint64_t bytes) {
     TRY(have_power(d));
     if (bytes > size_max(d, f)) return status_of(ST_FULL);
     set_size(d, f, bytes);
-    record(d, (struct sim_disk_op){ .kind = SIM_DISK_TRUNCATE, .path = f->path, .len = bytes });
+    record(d, (struct sim_disk_op){ .kind = SIM_DISK_TRUNCATE, .path = f->path, .len = bytes },
+           BYTES_NONE);
     return status_of(ST_OK);
 }
 
@@ -303,7 +304,7 @@ static STATUS make_one_dir(struct sim_disk *d, const char *path) {
     if (found != NULL) return status_of(found->is_dir ? ST_OK : ST_IO);
     TRY(have_power(d));
     add_inode(d, dir, name, true, &found);
-    record(d, (struct sim_disk_op){ .kind = SIM_DISK_DIR_CREATE, .path = path });
+    record(d, (struct sim_disk_op){ .kind = SIM_DISK_DIR_CREATE, .path = path }, BYTES_NONE);
     return status_of(ST_OK);
 }
 
@@ -333,7 +334,7 @@ STATUS disk_dir_sync(struct sim_disk *d, const char *path) {
         names_apply(d, &dir->names_durable, LIST_ENTRY(node, struct dir_change, link));
     inode_forget_changes(d, dir);
     ASSERT(dir->names_durable.count == dir->names_now.count);
-    record(d, (struct sim_disk_op){ .kind = SIM_DISK_DIR_SYNC, .path = path });
+    record(d, (struct sim_disk_op){ .kind = SIM_DISK_DIR_SYNC, .path = path }, BYTES_NONE);
     return status_of(ST_OK);
 }
 
@@ -356,7 +357,8 @@ STATUS disk_rename(struct sim_disk *d, const char *from, const char *to) {
 
     TRY(have_power(d));
     note_dir_change(d, dir, name, name_to, moved);
-    record(d, (struct sim_disk_op){ .kind = SIM_DISK_RENAME, .path = from, .path_to = to });
+    record(d, (struct sim_disk_op){ .kind = SIM_DISK_RENAME, .path = from, .path_to = to },
+           BYTES_NONE);
     ASSERT(names_find(&dir->names_now, name) == NULL);
     return status_of(ST_OK);
 }
@@ -374,35 +376,12 @@ STATUS disk_remove(struct sim_disk *d, const char *path) {
 
     TRY(have_power(d));
     note_dir_change(d, dir, name, NULL, NULL);
-    record(d, (struct sim_disk_op){ .kind = SIM_DISK_REMOVE, .path = path });
+    record(d, (struct sim_disk_op){ .kind = SIM_DISK_REMOVE, .path = path }, BYTES_NONE);
     ASSERT(names_find(&dir->names_now, name) == NULL);
     return status_of(ST_OK);
 }
 
-/* ---- for tests ---- */
-
-/* Flip the bit where the byte is kept, if it is there. */
-static void flip(struct content *c, uint64_t offset, uint8_t mask) {
-    if (offset < c->size) c->ptr[offset] ^= mask;
-}
-
-STATUS sim_disk_flip(struct sim_disk *d, const char *path, uint64_t offset, uint32_t bit) {
-    ASSERT(disk_check(d));
-    ASSERT(bit < 8);
-    struct inode *f = NULL;
-    TRY(disk_find(d, path, &f));
-    if (f->is_dir || offset >= f->now.size) return status_of(ST_INVALID);
-    const uint8_t mask = (uint8_t)(1u << bit);
-    flip(&f->now, offset, mask);
-    flip(&f->durable, offset, mask);
-    for (struct list *node = f->changes.next; node != &f->changes; node = node->next) {
-        struct file_change *change = LIST_ENTRY(node, struct file_change, link);
-        const uint64_t bytes = (uint64_t)change->sectors * SIM_SECTOR_BYTES;
-        if (offset < change->offset || offset - change->offset >= bytes) continue;
-        change->bytes[offset - change->offset] ^= mask;
-    }
-    return status_of(ST_OK);
-}
+/* ---- looking ---- */
 
 STATUS sim_disk_view(const struct sim_disk *d, const char *path, struct bytes *ret_content) {
     ASSERT(disk_check(d));

@@ -78,6 +78,8 @@ struct sim_disk *sim_disk_crash(struct sim_disk *d, enum sim_disk_crash_style st
     ASSERT(d != NULL);
     struct crash crash = crash_of(style, seed);
     struct sim_disk *image = sim_disk_create(sim_random_next(&crash.random));
+    image->keeps_ops = d->keeps_ops;
+    image->trace = d->trace;
     copy_dir(image, image->root, d, d->root, &crash);
     ASSERT(image->op_count == 0);
     return image;

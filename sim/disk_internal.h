@@ -71,18 +71,24 @@ struct inode {
 
 struct sim_disk {
     struct inode *root;
-    struct list inodes;         /* all of them */
-    struct sim_random random;   /* for what failed syncs leave */
-    struct sim_disk_op *ops;    /* the trace; paths owned */
-    uint64_t op_count;          /* operations made */
-    uint64_t op_kept;           /* of them, how many are in `ops` */
-    uint64_t op_capacity;       /* of `ops` */
-    uint64_t op_stop;           /* no operation beyond this count */
-    uint64_t fail_countdown;    /* calls until the one that fails; 0 = none */
-    enum status_code fail_code; /* of that call */
-    bool fail_sync;             /* the next sync fails */
-    uint64_t capacity;          /* bytes of all files together */
-    uint64_t used_bytes;        /* sum of `now.size` over all inodes */
+    struct list inodes;            /* all of them */
+    struct sim_random random;      /* for what failed syncs leave and where misdirected IO goes */
+    struct sim_trace *trace;       /* NULL = off */
+    bool keeps_ops;                /* `ops` is filled */
+    struct sim_disk_op *ops;       /* the trace; paths owned */
+    uint64_t op_count;             /* operations made */
+    uint64_t op_kept;              /* of them, how many are in `ops` */
+    uint64_t op_capacity;          /* of `ops` */
+    uint64_t op_stop;              /* no operation beyond this count */
+    uint64_t fail_countdown;       /* calls until the one that fails; 0 = none */
+    enum status_code fail_code;    /* of that call */
+    bool fail_sync;                /* the next sync fails */
+    uint64_t fail_read_in;         /* reads until the one that fails; 0 = none */
+    uint64_t misdirect_write_in;   /* writes until the one that goes astray; 0 = none */
+    uint64_t misdirect_read_in;    /* likewise */
+    struct sim_disk_faults faults; /* that came */
+    uint64_t capacity;             /* bytes of all files together */
+    uint64_t used_bytes;           /* sum of `now.size` over all inodes */
 };
 
 /* How a change reaches the disk in a crash. */
@@ -125,6 +131,18 @@ STATUS disk_find(const struct sim_disk *d, const char *path, struct inode **ret_
 
 /* A copy of text, owned by the caller. */
 char *disk_text_copy(const char *text);
+
+/* disk_fault.c */
+/* The next read fails, if it is the one.
+ * Errors  ST_IO */
+STATUS disk_enter_read(struct sim_disk *d);
+/* Where a read or write of so many bytes goes: `offset`, or if it is the one to be
+ * misdirected another place in the file as far from the start of a sector. */
+uint64_t disk_place_of_read(struct sim_disk *d, const struct inode *f, uint64_t offset, size_t len);
+uint64_t disk_place_of_write(struct sim_disk *d, const struct inode *f, uint64_t offset,
+                             size_t len);
+
+bool disk_check(const struct sim_disk *d);
 
 /* disk.c: what os_file.c is made of. Files opened hold a reference. */
 STATUS disk_open(struct sim_disk *d, const char *path, enum os_file_mode mode,

@@ -1,97 +1,16 @@
-/* The loop of the simulated world, and the pool whose jobs it runs itself. */
+/* The loop of the simulated world. */
 #include "os/loop.h"
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "sim/net_internal.h"
 #include "sim/os_sim_internal.h"
 
-#define FIRED_PER_WAIT_MAX 64u /* timers in one batch */
 #define FOREVER_MS UINT32_MAX
-
-/* A timer whose event is in the batch the owner works on. */
-struct fired {
-    const struct os_timer *timer; /* only compared: its owner may have freed it */
-    uint32_t index;               /* of its event in the batch */
-};
-
-struct os_loop {
-    struct os *os;
-    uint64_t now_ns;               /* as of the last os_loop_wait */
-    uint64_t wall_ms;              /* likewise */
-    bool woken;                    /* os_loop_wake was called since its last event */
-    struct list timers;            /* armed; by deadline, then in the order of arming */
-    struct list finished;          /* jobs that ran when their pool was destroyed */
-    struct os_event *batch_events; /* the owner's array; NULL before the first batch */
-    uint32_t fired_count;          /* of `fired` */
-    struct fired fired[FIRED_PER_WAIT_MAX];
-};
-
-struct os_pool {
-    struct os *os;
-    uint32_t threads[OS_JOB_KINDS]; /* as asked for: a kind without any takes no jobs */
-};
-
-/* ---- pool ---- */
-
-struct os_pool *os_pool_create(struct os *os, const uint32_t threads[OS_JOB_KINDS]) {
-    ASSERT(os != NULL);
-    ASSERT(threads != NULL);
-    struct os_pool *pool = mem_alloc_zeroed(sizeof *pool);
-    pool->os = os;
-    memcpy(pool->threads, threads, sizeof pool->threads);
-    return pool;
-}
-
-static uint32_t count_jobs(const struct os *os, const struct os_loop *loop) {
-    uint32_t count = 0;
-    for (const struct list *node = os->jobs.next; node != &os->jobs; node = node->next)
-        count += loop == NULL || LIST_ENTRY(node, struct os_job, link)->loop == loop;
-    return count;
-}
-
-/* Take one of the jobs of `loop` (NULL = any), chosen by the dice, and run it. */
-static struct os_job *run_one_job(struct os *os, const struct os_loop *loop) {
-    const uint32_t count = count_jobs(os, loop);
-    if (count == 0) return NULL;
-    uint64_t skip = sim_random_below(&os->random, count);
-    struct list *node = os->jobs.next;
-    for (;; node = node->next) {
-        ASSERT(node != &os->jobs);
-        if (loop != NULL && LIST_ENTRY(node, struct os_job, link)->loop != loop) continue;
-        if (skip-- == 0) break;
-    }
-    struct os_job *job = LIST_ENTRY(node, struct os_job, link);
-    list_remove(node);
-    job->run(job);
-    return job;
-}
-
-void os_pool_destroy(struct os_pool *pool) {
-    if (pool == NULL) return;
-    ASSERT(pool->os != NULL);
-    for (;;) {
-        struct os_job *job = run_one_job(pool->os, NULL);
-        if (job == NULL) break;
-        sim_loop_finish(job);
-    }
-    ASSERT(list_is_empty(&pool->os->jobs));
-    mem_free(pool);
-}
-
-void os_pool_submit(struct os_pool *pool, enum os_job_kind kind, struct os_job *job) {
-    ASSERT(kind < OS_JOB_KINDS);
-    ASSERT(pool->threads[kind] > 0); /* or it would wait for ever */
-    ASSERT(job->loop != NULL);
-    ASSERT(job->run != NULL);
-    ASSERT(job->done != NULL);
-    list_append(&pool->os->jobs, &job->link);
-}
-
-/* ---- loop ---- */
 
 static bool loop_check(const struct os_loop *loop) {
     if (loop->os == NULL) return false;
-    if (loop->fired_count > FIRED_PER_WAIT_MAX) return false;
+    if (loop->fired_count > SIM_FIRED_PER_WAIT_MAX) return false;
     if (loop->now_ns > loop->os->mono_ns) return false;
     return true;
 }
@@ -108,23 +27,100 @@ struct os_loop *os_loop_create(struct os *os) {
     loop->os = os;
     list_init(&loop->timers);
     list_init(&loop->finished);
+    list_init(&loop->ready);
+    list_append(&os->loops, &loop->link);
     read_clocks(loop);
     return loop;
+}
+
+/* Sockets that outlive the loop must not point to it. */
+static void forget_all(struct os_loop *loop) {
+    struct os *os = loop->os;
+    loop->batch_events = NULL;
+    for (uint32_t i = 0; i < os->sock_count; i++)
+        if (os->socks[i] != NULL && os->socks[i]->loop == loop) sim_loop_forget(os->socks[i]);
+    ASSERT(list_is_empty(&loop->ready));
 }
 
 void os_loop_destroy(struct os_loop *loop) {
     if (loop == NULL) return;
     ASSERT(loop_check(loop));
-    ASSERT(count_jobs(loop->os, loop) == 0);
+    ASSERT(sim_jobs_of(loop->os, loop) == 0);
+    forget_all(loop);
+    list_remove(&loop->link);
     mem_free(loop);
 }
+
+/* ---- sockets ---- */
 
 STATUS os_loop_watch(struct os_loop *loop, struct os_sock s, void *user, uint32_t tag) {
     ASSERT(loop_check(loop));
     ASSERT(s.os == loop->os);
-    (void)user, (void)tag;
-    return status_of(ST_IO);
+    struct sock *sock = sock_of(s);
+    ASSERT(sock->loop == NULL);
+    sock->loop = loop;
+    sock->user = user;
+    sock->tag = tag;
+    sock->batch = 0;
+    sim_loop_edge(sock);
+    return status_of(ST_OK);
 }
+
+void os_loop_unwatch(struct os_loop *loop, struct os_sock s) {
+    ASSERT(loop_check(loop));
+    struct sock *sock = sock_of(s);
+    ASSERT(sock->loop == loop);
+    sim_loop_forget(sock);
+}
+
+/* Make an event in the owner's array one that does no harm. */
+static void take_back(struct os_loop *loop, uint32_t index) {
+    if (loop->batch_events == NULL) return;
+    loop->batch_events[index] = (struct os_event){ .kind = OS_EVENT_WAKE };
+}
+
+void sim_loop_forget(struct sock *s) {
+    struct os_loop *loop = s->loop;
+    if (loop == NULL) return;
+    ASSERT(loop_check(loop));
+    list_remove(&s->ready_link);
+    if (s->batch == loop->batch) take_back(loop, s->batch_index);
+    s->loop = NULL;
+    s->user = NULL;
+    s->batch = 0;
+    ASSERT(s->ready_link.next == &s->ready_link);
+}
+
+void sim_loop_edge(struct sock *s) {
+    ASSERT(s != NULL);
+    if (s->loop == NULL) return;
+    ASSERT(s->loop->os == s->os);
+    const bool listed = s->ready_link.next != &s->ready_link;
+    if (!listed) list_append(&s->loop->ready, &s->ready_link);
+}
+
+/* As epoll does when it is edge-triggered: that something happened decides whether a
+ * socket is told, all that it is ready for now is what is told. */
+static uint32_t take_sockets(struct os_loop *loop, struct os_event *events, uint32_t used,
+                             uint32_t max) {
+    while (used < max) {
+        struct list *node = list_take_first(&loop->ready);
+        if (node == NULL) break;
+        struct sock *s = LIST_ENTRY(node, struct sock, ready_link);
+        ASSERT(s->loop == loop);
+        const uint32_t ready = sock_ready(s);
+        if (ready == 0) continue;
+        s->batch = loop->batch;
+        s->batch_index = used;
+        events[used++] = (struct os_event){
+            .kind = OS_EVENT_SOCKET, .ready = ready, .user = s->user, .tag = s->tag
+        };
+    }
+    ASSERT(used <= max);
+    return used;
+}
+
+/* ---- timers and clocks ---- */
 
 void os_timer_init(struct os_timer *t, void *user, uint32_t tag) {
     ASSERT(t != NULL);
@@ -139,7 +135,7 @@ void os_timer_disarm(struct os_loop *loop, struct os_timer *t) {
     t->armed = false;
     for (uint32_t i = 0; i < loop->fired_count; i++) {
         if (loop->fired[i].timer != t) continue;
-        loop->batch_events[loop->fired[i].index] = (struct os_event){ .kind = OS_EVENT_WAKE };
+        take_back(loop, loop->fired[i].index);
         loop->fired[i].timer = NULL;
     }
 }
@@ -191,7 +187,7 @@ static struct os_timer *take_due_timer(struct os_loop *loop) {
 
 static uint32_t take_timers(struct os_loop *loop, struct os_event *events, uint32_t used,
                             uint32_t max) {
-    while (used < max && loop->fired_count < FIRED_PER_WAIT_MAX) {
+    while (used < max && loop->fired_count < SIM_FIRED_PER_WAIT_MAX) {
         struct os_timer *t = take_due_timer(loop);
         if (t == NULL) break;
         loop->fired[loop->fired_count++] = (struct fired){ .timer = t, .index = used };
@@ -206,8 +202,8 @@ static uint32_t take_job(struct os_loop *loop, struct os_event *events, uint32_t
                          uint32_t max) {
     if (used == max) return used;
     struct list *finished = list_take_first(&loop->finished);
-    struct os_job *job =
-        finished != NULL ? LIST_ENTRY(finished, struct os_job, link) : run_one_job(loop->os, loop);
+    struct os_job *job = finished != NULL ? LIST_ENTRY(finished, struct os_job, link)
+                                          : sim_run_one_job(loop->os, loop);
     if (job != NULL) events[used++] = (struct os_event){ .kind = OS_EVENT_JOB, .job = job };
     ASSERT(used <= max);
     return used;
@@ -242,15 +238,64 @@ static void pass_time(struct os_loop *loop, uint64_t end_ms) {
     read_clocks(loop);
 }
 
+/* Every job of this loop that is done. */
+static uint32_t take_finished(struct os_loop *loop, struct os_event *events, uint32_t used,
+                              uint32_t max) {
+    while (used < max) {
+        struct list *node = list_take_first(&loop->finished);
+        if (node == NULL) break;
+        struct os_job *job = LIST_ENTRY(node, struct os_job, link);
+        events[used++] = (struct os_event){ .kind = OS_EVENT_JOB, .job = job };
+    }
+    ASSERT(used <= max);
+    return used;
+}
+
+/* All that is due. A quarter stays free for sockets, however many timers and jobs there
+ * are. Jobs come before or after timers, as the dice fall. */
+static uint32_t gather_due(struct os_loop *loop, struct os_event *events, uint32_t max) {
+    ASSERT(loop->os->driven);
+    ASSERT(max > 0);
+    const uint32_t most = max - max / 4;
+    uint32_t used = 0;
+    sim_run_due_jobs(loop->os);
+    if (loop->woken) events[used++] = (struct os_event){ .kind = OS_EVENT_WAKE };
+    loop->woken = false;
+    if (sim_random_chance(&loop->os->random, 1, 2)) {
+        used = take_finished(loop, events, used, most);
+        used = take_timers(loop, events, used, most);
+    } else {
+        used = take_timers(loop, events, used, most);
+        used = take_finished(loop, events, used, most);
+    }
+    return take_sockets(loop, events, used, max);
+}
+
+uint64_t sim_loop_due_ns(const struct os_loop *loop) {
+    ASSERT(loop_check(loop));
+    const struct os *os = loop->os;
+    ASSERT(os->driven);
+    if (loop->woken) return os->world_ns;
+    if (!list_is_empty(&loop->finished) || !list_is_empty(&loop->ready)) return os->world_ns;
+    const uint64_t job_ns = sim_jobs_due_ns(os, loop);
+    if (list_is_empty(&loop->timers)) return job_ns;
+    const uint64_t deadline_ms = LIST_ENTRY(loop->timers.next, struct os_timer, link)->deadline_ms;
+    if (deadline_ms > SIM_NEVER_NS / NS_PER_MS) return job_ns;
+    const uint64_t timer_ns = sim_os_world_ns_of(os, deadline_ms * NS_PER_MS);
+    return timer_ns < job_ns ? timer_ns : job_ns;
+}
+
 uint32_t os_loop_wait(struct os_loop *loop, uint32_t wait_ms, struct os_event *ret_events,
                       uint32_t max) {
     ASSERT(loop_check(loop));
     ASSERT(ret_events != NULL || max == 0);
+    loop->batch++;
     loop->batch_events = ret_events;
     loop->fired_count = 0;
     if (max == 0) return 0;
 
     read_clocks(loop);
+    if (loop->os->driven) return gather_due(loop, ret_events, max);
     const uint64_t end_ms = wait_ms == FOREVER_MS ? UINT64_MAX : os_loop_now_ms(loop) + wait_ms;
     uint32_t used = gather(loop, ret_events, max);
     if (used > 0 || wait_ms == 0) return used;

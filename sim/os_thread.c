@@ -2,7 +2,7 @@
 #include "os/thread.h"
 
 #include "base/assert.h"
-#include "sim/os_sim.h"
+#include "sim/os_sim_internal.h"
 
 enum { UNLOCKED = 0, LOCKED = 1 };
 
@@ -19,8 +19,16 @@ void os_thread_join(struct os_thread *thread) {
     ASSERT(!"a simulated thread was never started");
 }
 
+/* Driven, only a job may sleep: nothing could pass the time for a loop. */
 void os_sleep_ms(struct os *os, uint32_t ms) {
-    sim_os_advance_ms(os, ms);
+    ASSERT(os != NULL);
+    if (!os->driven) {
+        sim_os_advance_ms(os, ms);
+        return;
+    }
+    ASSERT(os->in_job);
+    os->job_slept_ns += ms * NS_PER_MS;
+    os->shown_ns = os_mono_ns(os) + ms * NS_PER_MS;
 }
 
 /* The mutexes only notice what would hang or corrupt with real threads. */

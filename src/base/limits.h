@@ -14,7 +14,10 @@
 #define REPLICAS_MAX 7u                     /* odd; more copies add load, not safety */
 #define SHARDS_MAX 64u                      /* mailboxes are shards x shards */
 
-/* keyspace id (2, big-endian) + key: what storage orders by. */
-#define IKEY_BYTES_MAX (2u + KEY_BYTES_MAX)
+/* keyspace id (2, big-endian) + key: what storage orders by. A hint is filed under its own
+ * keyspace id, the id of a member (4) and the whole ikey of the key it is about (shard/hint.h),
+ * so the longest ikey is that of a hint for the longest key. Keys of clients stay within
+ * KEY_BYTES_MAX. */
+#define IKEY_BYTES_MAX (2u + 4u + 2u + KEY_BYTES_MAX)
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "cli/bench_report.h"
 #include "cli/bench_worker.h"
+#include "cli/kv.h"
 #include "os/terminal.h"
 #include "os/thread.h"
 
@@ -16,6 +17,7 @@
 #define CONNECT_TIMEOUT_MS 3000u
 #define LOAD_PIPELINE 32u /* loading is no measurement: keep the node busy */
 #define PROGRESS_MS 200u
+#define LEVEL_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789"
 #define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -26,7 +28,7 @@ struct bench_flags {
     uint64_t clients, pipeline, threads;
     uint64_t requests, seconds;
     uint64_t keys;
-    const char *key_prefix, *dist, *value, *mix;
+    const char *key_prefix, *dist, *value, *mix, *level;
     uint64_t rate, warmup_ms, seed;
     bool load, json;
 };
@@ -108,6 +110,12 @@ static const struct option options[] = {
       .fallback = "get=70,set=30",
       .value_name = "OP[=SHARE],..",
       .help = "of get, set, del, incr and ping" },
+    { .name = "level",
+      .kind = OPTION_TEXT,
+      .offset = AT(level),
+      .fallback = "",
+      .value_name = KV_LEVEL_NAME,
+      .help = "how many replicas must answer; with --protocol http" },
     { .name = "threads",
       .kind = OPTION_NUMBER,
       .offset = AT(threads),
@@ -156,6 +164,7 @@ static STATUS bench_options_of(struct option_set *set, const struct bench_flags 
         .workload = { .protocol = (enum workload_protocol)f->protocol.index,
                       .host = f->server,
                       .key_prefix = f->key_prefix,
+                      .level = f->level,
                       .keys = f->keys,
                       .seed = f->seed },
     };
@@ -166,6 +175,11 @@ static STATUS bench_options_of(struct option_set *set, const struct bench_flags 
                              "get=70,set=30");
     if (w->protocol == WORKLOAD_HTTP && w->weights[WORKLOAD_INCR] > 0)
         return option_refuse(set, "mix", "HTTP has no incr; use --protocol resp");
+    if (w->protocol != WORKLOAD_HTTP && f->level[0] != '\0')
+        return option_refuse(set, "level", "RESP has no levels; use --protocol http");
+    if (strspn(f->level, LEVEL_CHARACTERS) != strlen(f->level) ||
+        strlen(f->level) > WORKLOAD_LEVEL_BYTES_MAX)
+        return option_refuse(set, "level", "allowed: one, quorum, all or a number of replicas");
     if (!status_ok(workload_decode_dist(bytes_of_string(f->dist), &w->zipf_theta)))
         return option_refuse(set, "dist", "allowed: uniform, zipf or zipf:0.99 (above 0, below 1)");
     if (!status_ok(workload_decode_value(bytes_of_string(f->value), &w->value_min, &w->value_max)))

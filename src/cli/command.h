@@ -35,6 +35,7 @@ int cli_put(struct os *os, int argc, char **argv);
 int cli_del(struct os *os, int argc, char **argv);
 int cli_scan(struct os *os, int argc, char **argv);
 int cli_bench(struct os *os, int argc, char **argv);
+int cli_cluster(struct os *os, int argc, char **argv);
 int cli_check(struct os *os, int argc, char **argv);
 int cli_dump(struct os *os, int argc, char **argv);
 int cli_version(struct os *os, int argc, char **argv);

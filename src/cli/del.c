@@ -28,7 +28,11 @@ int cli_del(struct os *os, int argc, char **argv) {
     kv_open(&k, os, &f);
     for (uint32_t i = 0; i < set.argument_count && code == EXIT_CODE_OK; i++) {
         const char *key = set.arguments[i];
-        code = kv_target_key(&k, key) ? kv_request(&k, "DELETE", "", BYTES_NONE) : EXIT_CODE_USAGE;
+        code = EXIT_CODE_USAGE;
+        if (kv_target_key(&k, key)) {
+            kv_target_level(&k);
+            code = kv_request(&k, "DELETE", "", BYTES_NONE);
+        }
         if (code == EXIT_CODE_OK && k.client.response.status != 200) code = kv_refused(&k, key);
         if (code == EXIT_CODE_OK) deleted += existed(&k);
     }

@@ -1,5 +1,6 @@
 #include "cli/kv.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "os/file.h"
 #include "os/terminal.h"
@@ -9,6 +10,7 @@
 struct get_flags {
     struct kv_flags kv;
     const char *output;
+    const char *session;
 };
 
 static const struct option options[] = {
@@ -19,7 +21,29 @@ static const struct option options[] = {
       .fallback = "",
       .value_name = "FILE",
       .help = "write the value there" },
+    { .name = "session",
+      .kind = OPTION_TEXT,
+      .offset = offsetof(struct get_flags, session),
+      .fallback = "",
+      .value_name = "VERSION",
+      .help = "never answer with less than this version, as put printed it" },
 };
+
+#define HEADERS_BYTES 128u
+
+static bool read_session(const char *version, char headers[HEADERS_BYTES]) {
+    headers[0] = '\0';
+    if (version[0] == '\0') return true;
+    if (strspn(version, "0123456789abcdef.") != strlen(version) || strlen(version) > 64) {
+        char shown[80];
+        cli_fail(EXIT_CODE_USAGE,
+                 "--session=%s is not allowed; allowed: a version as put and get --json print it",
+                 log_escape(bytes_of_string(version), shown, sizeof shown));
+        return false;
+    }
+    (void)snprintf(headers, HEADERS_BYTES, "Atoll-Session: %s\r\n", version);
+    return true;
+}
 
 static int write_file(struct os *os, const char *path, struct bytes value) {
     struct os_file f = { 0 };
@@ -43,6 +67,7 @@ static void print_json(const struct kv *k, const char *key_text, struct bytes va
     cli_print_json_member("version", bytes_of_string(k->client.etag));
     if (k->client.expires_at_ms[0] != '\0')
         printf(",\"expires_at_ms\":%s", k->client.expires_at_ms);
+    kv_print_acks(k);
     printf("}\n");
     mem_free(room);
 }
@@ -58,9 +83,15 @@ int cli_get(struct os *os, int argc, char **argv) {
                    argc, argv, 1, 1, &code))
         return code;
     struct kv k;
+    char headers[HEADERS_BYTES];
     const char *key = set.arguments[0];
+    if (!read_session(f.session, headers)) return EXIT_CODE_USAGE;
     kv_open(&k, os, &f.kv);
-    code = kv_target_key(&k, key) ? kv_request(&k, "GET", "", BYTES_NONE) : EXIT_CODE_USAGE;
+    code = EXIT_CODE_USAGE;
+    if (kv_target_key(&k, key)) {
+        kv_target_level(&k);
+        code = kv_request(&k, "GET", headers, BYTES_NONE);
+    }
     if (code == EXIT_CODE_OK && k.client.response.status != 200)
         code = kv_refused(&k, key);
     else if (code == EXIT_CODE_OK) {

@@ -81,6 +81,7 @@ static void copy_text(char text[HTTP_CLIENT_TEXT_BYTES], struct bytes in) {
 
 static void take_header(struct http_client *c, struct bytes name, struct bytes value) {
     if (bytes_equal_nocase(name, "atoll-expires-at")) copy_text(c->expires_at_ms, value);
+    if (bytes_equal_nocase(name, "atoll-acks")) copy_text(c->acks, value);
     if (!bytes_equal_nocase(name, "etag")) return;
     if (value.len >= 2 && value.ptr[0] == '"') value = bytes_of(value.ptr + 1, value.len - 2);
     copy_text(c->etag, value);
@@ -127,7 +128,7 @@ static STATUS receive(struct http_client *c) {
 STATUS http_client_request(struct http_client *c, const struct http_client_request *request) {
     ASSERT(c->line != NULL);
     buffer_reset(&c->body);
-    c->etag[0] = c->expires_at_ms[0] = '\0';
+    c->etag[0] = c->expires_at_ms[0] = c->acks[0] = '\0';
     if (c->sock.os == NULL)
         TRY(os_sock_connect_blocking(c->os, c->server, c->timeout_ms, &c->sock));
     const struct status sent = send_request(c, request);

@@ -29,6 +29,7 @@ struct http_client {
     struct http_response response;              /* response.status is the answer's */
     char etag[HTTP_CLIENT_TEXT_BYTES];          /* version, without quotes; empty if none */
     char expires_at_ms[HTTP_CLIENT_TEXT_BYTES]; /* decimal; empty if the value stays */
+    char acks[HTTP_CLIENT_TEXT_BYTES];          /* replicas that answered, "2/3"; empty if none */
     struct buffer body;                         /* of the last answer */
     uint8_t *input;                             /* what one read takes */
     char *line;                                 /* lent to the response */

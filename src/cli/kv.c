@@ -6,6 +6,7 @@
 #include "base/mem.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 #define TARGET_BYTES_MAX (1024u * 1024) /* a key and two bounds of the largest size, encoded */
 #define SHOWN_BYTES 200u
@@ -62,6 +63,11 @@ void kv_target_param(struct kv *k, const char *name, struct bytes value) {
     http_client_append_encoded(&k->target, value);
 }
 
+void kv_target_level(struct kv *k) {
+    const char *level = k->flags->level;
+    if (level != NULL && level[0] != '\0') kv_target_param(k, "level", bytes_of_string(level));
+}
+
 int kv_request(struct kv *k, const char *method, const char *headers, struct bytes body) {
     const struct http_client_request q = {
         .method = method, .target = buffer_bytes(&k->target), .headers = headers, .body = body
@@ -89,21 +95,50 @@ int kv_request(struct kv *k, const char *method, const char *headers, struct byt
     return cli_cannot_connect(server);
 }
 
+void kv_print_acks(const struct kv *k) {
+    if (k->client.acks[0] == '\0') return;
+    printf(",");
+    cli_print_json_member("acks", bytes_of_string(k->client.acks));
+}
+
+/* 2 of 3, or nothing when the answer does not count replicas. */
+static bool counts_of(const json_t *error, json_int_t *ret_acks, json_int_t *ret_needed) {
+    const json_t *acks = json_object_get(error, "acks");
+    const json_t *needed = json_object_get(error, "needed");
+    if (!json_is_integer(acks) || !json_is_integer(needed)) return false;
+    *ret_acks = json_integer_value(acks);
+    *ret_needed = json_integer_value(needed);
+    return true;
+}
+
+const char *kv_error_text(struct bytes body, char *text, size_t text_bytes) {
+    ASSERT(text_bytes > SHOWN_BYTES);
+    json_t *root = json_loadb((const char *)body.ptr, body.len, JSON_ALLOW_NUL, NULL);
+    const json_t *error = json_object_get(root, "error");
+    const char *message = json_string_value(json_object_get(error, "message"));
+    char counts[64] = "";
+    json_int_t acks = 0, needed = 0;
+    if (counts_of(error, &acks, &needed))
+        (void)snprintf(counts, sizeof counts, " (acks %lld, needed %lld)", (long long)acks,
+                       (long long)needed);
+    if (message != NULL) {
+        char shown[SHOWN_BYTES];
+        const int len = snprintf(text, text_bytes, "%s%s",
+                                 log_escape(bytes_of_string(message), shown, sizeof shown), counts);
+        ASSERT(len >= 0);
+    }
+    json_decref(root);
+    return message != NULL ? text : NULL;
+}
+
 int kv_refused(const struct kv *k, const char *what) {
     const uint32_t status = k->client.response.status;
     const struct bytes body = buffer_bytes(&k->client.body);
     const enum exit_code code =
         status == 404 || status == 412 || status == 304 ? EXIT_CODE_NO : EXIT_CODE_SERVER;
-    json_t *root = json_loadb((const char *)body.ptr, body.len, JSON_ALLOW_NUL, NULL);
-    const char *message =
-        json_string_value(json_object_get(json_object_get(root, "error"), "message"));
-    char shown[SHOWN_BYTES], subject[SHOWN_BYTES];
+    char message[2 * SHOWN_BYTES], subject[SHOWN_BYTES];
     log_escape(bytes_of_string(what), subject, sizeof subject);
-    if (message != NULL)
-        cli_fail(code, "%s: %s", subject,
-                 log_escape(bytes_of_string(message), shown, sizeof shown));
-    else
-        cli_fail(code, "%s: %s answered with status %u", subject, k->flags->server, status);
-    json_decref(root);
-    return code;
+    if (kv_error_text(body, message, sizeof message) != NULL)
+        return cli_fail(code, "%s: %s", subject, message);
+    return cli_fail(code, "%s: %s answered with status %u", subject, k->flags->server, status);
 }

@@ -11,13 +11,15 @@
 
 /* The options every one of them has; first in each command's own struct. */
 struct kv_flags {
-    const char *server;
+    const char *server; /* host:port */
     uint64_t timeout_ms;
     bool escaped;
     bool json;
+    const char *level; /* as the node takes it; "" = as the node is set */
 };
 
-#define KV_OPTIONS                                                                      \
+/* Of commands that ask a node. */
+#define KV_NODE_OPTIONS                                                                 \
     { .name = "server",                                                                 \
       .kind = OPTION_ADDRESS,                                                           \
       .offset = offsetof(struct kv_flags, server),                                      \
@@ -30,15 +32,25 @@ struct kv_flags {
           .min = 1,                                                                     \
           .max = 86400000,                                                              \
           .help = "how long to wait for the node" },                                    \
-        { .name = "escaped",                                                            \
-          .kind = OPTION_FLAG,                                                          \
-          .offset = offsetof(struct kv_flags, escaped),                                 \
-          .fallback = "false",                                                          \
-          .help = "keys are written with \\xNN, \\t, \\n, \\r and \\\\" },              \
     {                                                                                   \
         .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct kv_flags, json), \
         .fallback = "false", .help = "print the answer as JSON"                         \
     }
+
+/* Of commands about keys. */
+#define KV_OPTIONS                                                                           \
+    KV_NODE_OPTIONS,                                                                         \
+        { .name = "escaped",                                                                 \
+          .kind = OPTION_FLAG,                                                               \
+          .offset = offsetof(struct kv_flags, escaped),                                      \
+          .fallback = "false",                                                               \
+          .help = "keys are written with \\xNN, \\t, \\n, \\r and \\\\" },                   \
+    {                                                                                        \
+        .name = "level", .kind = OPTION_TEXT, .offset = offsetof(struct kv_flags, level),    \
+        .fallback = "", .value_name = KV_LEVEL_NAME, .help = "how many replicas must answer" \
+    }
+
+#define KV_LEVEL_NAME "one|quorum|all|N"
 
 struct kv {
     struct os *os;
@@ -63,6 +75,13 @@ void kv_target_param(struct kv *k, const char *name, struct bytes value);
  * returned. */
 #define KV_TOO_LARGE (-1)
 int kv_request(struct kv *k, const char *method, const char *headers, struct bytes body);
+/* Add the level to the target, if one was given. */
+void kv_target_level(struct kv *k);
+/* The node's own words for an error, made safe to print: from the body of its answer, or
+ * NULL if there are none. How many replicas answered is part of them. Returns `text`. */
+const char *kv_error_text(struct bytes body, char *text, size_t text_bytes);
+/* Print ,"acks":"2/3" if the answer was replicated, for the objects of --json. */
+void kv_print_acks(const struct kv *k);
 /* Print what the node has against a request, for any status but success. Returns the exit code. */
 int kv_refused(const struct kv *k, const char *what);
 

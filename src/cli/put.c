@@ -126,6 +126,7 @@ static int put(struct os *os, const struct option_set *set, const struct put_fla
         code = read_value(os, set, f, &value);
     if (code == EXIT_CODE_OK) {
         if (f->ttl[0] != '\0') kv_target_param(&k, "ttl", bytes_of_string(f->ttl));
+        kv_target_level(&k);
         code = kv_request(&k, "PUT", headers, buffer_bytes(&value));
     }
     if (code == EXIT_CODE_OK && k.client.response.status != 200)
@@ -133,6 +134,7 @@ static int put(struct os *os, const struct option_set *set, const struct put_fla
     else if (code == EXIT_CODE_OK && f->kv.json) {
         printf("{");
         cli_print_json_member("version", bytes_of_string(k.client.etag));
+        kv_print_acks(&k);
         printf("}\n");
     } else if (code == EXIT_CODE_OK) {
         printf("%s\n", k.client.etag);

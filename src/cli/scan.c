@@ -9,6 +9,7 @@
 
 #define PAGE_ROWS_MAX 1000u /* of one request */
 #define COLUMN_MIN 8u
+#define ERROR_BYTES 512u
 
 struct scan_flags {
     struct kv_flags kv;
@@ -149,6 +150,12 @@ static bool print_items(struct scan *s, const json_t *items) {
     return true;
 }
 
+static const char *error_text(struct bytes body) {
+    static char text[ERROR_BYTES];
+    const char *message = kv_error_text(body, text, sizeof text);
+    return message != NULL ? message : "the node does not say why";
+}
+
 /* Print one page and keep its cursor. *ret_more tells whether another follows. */
 static int take_page(struct scan *s, bool *ret_more) {
     if (s->kv.client.response.status != 200) return kv_refused(&s->kv, "scan");
@@ -161,8 +168,7 @@ static int take_page(struct scan *s, bool *ret_more) {
     if (!json_is_array(items) || !print_items(s, items))
         code = cli_fail(EXIT_CODE_SERVER, "scan: the node's answer makes no sense");
     else if (error != NULL)
-        code = cli_fail(EXIT_CODE_SERVER, "scan: ended early: %s",
-                        json_string_value(json_object_get(error, "message")));
+        code = cli_fail(EXIT_CODE_SERVER, "scan: ended early: %s", error_text(body));
     mem_free(s->cursor);
     s->cursor = NULL;
     if (code == EXIT_CODE_OK && cursor != NULL) {
@@ -193,6 +199,7 @@ static bool build_target(struct scan *s) {
     buffer_reset(&s->kv.target);
     buffer_append_string(&s->kv.target, "/v1/scan");
     kv_target_param(&s->kv, "limit", bytes_of_string(rows));
+    kv_target_level(&s->kv);
     if (s->flags->keys_only) kv_target_param(&s->kv, "values", BYTES_LIT("0"));
     if (s->cursor != NULL) kv_target_param(&s->kv, "cursor", bytes_of_string(s->cursor));
     return add_bound(s, "prefix", s->flags->prefix) && add_bound(s, "start", s->flags->start) &&

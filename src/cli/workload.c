@@ -187,8 +187,10 @@ static void template_resp(struct template *t, enum workload_op op, const char *p
     t->end = "\r\n";
 }
 
-static void template_http(struct template *t, enum workload_op op, const char *prefix,
-                          const char *host) {
+static void template_http(struct template *t, enum workload_op op,
+                          const struct workload_options *options) {
+    const char *prefix = options->key_prefix;
+    const char *level = options->level == NULL || !t->has_key ? "" : options->level;
     static const char *const methods[WORKLOAD_OPS] = { "GET", "PUT", "DELETE", "", "GET" };
     size_t at = (size_t)snprintf(t->before, sizeof t->before, "%s %s", methods[op],
                                  t->has_key ? "/v1/kv/" : "/health");
@@ -200,8 +202,10 @@ static void template_http(struct template *t, enum workload_op op, const char *p
                                (unsigned)(uint8_t)c);
     }
     t->before_len = (uint32_t)at;
-    t->after_len = (uint32_t)snprintf(t->after, sizeof t->after, " HTTP/1.1\r\nHost: %.200s\r\n%s",
-                                      host, t->has_value ? "Content-Length: " : "\r\n");
+    t->after_len =
+        (uint32_t)snprintf(t->after, sizeof t->after, "%s%s HTTP/1.1\r\nHost: %.200s\r\n%s",
+                           level[0] != '\0' ? "?level=" : "", level, options->host,
+                           t->has_value ? "Content-Length: " : "\r\n");
     t->middle = "\r\n\r\n";
     t->end = "";
 }
@@ -222,6 +226,7 @@ struct workload *workload_create(const struct workload_options *options) {
     ASSERT(options->keys > 0);
     ASSERT(options->value_min <= options->value_max);
     ASSERT(strlen(options->key_prefix) <= WORKLOAD_PREFIX_BYTES_MAX);
+    ASSERT(options->level == NULL || strlen(options->level) <= WORKLOAD_LEVEL_BYTES_MAX);
     struct workload *w = mem_alloc_zeroed(sizeof *w);
     w->options = *options;
     w->random = options->seed;
@@ -233,7 +238,7 @@ struct workload *workload_create(const struct workload_options *options) {
         if (options->protocol == WORKLOAD_RESP)
             template_resp(t, (enum workload_op)i, options->key_prefix);
         else
-            template_http(t, (enum workload_op)i, options->key_prefix, options->host);
+            template_http(t, (enum workload_op)i, options);
         ASSERT(t->before_len < WORKLOAD_TEMPLATE_BYTES);
         ASSERT(t->after_len < WORKLOAD_TEMPLATE_BYTES);
     }

@@ -15,6 +15,7 @@
 
 #define WORKLOAD_KEY_DIGITS 12u /* every key is as long as every other, as key:000000000042 */
 #define WORKLOAD_PREFIX_BYTES_MAX 64u
+#define WORKLOAD_LEVEL_BYTES_MAX 16u
 #define WORKLOAD_TEMPLATE_BYTES 512u
 
 enum workload_op {
@@ -32,6 +33,7 @@ struct workload_options {
     enum workload_protocol protocol;
     const char *host;               /* of the Host header */
     const char *key_prefix;         /* at most WORKLOAD_PREFIX_BYTES_MAX bytes */
+    const char *level;              /* HTTP: of the query, as it is; NULL or "" = none */
     uint64_t keys;                  /* size of the key set, 1.. */
     double zipf_theta;              /* 0 = uniform, else 0 < theta < 1: skew */
     uint32_t weights[WORKLOAD_OPS]; /* shares of the commands; not all 0 */

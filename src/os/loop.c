@@ -163,6 +163,17 @@ void os_loop_forget(struct os_loop *loop, struct watch *w) {
     atomic_store_explicit(&w->loop, NULL, memory_order_release);
 }
 
+void os_loop_unwatch(struct os_loop *loop, struct os_sock s) {
+    ASSERT(loop_check(loop));
+    ASSERT(s.os == loop->os);
+    struct watch *w = os_watch_of(s.os, s.handle);
+    struct os_loop *watcher = atomic_load_explicit(&w->loop, memory_order_relaxed);
+    ASSERT(watcher == loop);
+    const int failed = epoll_ctl(loop->epoll, EPOLL_CTL_DEL, s.handle, NULL);
+    ASSERT(failed == 0); /* it is watched, so the kernel knows it */
+    os_loop_forget(loop, w);
+}
+
 void os_timer_init(struct os_timer *t, void *user, uint32_t tag) {
     ASSERT(t != NULL);
     *t = (struct os_timer){ .user = user, .tag = tag };

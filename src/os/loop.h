@@ -48,8 +48,12 @@ struct os_loop;
 struct os_loop *os_loop_create(struct os *os);
 void os_loop_destroy(struct os_loop *loop);
 
-/* Report readiness of `s` as events with `user` and `tag` until os_sock_close. */
+/* Report readiness of `s` as events with `user` and `tag` until os_sock_close. What it is
+ * ready for already is reported too. */
 STATUS os_loop_watch(struct os_loop *loop, struct os_sock s, void *user, uint32_t tag);
+/* Stop reporting without closing, so that another loop may watch it; an event not yet
+ * acted on is taken back as by os_sock_close. Requires  `loop` watches it */
+void os_loop_unwatch(struct os_loop *loop, struct os_sock s);
 
 void os_timer_init(struct os_timer *t, void *user, uint32_t tag);
 /* (Re)arm: an event at or soon after `deadline_ms` (wheel of 5 ms ticks). */

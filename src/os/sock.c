@@ -354,44 +354,88 @@ STATUS os_sock_write(struct os_sock s, const struct bytes *runs, uint32_t count,
     return status_of(ST_OK);
 }
 
+/* IPv4 in an IPv6 address (RFC 4291 section 2.5.5.2) becomes IPv4. */
+static struct sockaddr_storage unmapped(struct sockaddr_storage name) {
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&name;
+    if (name.ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) return name;
+    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = v6->sin6_port };
+    struct sockaddr_storage plain = { 0 };
+    memcpy(&v4.sin_addr, v6->sin6_addr.s6_addr + 12, sizeof v4.sin_addr);
+    memcpy(&plain, &v4, sizeof v4);
+    return plain;
+}
+
 /* The other side's address; IPv4 that came in on an IPv6 socket as IPv4. */
 static STATUS peer_name(struct os_sock s, struct sockaddr_storage *ret_name) {
     ASSERT(sock_is_open(s));
     struct sockaddr_storage name = { 0 };
     socklen_t name_len = sizeof name;
     if (getpeername(s.handle, (struct sockaddr *)&name, &name_len) != 0) return status_of(ST_IO);
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&name;
-    if (name.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-        struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = v6->sin6_port };
-        memcpy(&v4.sin_addr, v6->sin6_addr.s6_addr + 12, sizeof v4.sin_addr);
-        name = (struct sockaddr_storage){ 0 };
-        memcpy(&name, &v4, sizeof v4);
-    }
-    *ret_name = name;
+    *ret_name = unmapped(name);
     return status_of(ST_OK);
+}
+
+/* "ip:port" or "[v6]:port". Returns whether it is one of those families. */
+static bool name_to_text(const struct sockaddr_storage *name, char text[OS_ADDRESS_BYTES_MAX]) {
+    ASSERT(name != NULL);
+    ASSERT(text != NULL);
+    char ip[INET6_ADDRSTRLEN] = "?";
+    if (name->ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)name;
+        (void)inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof ip);
+        snprintf(text, OS_ADDRESS_BYTES_MAX, "%s:%u", ip, (unsigned)ntohs(v4->sin_port));
+        return true;
+    }
+    if (name->ss_family != AF_INET6) return false;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)name;
+    (void)inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof ip);
+    snprintf(text, OS_ADDRESS_BYTES_MAX, "[%s]:%u", ip, (unsigned)ntohs(v6->sin6_port));
+    return true;
 }
 
 void os_sock_peer(struct os_sock s, char text[OS_ADDRESS_BYTES_MAX]) {
     ASSERT(text != NULL);
     struct sockaddr_storage name;
-    char ip[INET6_ADDRSTRLEN] = "?";
     snprintf(text, OS_ADDRESS_BYTES_MAX, "?");
-    if (!status_ok(peer_name(s, &name))) return;
-    if (name.ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&name;
-        (void)inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof ip);
-        snprintf(text, OS_ADDRESS_BYTES_MAX, "%s:%u", ip, (unsigned)ntohs(v4->sin_port));
-    } else if (name.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&name;
-        (void)inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof ip);
-        snprintf(text, OS_ADDRESS_BYTES_MAX, "[%s]:%u", ip, (unsigned)ntohs(v6->sin6_port));
-    }
+    if (status_ok(peer_name(s, &name))) (void)name_to_text(&name, text);
 }
 
 bool os_sock_peer_is_loopback(struct os_sock s) {
     struct sockaddr_storage name;
     if (!status_ok(peer_name(s, &name))) return false;
     return is_loopback((const struct sockaddr *)&name);
+}
+
+/* The least address of the list: a resolver gives several in an order that changes, and all
+ * nodes must choose alike. Bytes within one family compare like the addresses. */
+static struct sockaddr_storage least_name(const struct addrinfo *list) {
+    ASSERT(list != NULL);
+    struct sockaddr_storage least = { 0 };
+    for (const struct addrinfo *at = list; at != NULL; at = at->ai_next) {
+        ASSERT(at->ai_addrlen <= sizeof least);
+        struct sockaddr_storage name = { 0 };
+        memcpy(&name, at->ai_addr, at->ai_addrlen);
+        if (at == list || memcmp(&name, &least, sizeof name) < 0) least = name;
+    }
+    return least;
+}
+
+STATUS os_address_resolve(struct os *os, const char *address, char ret_text[OS_ADDRESS_BYTES_MAX]) {
+    ASSERT(os != NULL);
+    ASSERT(ret_text != NULL);
+    struct endpoint e;
+    struct addrinfo *list = NULL;
+    TRY(endpoint_decode(address, &e));
+    if (e.host[0] == '\0' || strcmp(e.port, "0") == 0) return status_of(ST_INVALID);
+    /* Whatever the machine's files say of it, and they may name ::1 first. */
+    const char *host = strcmp(e.host, "localhost") == 0 ? "127.0.0.1" : e.host;
+    struct status s = lookup(host, e.port, AF_INET, &list);
+    if (s.code == ST_INVALID) s = lookup(host, e.port, AF_INET6, &list);
+    if (s.code == ST_INVALID) return status_of(ST_NOT_FOUND);
+    TRY(s);
+    const struct sockaddr_storage name = unmapped(least_name(list));
+    freeaddrinfo(list);
+    return status_of(name_to_text(&name, ret_text) ? ST_OK : ST_NOT_FOUND);
 }
 
 void os_sock_shutdown(struct os_sock s) {

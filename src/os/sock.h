@@ -40,6 +40,11 @@ STATUS os_sock_write(struct os_sock s, const struct bytes *runs, uint32_t count,
 /* "ip:port" of the other side. */
 void os_sock_peer(struct os_sock s, char text[OS_ADDRESS_BYTES_MAX]);
 bool os_sock_peer_is_loopback(struct os_sock s);
+/* The one numeric text of "host:port", "ip:port" or "[v6]:port", IPv4 where the host has it, by
+ * which all nodes know an address alike. Asks the resolver and blocks: for the start only.
+ * Errors  ST_INVALID    no such form, no host, or port 0
+ *         ST_NOT_FOUND  the name has no address; ST_IO */
+STATUS os_address_resolve(struct os *os, const char *address, char ret_text[OS_ADDRESS_BYTES_MAX]);
 /* Ends the stream for writing; reads go on. */
 void os_sock_shutdown(struct os_sock s);
 /* Stops watching too. Also fine for a socket that is not open. */

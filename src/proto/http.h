@@ -84,6 +84,9 @@ void http_encode_scan_end(const struct plan *plan, bool more, struct bytes curso
  * With begun = false it fits a plan of any kind, for instance one refused at admission. */
 void http_encode_outcome(const struct plan *plan, enum outcome outcome, bool begun,
                          struct buffer *out);
+/* The same from a response, which knows how many replicas answered. */
+void http_encode_refusal(const struct plan *plan, const struct response *response, bool begun,
+                         struct buffer *out);
 
 void http_encode_node(const struct plan *plan, const struct node_view *view, struct buffer *out);
 

@@ -264,6 +264,7 @@ void http_batch_translate(struct http *h, const struct http_params *params, uint
     for (in.index = 0; in.index < count; in.index++) {
         struct request *r = &requests[in.index];
         r->level = params->level;
+        r->level_count = params->level_count;
         if (!read_item(&in, json_array_get(items, in.index), r)) return;
         operations[in.index] = (uint8_t)r->op;
     }
@@ -282,6 +283,12 @@ static void append_version(const struct response *response, struct buffer *out) 
     buffer_append_u8(out, '"');
 }
 
+/* What Atoll-Acks says of one key. */
+static void append_acks(const struct response *response, struct buffer *out) {
+    if (response->replicas == 0) return;
+    buffer_printf(out, ",\"acks\":\"%u/%u\"", response->acks, response->replicas);
+}
+
 static void append_result(enum operation op, const struct response *response, struct buffer *out) {
     const bool absent = response->outcome == OUT_NOT_FOUND;
     const bool deleted_nothing = absent && op == OP_DELETE;
@@ -290,17 +297,18 @@ static void append_result(enum operation op, const struct response *response, st
     buffer_append_u64(out, http_outcome_status(outcome));
     if (outcome != OUT_OK) {
         if (outcome == OUT_CONDITION_FAILED) append_version(response, out);
+        append_acks(response, out);
         buffer_append(out, BYTES_LIT(",\"error\":"));
-        http_append_outcome(out, outcome, op != OP_GET);
+        http_append_outcome(out, response, op != OP_GET);
         buffer_append_u8(out, '}');
         return;
     }
     if (op == OP_DELETE) {
         const bool existed = response->existed && !absent;
         buffer_append_string(out, existed ? ",\"existed\":true" : ",\"existed\":false");
-    } else {
-        append_version(response, out);
     }
+    append_version(response, out);
+    append_acks(response, out);
     if (op == OP_GET) {
         buffer_append_u8(out, ',');
         json_text_append_member(out, "value", response->value);

@@ -33,6 +33,7 @@ static int on_field(llhttp_t *parser, const char *at, size_t len) {
         break;
     case 13:
         if (bytes_equal_nocase(name, "if-none-match")) h->field = HTTP_IF_NONE_MATCH_FIELD;
+        if (bytes_equal_nocase(name, "atoll-session")) h->field = HTTP_SESSION_FIELD;
         break;
     default: break;
     }

@@ -43,6 +43,15 @@ static void put_expiry_line(struct writer *w, uint64_t expires_at_ms) {
     PUT(w, "\r\n");
 }
 
+static void put_acks_line(struct writer *w, const struct response *response) {
+    if (response->replicas == 0) return;
+    PUT(w, "Atoll-Acks: ");
+    put_number(w, response->acks);
+    PUT(w, "/");
+    put_number(w, response->replicas);
+    PUT(w, "\r\n");
+}
+
 static void put_connection_line(struct writer *w, uint8_t flags) {
     if ((flags & (HTTP_CLOSE | HTTP_OLD)) == 0) return;
     if ((flags & HTTP_CLOSE) != 0) {
@@ -67,6 +76,7 @@ static void reply_value(const struct plan *plan, const struct response *response
             "X-Content-Type-Options: nosniff\r\nCache-Control: no-cache\r\n");
     put_etag_line(&w, response->version);
     put_expiry_line(&w, response->expires_at_ms);
+    put_acks_line(&w, response);
     put_connection_line(&w, plan->dialect);
     PUT(&w, "Content-Length: ");
     put_number(&w, with_body ? response->value.len : response->value_len);
@@ -83,6 +93,7 @@ static void reply_not_modified(const struct plan *plan, const struct response *r
     struct writer w = { start };
     PUT(&w, "HTTP/1.1 304 Not Modified\r\nCache-Control: no-cache\r\n");
     if (!ballot_is_zero(response->version)) put_etag_line(&w, response->version);
+    put_acks_line(&w, response);
     put_connection_line(&w, plan->dialect);
     PUT(&w, "\r\n");
     commit(out, start, &w);
@@ -100,6 +111,7 @@ static void reply_written(const struct plan *plan, const struct response *respon
             "X-Content-Type-Options: nosniff\r\nETag: \"");
     put(&w, text);
     PUT(&w, "\"\r\n");
+    put_acks_line(&w, response);
     put_connection_line(&w, plan->dialect);
     PUT(&w, "Content-Length: ");
     put_number(&w, frame_len + text.len);
@@ -110,33 +122,40 @@ static void reply_written(const struct plan *plan, const struct response *respon
     commit(out, start, &w);
 }
 
-static void reply_deleted(const struct plan *plan, bool existed, struct buffer *out) {
+/* The ETag is the version of the tombstone, which a later read can ask to see. */
+static void reply_deleted(const struct plan *plan, const struct response *response,
+                          struct buffer *out) {
     uint8_t *start = buffer_reserve(out, HEAD_BYTES_MAX);
     if (start == NULL) return;
     struct writer w = { start };
     PUT(&w, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
             "X-Content-Type-Options: nosniff\r\n");
+    if (!ballot_is_zero(response->version)) put_etag_line(&w, response->version);
+    put_acks_line(&w, response);
     put_connection_line(&w, plan->dialect);
-    if (existed) {
+    if (response->outcome == OUT_OK && response->existed) {
         PUT(&w, "Content-Length: 17\r\n\r\n{\"existed\":true}\n");
     } else {
         PUT(&w, "Content-Length: 18\r\n\r\n{\"existed\":false}\n");
     }
+    ASSERT((size_t)(w.p - start) <= HEAD_BYTES_MAX);
     commit(out, start, &w);
 }
 
-/* 412, with the version that is there instead. */
-static void reply_condition_failed(const struct plan *plan, struct ballot version,
+/* 412, with the version that is there instead; none is there if nothing was found. */
+static void reply_condition_failed(const struct plan *plan, const struct response *response,
                                    struct buffer *out) {
-    char extra[BALLOT_TEXT_BYTES + sizeof "ETag: \"\"\r\n"] = "";
-    if (!ballot_is_zero(version)) {
-        struct writer w = { (uint8_t *)extra };
-        put_etag_line(&w, version);
-        *w.p = '\0';
-    }
+    const bool is_there = response->outcome != OUT_NOT_FOUND && !ballot_is_zero(response->version);
+    const struct response failed = { .outcome = OUT_CONDITION_FAILED };
+    char extra[BALLOT_TEXT_BYTES + sizeof "ETag: \"\"\r\n" + HTTP_ACKS_LINE_BYTES];
+    struct writer w = { (uint8_t *)extra };
+    if (is_there) put_etag_line(&w, response->version);
+    put_acks_line(&w, response);
+    *w.p = '\0';
+    ASSERT((size_t)(w.p - (uint8_t *)extra) < sizeof extra);
     const size_t mark = http_reply_begin(out);
     buffer_append(out, BYTES_LIT("{\"error\":"));
-    http_append_outcome(out, OUT_CONDITION_FAILED, true);
+    http_append_outcome(out, &failed, true);
     buffer_append(out, BYTES_LIT("}\n"));
     http_reply_end(out, mark, plan->dialect, 412, HTTP_JSON, extra);
 }
@@ -149,16 +168,16 @@ static void encode_get(const struct plan *plan, const struct response *response,
     case OUT_NOT_MODIFIED: reply_not_modified(plan, response, out); return;
     case OUT_NOT_FOUND:
         if ((plan->dialect & HTTP_IF_MATCH) != 0) {
-            reply_condition_failed(plan, (struct ballot){ 0 }, out);
+            reply_condition_failed(plan, response, out);
             return;
         }
-        http_reply_outcome(out, plan->dialect, OUT_NOT_FOUND, false);
+        http_reply_outcome(out, plan->dialect, response, false);
         return;
-    default: http_reply_outcome(out, plan->dialect, response->outcome, false); return;
+    default: http_reply_outcome(out, plan->dialect, response, false); return;
     }
     if (plan->detail.len > 0 &&
         !bytes_equal(plan->detail, bytes_of(version, etag_print(response->version, version)))) {
-        reply_condition_failed(plan, response->version, out);
+        reply_condition_failed(plan, response, out);
         return;
     }
     if ((plan->dialect & HTTP_IF_ABSENT) != 0) {
@@ -174,15 +193,15 @@ static void encode_write(const struct plan *plan, const struct response *respons
     const bool if_match = (plan->dialect & HTTP_IF_MATCH) != 0;
     switch (response->outcome) {
     case OUT_OK:
-        if (is_delete) reply_deleted(plan, response->existed, out);
+        if (is_delete) reply_deleted(plan, response, out);
         if (!is_delete) reply_written(plan, response, out);
         break;
     case OUT_NOT_FOUND:
-        if (is_delete && !if_match) reply_deleted(plan, false, out);
-        if (!is_delete || if_match) reply_condition_failed(plan, (struct ballot){ 0 }, out);
+        if (is_delete && !if_match) reply_deleted(plan, response, out);
+        if (!is_delete || if_match) reply_condition_failed(plan, response, out);
         break;
-    case OUT_CONDITION_FAILED: reply_condition_failed(plan, response->version, out); break;
-    default: http_reply_outcome(out, plan->dialect, response->outcome, true); break;
+    case OUT_CONDITION_FAILED: reply_condition_failed(plan, response, out); break;
+    default: http_reply_outcome(out, plan->dialect, response, true); break;
     }
 }
 

@@ -53,6 +53,7 @@ enum http_field {
     HTTP_IF_NONE_MATCH_FIELD,
     HTTP_ACCEPT_FIELD,
     HTTP_EXPECT_FIELD,
+    HTTP_SESSION_FIELD,
     HTTP_FIELDS,
 };
 
@@ -129,7 +130,8 @@ uint8_t *http_scratch(struct http *h, size_t bytes);
 struct http_params {
     uint32_t given; /* HTTP_PARAM_* */
     enum level level;
-    uint64_t ttl_ms; /* 0 = not given */
+    uint8_t level_count; /* LEVEL_COUNT */
+    uint64_t ttl_ms;     /* 0 = not given */
     uint64_t op_high, op_low;
     struct bytes start, end, prefix, cursor;
     uint32_t limit;
@@ -167,9 +169,14 @@ void http_reply_end(struct buffer *out, size_t mark, uint8_t flags, uint16_t sta
 /* {"error":{"code":..,"message":..}}; bytes in the message that are no UTF-8 become `?`. */
 void http_reply_error(struct buffer *out, uint8_t flags, uint16_t status, const char *code,
                       const char *format, ...) __attribute__((format(printf, 5, 6)));
-void http_reply_outcome(struct buffer *out, uint8_t flags, enum outcome outcome, bool is_write);
-/* The "error" member's object for an outcome. */
-void http_append_outcome(struct buffer *out, enum outcome outcome, bool is_write);
+/* What became of a request that is neither OUT_OK nor OUT_NOT_MODIFIED. */
+void http_reply_outcome(struct buffer *out, uint8_t flags, const struct response *response,
+                        bool is_write);
+/* The "error" member's object for it. */
+void http_append_outcome(struct buffer *out, const struct response *response, bool is_write);
+/* The header line that says how many replicas answered; empty if the key is not replicated. */
+#define HTTP_ACKS_LINE_BYTES (sizeof "Atoll-Acks: 255/255\r\n")
+const char *http_print_acks(const struct response *response, char line[HTTP_ACKS_LINE_BYTES]);
 uint16_t http_outcome_status(enum outcome outcome);
 const char *http_status_text(uint16_t status);
 

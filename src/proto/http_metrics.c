@@ -91,6 +91,40 @@ static const struct figure figures[] = {
     { "cache_misses", "cache_misses_total", "Blocks read from disk.", COUNTER, NODE(cache_misses) },
     { "cache_evictions", "cache_evictions_total", "Blocks dropped from the cache.",
       COUNTER, NODE(cache_evictions) },
+    { "coordinated", "coordinated_operations_total",
+      "Operations for which this node asked the replicas.", COUNTER, TOTAL(coordinated) },
+    { "forwarded", "forwarded_operations_total", "Operations handed to another node.",
+      COUNTER, TOTAL(forwarded) },
+    { "hedges", "hedged_requests_total", "Replicas asked because another was slow or gone.",
+      COUNTER, TOTAL(hedges) },
+    { "quorum_failures", "quorum_failures_total", "Operations that too few replicas answered.",
+      COUNTER, TOTAL(quorum_failures) },
+    { "read_repairs", "read_repairs_total", "Newer versions sent to replicas after a read.",
+      COUNTER, TOTAL(read_repairs) },
+    { "hints_stored", "hints_stored_total", "Writes kept for a replica that was away.",
+      COUNTER, TOTAL(hints_stored) },
+    { "hints_replayed", "hints_replayed_total", "Kept writes that their replica has taken since.",
+      COUNTER, TOTAL(hints_replayed) },
+    { "hints_dropped", "hints_dropped_total",
+      "Kept writes given up for age or size; repair sends them.", COUNTER, TOTAL(hints_dropped) },
+    { "hints_waiting", "hints_waiting", "Writes kept now for replicas that are away.",
+      GAUGE, TOTAL(hints_waiting) },
+    { "repair_ranges", "repair_ranges_total", "Ranges of keys compared with another node.",
+      COUNTER, TOTAL(repair_ranges) },
+    { "repair_records", "repair_records_total", "Records sent because another node lacked them.",
+      COUNTER, TOTAL(repair_records) },
+    { "peer_accepts", "peer_accepts_total", "Writes taken for other nodes.",
+      COUNTER, TOTAL(peer_accepts) },
+    { "peer_queries", "peer_queries_total", "Reads answered for other nodes.",
+      COUNTER, TOTAL(peer_queries) },
+    { "peer_bytes_in", "peer_received_bytes_total", "Bytes read from other nodes.",
+      COUNTER, TOTAL(peer_bytes_in) },
+    { "peer_bytes_out", "peer_sent_bytes_total", "Bytes written to other nodes.",
+      COUNTER, TOTAL(peer_bytes_out) },
+    { "peer_links_lost", "peer_links_lost_total", "Connections to other nodes that broke.",
+      COUNTER, TOTAL(peer_links_lost) },
+    { "peer_refused", "peer_refused_total", "Connections between nodes that were refused.",
+      COUNTER, TOTAL(peer_refused) },
     { "resident_bytes", "resident_bytes", "Memory of the process.", GAUGE, NODE(resident_bytes) },
     { "cpu_us", "cpu_seconds_total", "Processor time of the process.", COUNTER_US, NODE(cpu_us) },
     { "disk_free_bytes", "disk_free_bytes", "Free space where the data is.",
@@ -149,6 +183,10 @@ static void append_latency(struct buffer *out, const struct histogram *h) {
     buffer_printf(out, ",\"max\":%.1f}", h->count == 0 ? 0.0 : (double)h->max / (double)us);
 }
 
+static uint32_t members_of(const struct node_view *view) {
+    return node_view_is_alone(view) ? 1 : view->cluster.members_count;
+}
+
 static void append_levels_json(struct buffer *out, const char *name, const uint64_t *levels) {
     buffer_printf(out, ",\"%s\":[", name);
     for (size_t i = 0; i < NODE_LEVELS; i++) {
@@ -174,6 +212,8 @@ void http_metrics_append_json(struct buffer *out, const struct node_view *view) 
                   view->ready ? "true" : "false");
     buffer_printf(out, ",\"shards\":%" PRIu32 ",\"node_id\":%" PRIu32 ",\"now_ms\":%" PRIu64,
                   view->shards, view->node_id, view->now_ms);
+    buffer_printf(out, ",\"cluster_members\":%" PRIu32 ",\"cluster_members_alive\":%" PRIu32,
+                  members_of(view), node_view_alive(view));
     buffer_append(out, BYTES_LIT(",\"version\":"));
     json_text_append_lossy(out, bytes_of_string(view->version == NULL ? "" : view->version));
     for (size_t i = 0; i < OP_CLASSES; i++) {
@@ -253,6 +293,10 @@ static void append_state(struct buffer *out, const struct node_view *view) {
     buffer_printf(out, "atoll_disk_full %d\n", view->total.disk_full);
     append_head(out, "shards", "Threads that serve requests.", "gauge");
     buffer_printf(out, "atoll_shards %" PRIu32 "\n", view->shards);
+    append_head(out, "cluster_members", "Nodes that share the keys; 1 = alone.", "gauge");
+    buffer_printf(out, "atoll_cluster_members %" PRIu32 "\n", members_of(view));
+    append_head(out, "cluster_members_alive", "Members that this node takes to be alive.", "gauge");
+    buffer_printf(out, "atoll_cluster_members_alive %" PRIu32 "\n", node_view_alive(view));
     append_head(out, "write_pressure_ratio",
                 "How hard writers are slowed: 0 not at all, 1 refused.", "gauge");
     buffer_printf(out, "atoll_write_pressure_ratio %" PRIu32 ".%03" PRIu32 "\n",

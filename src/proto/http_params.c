@@ -9,6 +9,9 @@
 #define LIMIT_DEFAULT 1000u
 #define LIMIT_MAX 100000u /* rows of one answer; a cursor goes on from there */
 #define OP_DIGITS 32u
+#define LEVEL_DIGIT_MAX '7'
+
+static_assert(REPLICAS_MAX == LEVEL_DIGIT_MAX - '0', "a level counts replicas in one digit");
 
 static const struct param {
     const char *name;
@@ -78,8 +81,12 @@ static bool read_level(const struct http *h, struct bytes value, struct buffer *
         p->level = LEVEL_QUORUM;
     } else if (bytes_equal(value, BYTES_LIT("all"))) {
         p->level = LEVEL_ALL;
+    } else if (value.len == 1 && value.ptr[0] >= '1' && value.ptr[0] <= LEVEL_DIGIT_MAX) {
+        p->level = LEVEL_COUNT;
+        p->level_count = (uint8_t)(value.ptr[0] - '0');
     } else {
-        return fail(h, out, "bad_level", "level must be one, quorum or all");
+        return fail(h, out, "bad_level",
+                    "level must be one, quorum, all or a number of replicas from 1 to 7");
     }
     return true;
 }

@@ -8,6 +8,7 @@
 
 #define HEAD_BYTES_MAX 1024u
 #define MESSAGE_BYTES_MAX 512u
+#define RETRY_LINE "Retry-After: 1\r\n"
 
 const char *http_status_text(uint16_t status) {
     switch (status) {
@@ -88,8 +89,8 @@ void http_reply_end(struct buffer *out, size_t mark, uint8_t flags, uint16_t sta
     buffer_commit(out, len);
 }
 
-static const char *extra_of(uint16_t status) {
-    return status == 503 ? "Retry-After: 1\r\n" : "";
+static const char *retry_line(uint16_t status) {
+    return status == 503 ? RETRY_LINE : "";
 }
 
 void http_reply_error(struct buffer *out, uint8_t flags, uint16_t status, const char *code,
@@ -107,7 +108,7 @@ void http_reply_error(struct buffer *out, uint8_t flags, uint16_t status, const 
     buffer_append(out, BYTES_LIT("\",\"message\":"));
     json_text_append_lossy(out, bytes_of_string(message));
     buffer_append(out, BYTES_LIT("}}\n"));
-    http_reply_end(out, mark, flags, status, HTTP_JSON, extra_of(status));
+    http_reply_end(out, mark, flags, status, HTTP_JSON, retry_line(status));
 }
 
 /* Every outcome but OUT_OK and OUT_NOT_MODIFIED. */
@@ -133,7 +134,12 @@ static const struct outcome_text {
     [OUT_TIMEOUT] = { 504, "timeout", "the deadline passed" },
     [OUT_STOPPING] = { 503, "stopping", "the node is shutting down; ask another" },
     [OUT_QUORUM] = { 503, "quorum_unavailable", "too few replicas answered" },
+    [OUT_CLOCK] = { 503, "clock_skew",
+                    "the clock of this node is too far from the others', so it may not stamp "
+                    "writes; nothing was done: check NTP on this node, ask another meanwhile" },
 };
+
+static_assert(sizeof outcomes / sizeof *outcomes == OUTCOMES, "every outcome has a text");
 
 uint16_t http_outcome_status(enum outcome outcome) {
     if (outcome == OUT_OK) return 200;
@@ -142,26 +148,71 @@ uint16_t http_outcome_status(enum outcome outcome) {
     return outcomes[outcome].status;
 }
 
-void http_append_outcome(struct buffer *out, enum outcome outcome, bool is_write) {
+/* Only a write that reached nobody is known to have done nothing: a replica whose answer
+ * was lost may hold it all the same. */
+static bool is_maybe(const struct response *response, bool is_write) {
+    if (!is_write) return false;
+    if (response->outcome == OUT_TIMEOUT) return true;
+    return response->outcome == OUT_QUORUM && !response->untried;
+}
+
+/* With enough answers it was the version that was missing. */
+static void append_quorum_message(struct buffer *out, const struct response *response) {
+    buffer_printf(out, "%u of %u replicas answered, ", response->acks, response->replicas);
+    if (response->acks < response->needed) {
+        buffer_printf(out, "the level needs %u", response->needed);
+    } else {
+        buffer_append(out, BYTES_LIT("none of them has the version of Atoll-Session yet"));
+    }
+}
+
+void http_append_outcome(struct buffer *out, const struct response *response, bool is_write) {
+    const enum outcome outcome = response->outcome;
     ASSERT((size_t)outcome < sizeof outcomes / sizeof *outcomes);
     const struct outcome_text *text = &outcomes[outcome];
     ASSERT(text->code != NULL);
-    const bool maybe = is_write && (outcome == OUT_TIMEOUT || outcome == OUT_QUORUM);
+    const bool maybe = is_maybe(response, is_write);
+    const bool none = is_write && outcome == OUT_QUORUM && !maybe;
+    const bool counted = outcome == OUT_QUORUM && response->needed > 0;
     buffer_append(out, BYTES_LIT("{\"code\":\""));
     buffer_append_string(out, text->code);
     buffer_append(out, BYTES_LIT("\",\"message\":\""));
-    buffer_append_string(out, text->message);
+    if (counted) append_quorum_message(out, response);
+    if (!counted) buffer_append_string(out, text->message);
     if (maybe) buffer_append(out, BYTES_LIT("; the write may or may not have happened"));
+    if (none) buffer_append(out, BYTES_LIT("; nothing was done"));
     buffer_append_u8(out, '"');
+    if (counted) {
+        buffer_printf(out, ",\"acks\":%u,\"needed\":%u,\"replicas\":%u", response->acks,
+                      response->needed, response->replicas);
+    }
     if (maybe) buffer_append(out, BYTES_LIT(",\"outcome\":\"maybe\""));
+    if (none) buffer_append(out, BYTES_LIT(",\"outcome\":\"none\""));
     buffer_append_u8(out, '}');
 }
 
-void http_reply_outcome(struct buffer *out, uint8_t flags, enum outcome outcome, bool is_write) {
-    const uint16_t status = http_outcome_status(outcome);
+const char *http_print_acks(const struct response *response, char line[HTTP_ACKS_LINE_BYTES]) {
+    line[0] = '\0';
+    if (response->replicas == 0) return line;
+    const int len = snprintf(line, HTTP_ACKS_LINE_BYTES, "Atoll-Acks: %u/%u\r\n", response->acks,
+                             response->replicas);
+    ASSERT(len > 0);
+    ASSERT((size_t)len < HTTP_ACKS_LINE_BYTES);
+    return line;
+}
+
+void http_reply_outcome(struct buffer *out, uint8_t flags, const struct response *response,
+                        bool is_write) {
+    const uint16_t status = http_outcome_status(response->outcome);
+    char acks[HTTP_ACKS_LINE_BYTES];
+    char extra[HTTP_ACKS_LINE_BYTES + sizeof RETRY_LINE];
+    const int len =
+        snprintf(extra, sizeof extra, "%s%s", http_print_acks(response, acks), retry_line(status));
+    ASSERT(len >= 0);
+    ASSERT((size_t)len < sizeof extra);
     const size_t mark = http_reply_begin(out);
     buffer_append(out, BYTES_LIT("{\"error\":"));
-    http_append_outcome(out, outcome, is_write);
+    http_append_outcome(out, response, is_write);
     buffer_append(out, BYTES_LIT("}\n"));
-    http_reply_end(out, mark, flags, status, HTTP_JSON, extra_of(status));
+    http_reply_end(out, mark, flags, status, HTTP_JSON, extra);
 }

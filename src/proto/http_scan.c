@@ -132,17 +132,23 @@ void http_encode_scan_end(const struct plan *plan, bool more, struct bytes curso
 
 void http_encode_outcome(const struct plan *plan, enum outcome outcome, bool begun,
                          struct buffer *out) {
-    ASSERT(outcome != OUT_OK);
+    const struct response response = { .outcome = outcome };
+    http_encode_refusal(plan, &response, begun, out);
+}
+
+void http_encode_refusal(const struct plan *plan, const struct response *response, bool begun,
+                         struct buffer *out) {
+    ASSERT(response->outcome != OUT_OK);
     const bool is_write = plan->shape == HTTP_SHAPE_PUT || plan->shape == HTTP_SHAPE_DELETE ||
                           plan->shape == HTTP_SHAPE_BATCH;
     if (!begun) {
-        http_reply_outcome(out, plan->dialect, outcome, is_write);
+        http_reply_outcome(out, plan->dialect, response, is_write);
         return;
     }
     ASSERT(plan->shape == HTTP_SHAPE_SCAN);
     const size_t mark = chunk_begin(plan, out);
     buffer_append(out, BYTES_LIT("\n],\"cursor\":null,\"error\":"));
-    http_append_outcome(out, outcome, false);
+    http_append_outcome(out, response, false);
     buffer_append(out, BYTES_LIT("}\n"));
     chunk_end(plan, mark, out);
     last_chunk(plan, out);

@@ -145,6 +145,20 @@ static bool read_conditions(const struct http *h, struct buffer *out, struct req
     return read_etag(h, text, true, out, r, &etag);
 }
 
+/* The client's token: the version of an earlier reply, as ETag gave it or without quotes. */
+static bool read_session(const struct http *h, struct buffer *out, struct request *r) {
+    const unsigned count = h->field_counts[HTTP_SESSION_FIELD];
+    if (count == 0 || r->op != OP_GET) return true;
+    struct bytes text = http_bytes_of(h, h->fields[HTTP_SESSION_FIELD]);
+    if (text.len >= 2 && text.ptr[0] == '"' && text.ptr[text.len - 1] == '"') {
+        text = bytes_of(text.ptr + 1, text.len - 2);
+    }
+    if (count == 1 && status_ok(etag_parse(text, &r->session))) return true;
+    fail(h, out, 400, "bad_session",
+         "Atoll-Session takes one version of this key, as ETag or a put gave it");
+    return false;
+}
+
 static bool read_key(struct http *h, struct buffer *out, struct request *r) {
     const size_t prefix_len = sizeof KV_PREFIX - 1;
     const struct bytes path = http_bytes_of(h, h->path);
@@ -190,7 +204,9 @@ static void translate_kv(struct http *h, uint64_t now_ms, struct buffer *out, st
     }
     if (h->query.len > 0 && !http_params_read(h, allowed, out, &params)) return;
     if (!read_key(h, out, r) || !read_conditions(h, out, r, plan)) return;
+    if (!read_session(h, out, r)) return;
     r->level = params.level;
+    r->level_count = params.level_count;
     r->op_high = params.op_high;
     r->op_low = params.op_low;
     if (params.ttl_ms > 0) {
@@ -220,9 +236,11 @@ static void translate_scan(struct http *h, struct buffer *out, struct plan *plan
         return;
     }
     struct request *r = http_requests(h, 1);
-    *r = (struct request){
-        .op = OP_SCAN, .level = params.level, .start = params.start, .prefix = params.prefix
-    };
+    *r = (struct request){ .op = OP_SCAN,
+                           .level = params.level,
+                           .level_count = params.level_count,
+                           .start = params.start,
+                           .prefix = params.prefix };
     if (params.end.len > 0) {
         r->end = params.end;
         r->has_end = true;

@@ -56,16 +56,18 @@ enum expiry {
 
 #define REQUEST_DELETE 1u     /* GETDEL: delete what was read */
 #define REQUEST_RETURN_OLD 2u /* SET .. GET: response.value is the value before */
+#define REQUEST_ABSENT 8u     /* SCAN: rows of tombstones and expired values too */
 #define REQUEST_NO_VALUE 4u   /* EXISTS, STRLEN, TTL, HEAD: the value's bytes are not needed */
 
-/* Consistency asked for. On one node all mean the same. */
-enum level { LEVEL_DEFAULT, LEVEL_ONE, LEVEL_QUORUM, LEVEL_ALL };
+/* How many replicas must answer. LEVEL_COUNT: as many as request.level_count, but at most N. */
+enum level { LEVEL_DEFAULT, LEVEL_ONE, LEVEL_QUORUM, LEVEL_ALL, LEVEL_COUNT };
 
 struct request {
     enum operation op;
     enum condition condition;
     enum expiry expiry;
     enum level level;
+    uint8_t level_count;   /* LEVEL_COUNT: 1..REPLICAS_MAX */
     uint16_t keyspace;     /* id; 0 = "default" */
     uint16_t home;         /* shard that owns the key; filled by the shard that serves the client */
     uint8_t flags;         /* REQUEST_* */
@@ -76,7 +78,9 @@ struct request {
     struct ballot version; /* COND_VERSION_* */
     uint64_t expires_at_ms;   /* EXPIRY_AT; wall ms */
     uint64_t op_high, op_low; /* op id of the client, zero = none */
-    int64_t increment;        /* OP_INCR */
+    struct ballot session;    /* reads: never answer with less than this version; zero = none */
+    struct ballot stamp; /* blind writes that were forwarded: the version to write; zero = none */
+    int64_t increment;   /* OP_INCR */
     long double increment_float;
     /* OP_SCAN */
     struct bytes start;   /* first key wanted; empty = the first of all */
@@ -86,6 +90,8 @@ struct request {
     bool has_end;
     bool start_exclusive; /* begin after `start`: resume behind a page's last key */
     uint32_t rows_max;    /* page size in rows examined */
+    uint64_t live; /* OP_COUNT: bits of members: a key counts at the first of its replicas among
+                      them; 0 = every key counts */
 };
 
 enum outcome {
@@ -104,8 +110,12 @@ enum outcome {
     OUT_CORRUPT,         /* the key's block fails its checksum: refused, nothing else is hurt */
     OUT_TIMEOUT,         /* deadline passed; a write may or may not have happened */
     OUT_STOPPING,        /* the node drains */
-    OUT_QUORUM,          /* not enough replicas (later) */
+    OUT_QUORUM, /* fewer replicas answered than the level wants: acks, needed; a write may still
+                   take effect, as an answer may be what was lost, unless it was `untried` */
+    OUT_CLOCK,  /* this node's clock is too far from the others': it may not stamp writes */
 };
+
+#define OUTCOMES ((uint32_t)OUT_CLOCK + 1)
 
 struct response {
     enum outcome outcome;
@@ -116,6 +126,10 @@ struct response {
     struct bytes value;     /* GET, RETURN_OLD, INCR_FLOAT, RANDOM_KEY (the key) */
     int64_t integer;        /* INCR, APPEND, COUNT */
     struct row_page *page;  /* SCAN */
+    uint8_t acks;           /* replicas that answered; 0 = not a replicated operation */
+    uint8_t needed;         /* how many the level wants */
+    uint8_t replicas;       /* N of the key */
+    bool untried;           /* OUT_QUORUM of a write: no replica was asked, so nothing was done */
 };
 
 /* One page of a scan, in key order. Owned by whoever carries the response. */
@@ -124,6 +138,7 @@ struct row {
     struct bytes value;
     struct ballot version;
     uint64_t expires_at_ms;
+    bool absent; /* a tombstone, or expired: it hides older versions on other nodes */
 };
 
 #define ROW_PAGE_ROWS_MAX 1024u

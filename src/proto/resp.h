@@ -93,6 +93,9 @@ void resp_encode_scan(const struct plan *plan, const struct row *rows, uint32_t 
                       uint64_t cursor, struct buffer *out);
 /* An error instead of the rows. */
 void resp_encode_outcome(const struct plan *plan, enum outcome outcome, struct buffer *out);
+/* The same from a response, which knows how many replicas answered. */
+void resp_encode_refusal(const struct plan *plan, const struct response *response,
+                         struct buffer *out);
 
 void resp_encode_node(const struct plan *plan, const struct node_view *view, struct buffer *out);
 

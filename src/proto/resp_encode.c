@@ -2,6 +2,8 @@
 
 #include "base/assert.h"
 
+#define MAYBE "the write may or may not have been applied"
+
 /* The codes are Redis's where clients know one: they retry after TRYAGAIN and CLUSTERDOWN,
  * and not after ERR, which matters where a write may have happened already. */
 static const char *outcome_error(enum outcome outcome, bool writes) {
@@ -19,10 +21,15 @@ static const char *outcome_error(enum outcome outcome, bool writes) {
     case OUT_CORRUPT:
         return "ERR corrupt data: what is stored of this key fails its checksum and is not served";
     case OUT_TIMEOUT:
-        if (writes) return "ERR timeout: the write may or may not have been applied";
+        if (writes) return "ERR timeout: " MAYBE;
         return "TRYAGAIN timeout: no answer in time; retry";
     case OUT_STOPPING: return "TRYAGAIN the node is stopping; retry elsewhere";
-    case OUT_QUORUM: return "CLUSTERDOWN not enough replicas answered";
+    case OUT_CLOCK:
+        return "CLUSTERDOWN the clock of this node is too far from the others', it may not stamp "
+               "writes: check NTP on this node";
+    case OUT_QUORUM:
+        if (writes) return "ERR too few replicas answered: " MAYBE;
+        return "CLUSTERDOWN too few replicas answered";
     case OUT_OK:
     case OUT_NOT_FOUND:
     case OUT_CONDITION_FAILED:
@@ -42,6 +49,25 @@ void resp_encode_outcome(const struct plan *plan, enum outcome outcome, struct b
     const char *const text = outcome_error(outcome, (plan->shape & SHAPE_WRITES) != 0);
     ASSERT(text != NULL);
     resp_reply_error(out, text);
+}
+
+/* A replica whose answer was lost may hold a write, so that repeating it may do it twice:
+ * CLUSTERDOWN, which clients repeat by themselves, is for what is known not to be done. */
+static void encode_quorum(const struct plan *plan, const struct response *response,
+                          struct buffer *out) {
+    const bool maybe = (plan->shape & SHAPE_WRITES) != 0 && !response->untried;
+    resp_reply_errorf(out, "%s %u of %u replicas answered, the level needs %u%s",
+                      maybe ? "ERR" : "CLUSTERDOWN", response->acks, response->replicas,
+                      response->needed, maybe ? ": " MAYBE : "");
+}
+
+void resp_encode_refusal(const struct plan *plan, const struct response *response,
+                         struct buffer *out) {
+    if (response->outcome == OUT_QUORUM && response->needed > 0) {
+        encode_quorum(plan, response, out);
+    } else {
+        resp_encode_outcome(plan, response->outcome, out);
+    }
 }
 
 static void encode_value(const struct plan *plan, const struct response *response,
@@ -136,7 +162,7 @@ void resp_encode(const struct plan *plan, const struct response *responses, uint
         if (responses[i].outcome == OUT_OVERFLOW && (plan->shape & SHAPE_MASK) == SHAPE_VALUE) {
             resp_reply_error(out, "ERR increment would produce NaN or Infinity");
         } else {
-            resp_encode_outcome(plan, responses[i].outcome, out);
+            resp_encode_refusal(plan, &responses[i], out);
         }
         return;
     }

@@ -37,7 +37,7 @@ static void write_server(const struct node_view *view, struct buffer *text) {
     field_string(text, "redis_version", RESP_REDIS_VERSION);
     field_string(text, "server_name", "atoll");
     field_string(text, "atoll_version", view->version);
-    field_string(text, "redis_mode", "standalone");
+    field_string(text, "redis_mode", resp_info_mode(view));
     field(text, "arch_bits", 8 * sizeof(void *));
     field_string(text, "multiplexing_api", "epoll");
     field(text, "process_id", view->process_id);
@@ -81,10 +81,32 @@ static void write_stats(const struct node_view *view, struct buffer *text) {
     field(text, "keyspace_misses", f->misses);
 }
 
+/* No node follows another: each takes writes, so it is a master in the words of Redis. */
 static void write_replication(const struct node_view *view, struct buffer *text) {
-    (void)view;
+    const struct shard_figures *const f = &view->total;
+    const struct node_cluster *const c = &view->cluster;
     field_string(text, "role", "master");
     field(text, "connected_slaves", 0);
+    field(text, "replicas", c->replicas == 0 ? 1 : c->replicas);
+    field(text, "write_quorum", c->write_quorum == 0 ? 1 : c->write_quorum);
+    field(text, "read_quorum", c->read_quorum == 0 ? 1 : c->read_quorum);
+    field(text, "coordinated", f->coordinated);
+    field(text, "forwarded", f->forwarded);
+    field(text, "hedges", f->hedges);
+    field(text, "quorum_failures", f->quorum_failures);
+    field(text, "read_repairs", f->read_repairs);
+    field(text, "hints_stored", f->hints_stored);
+    field(text, "hints_replayed", f->hints_replayed);
+    field(text, "hints_dropped", f->hints_dropped);
+    field(text, "hints_waiting", f->hints_waiting);
+    field(text, "repair_ranges", f->repair_ranges);
+    field(text, "repair_records", f->repair_records);
+    field(text, "peer_accepts", f->peer_accepts);
+    field(text, "peer_queries", f->peer_queries);
+    field(text, "peer_bytes_in", f->peer_bytes_in);
+    field(text, "peer_bytes_out", f->peer_bytes_out);
+    field(text, "peer_links_lost", f->peer_links_lost);
+    field(text, "peer_refused", f->peer_refused);
 }
 
 static void write_cpu(const struct node_view *view, struct buffer *text) {
@@ -92,11 +114,34 @@ static void write_cpu(const struct node_view *view, struct buffer *text) {
                   (unsigned)(view->cpu_us % 1000000));
 }
 
-/* Every node answers for every key, so that a client that knows no cluster is at home
- * (redis_mode); one that does finds the slots (CLUSTER SLOTS), and some look here first. */
+static bool is_clustered(const struct node_view *view) {
+    return view->cluster.members_count > 1;
+}
+
+const char *resp_info_mode(const struct node_view *view) {
+    return is_clustered(view) ? "cluster" : "standalone";
+}
+
+/* Every node answers for every key, so that a client that knows no cluster is at home too;
+ * one that does looks here first, then for the slots (CLUSTER SLOTS). */
 static void write_cluster(const struct node_view *view, struct buffer *text) {
-    (void)view;
-    field(text, "cluster_enabled", 1);
+    const struct node_cluster *const c = &view->cluster;
+    field(text, "cluster_enabled", is_clustered(view));
+    if (node_view_is_alone(view)) return;
+    field(text, "cluster_members", c->members_count);
+    field(text, "cluster_members_alive", node_view_alive(view));
+    field(text, "cluster_epoch", c->epoch);
+    field(text, "cluster_proxy", c->proxy);
+    field(text, "cluster_filled", c->filled);
+    for (uint32_t i = 0; i < c->members_count; i++) {
+        const struct node_member *const m = &c->members[i];
+        buffer_printf(text,
+                      "member%" PRIu32 ":address=%s,state=%s,slots_owned=%" PRIu32
+                      ",slots_kept=%" PRIu32 ",latency_us=%" PRIu32 ",clock_ahead_ms=%" PRId64
+                      ",hints_waiting=%" PRIu64 "\r\n",
+                      i, m->address, m->alive ? "up" : "down", m->slots_owned, m->slots_kept,
+                      m->latency_us, m->clock_ahead_ms, m->hints_waiting);
+    }
 }
 
 /* What tables hold is known without looking; what of it is superseded is not. */

@@ -145,7 +145,20 @@ void resp_translate_command_info(struct resp_call *c);
 
 /* A bit for each section this name asks for; 0 if it is none of ours. */
 uint64_t resp_info_section(struct bytes name);
+/* redis_mode of INFO and mode of HELLO. */
+const char *resp_info_mode(const struct node_view *view);
 void resp_info_encode(uint64_t sections, const struct node_view *view, struct buffer *text);
+
+/* ---- CLUSTER (resp_cluster.c) ---- */
+
+#define RESP_CLUSTER_ID_BYTES 40u /* as long as an id of Redis Cluster */
+
+/* The id of this node; a proxy, which is no member, has none: zeros. */
+void resp_cluster_id(const struct node_view *view, char id[RESP_CLUSTER_ID_BYTES + 1]);
+/* CLUSTER SLOTS and SHARDS. */
+void resp_cluster_encode(const struct plan *plan, const struct node_view *view, struct buffer *out);
+/* CLUSTER INFO and NODES, which are texts. */
+void resp_cluster_write(enum resp_shape shape, const struct node_view *view, struct buffer *text);
 
 /* ---- replies (resp_reply.c) ---- */
 

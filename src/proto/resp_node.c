@@ -2,12 +2,9 @@
 #include "proto/resp_internal.h"
 
 #include "base/assert.h"
-#include "base/hash.h"
 
-#include <stdio.h>
-
-#define TEXT_BYTES_MAX (1024u * 1024) /* of INFO and its like; they are a few KiB */
-#define CLUSTER_ID_BYTES 40u          /* as long as an id of Redis Cluster */
+#define TEXT_BYTES_MAX \
+    (1024u * 1024) /* of INFO and its like: CLUSTER NODES has every slot at worst */
 
 static void encode_hello(const struct plan *plan, const struct node_view *view,
                          struct buffer *out) {
@@ -21,7 +18,7 @@ static void encode_hello(const struct plan *plan, const struct node_view *view,
     resp_reply_bulk_string(out, "id");
     resp_reply_integer(out, (int64_t)view->client_id);
     resp_reply_bulk_string(out, "mode");
-    resp_reply_bulk_string(out, "standalone");
+    resp_reply_bulk_string(out, resp_info_mode(view));
     resp_reply_bulk_string(out, "role");
     resp_reply_bulk_string(out, "master");
     resp_reply_bulk_string(out, "modules");
@@ -100,85 +97,6 @@ static void write_client(const struct plan *plan, const struct node_view *view,
                   view->client_name, (unsigned)plan->dialect);
 }
 
-/* ---- CLUSTER ---- */
-
-static void print_cluster_id(const struct node_view *view, char id[CLUSTER_ID_BYTES + 1]) {
-    (void)snprintf(id, CLUSTER_ID_BYTES + 1, "%040x", view->node_id);
-}
-
-/* The host of "host:port", without the brackets of IPv6. Empty if it listens on all
- * addresses: clients then use the one they already have. */
-static struct bytes host_of(const struct node_view *view) {
-    const char *const colon = strrchr(view->address, ':');
-    struct bytes host = bytes_of_string(view->address);
-    if (colon != NULL) host.len = (size_t)(colon - view->address);
-    if (host.len >= 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')
-        host = bytes_of(host.ptr + 1, host.len - 2);
-    const bool all = bytes_equal(host, BYTES_LIT("0.0.0.0")) || bytes_equal(host, BYTES_LIT("::"));
-    return all ? BYTES_LIT("") : host;
-}
-
-static void write_cluster_info(struct buffer *text) {
-    buffer_printf(text,
-                  "cluster_state:ok\r\ncluster_slots_assigned:%u\r\ncluster_slots_ok:%u\r\n"
-                  "cluster_slots_pfail:0\r\ncluster_slots_fail:0\r\ncluster_known_nodes:1\r\n"
-                  "cluster_size:1\r\ncluster_current_epoch:1\r\ncluster_my_epoch:1\r\n",
-                  SLOTS, SLOTS);
-}
-
-static void write_cluster_nodes(const struct node_view *view, struct buffer *text) {
-    char id[CLUSTER_ID_BYTES + 1];
-    print_cluster_id(view, id);
-    /* The second port is that of the cluster bus, which has none here. */
-    buffer_printf(text, "%s ", id);
-    buffer_append(text, host_of(view));
-    buffer_printf(text, ":%u@0 myself,master - 0 0 1 connected 0-%u\n", view->port, SLOTS - 1);
-}
-
-static void encode_slots(const struct plan *plan, const struct node_view *view,
-                         struct buffer *out) {
-    char id[CLUSTER_ID_BYTES + 1];
-    print_cluster_id(view, id);
-    resp_reply_array(out, 1);
-    resp_reply_array(out, 3);
-    resp_reply_integer(out, 0);
-    resp_reply_integer(out, SLOTS - 1);
-    resp_reply_array(out, 4);
-    resp_reply_bulk(out, host_of(view));
-    resp_reply_integer(out, view->port);
-    resp_reply_bulk_string(out, id);
-    resp_reply_map(out, plan->dialect, 0);
-}
-
-static void reply_pair(struct buffer *out, const char *name, struct bytes value) {
-    resp_reply_bulk_string(out, name);
-    resp_reply_bulk(out, value);
-}
-
-static void encode_shards(const struct plan *plan, const struct node_view *view,
-                          struct buffer *out) {
-    char id[CLUSTER_ID_BYTES + 1];
-    print_cluster_id(view, id);
-    resp_reply_array(out, 1);
-    resp_reply_map(out, plan->dialect, 2);
-    resp_reply_bulk_string(out, "slots");
-    resp_reply_array(out, 2);
-    resp_reply_integer(out, 0);
-    resp_reply_integer(out, SLOTS - 1);
-    resp_reply_bulk_string(out, "nodes");
-    resp_reply_array(out, 1);
-    resp_reply_map(out, plan->dialect, 7);
-    reply_pair(out, "id", bytes_of_string(id));
-    resp_reply_bulk_string(out, "port");
-    resp_reply_integer(out, view->port);
-    reply_pair(out, "ip", host_of(view));
-    reply_pair(out, "endpoint", host_of(view));
-    reply_pair(out, "role", BYTES_LIT("master"));
-    resp_reply_bulk_string(out, "replication-offset");
-    resp_reply_integer(out, 0);
-    reply_pair(out, "health", BYTES_LIT("online"));
-}
-
 /* Texts are gathered first, since their length goes before them. */
 static void encode_text(const struct plan *plan, const struct node_view *view, struct buffer *out) {
     struct buffer text;
@@ -186,8 +104,8 @@ static void encode_text(const struct plan *plan, const struct node_view *view, s
     switch ((enum resp_shape)plan->shape) {
     case SHAPE_INFO: resp_info_encode(plan->detail_number, view, &text); break;
     case SHAPE_CLIENT_INFO: write_client(plan, view, &text); break;
-    case SHAPE_CLUSTER_INFO: write_cluster_info(&text); break;
-    case SHAPE_CLUSTER_NODES: write_cluster_nodes(view, &text); break;
+    case SHAPE_CLUSTER_INFO:
+    case SHAPE_CLUSTER_NODES: resp_cluster_write((enum resp_shape)plan->shape, view, &text); break;
     default: ASSERT(false);
     }
     ASSERT(!text.overflowed);
@@ -197,15 +115,15 @@ static void encode_text(const struct plan *plan, const struct node_view *view, s
 
 void resp_encode_node(const struct plan *plan, const struct node_view *view, struct buffer *out) {
     ASSERT(plan->kind == PLAN_NODE);
-    char id[CLUSTER_ID_BYTES + 1];
+    char id[RESP_CLUSTER_ID_BYTES + 1];
     switch ((enum resp_shape)plan->shape) {
     case SHAPE_HELLO: encode_hello(plan, view, out); return;
     case SHAPE_CONFIG: encode_config(plan, view, out); return;
     case SHAPE_CLIENT_ID: resp_reply_integer(out, (int64_t)view->client_id); return;
-    case SHAPE_CLUSTER_SLOTS: encode_slots(plan, view, out); return;
-    case SHAPE_CLUSTER_SHARDS: encode_shards(plan, view, out); return;
+    case SHAPE_CLUSTER_SLOTS:
+    case SHAPE_CLUSTER_SHARDS: resp_cluster_encode(plan, view, out); return;
     case SHAPE_CLUSTER_MYID:
-        print_cluster_id(view, id);
+        resp_cluster_id(view, id);
         resp_reply_bulk_string(out, id);
         return;
     default: encode_text(plan, view, out); return;

@@ -1,4 +1,4 @@
-#include "server/config.h"
+#include "server/config_internal.h"
 
 #include "base/assert.h"
 #include "base/buffer.h"
@@ -15,6 +15,9 @@
 #define GIB (MIB * 1024)
 #define TIB (GIB * 1024)
 #define HOUR_MS UINT64_C(3600000)
+
+/* The place of a number in the list is the number. */
+#define QUORUM_CHOICES "quorum|1|2|3|4|5|6|7"
 
 /* Names without ATOLL_ in `environment` are those of the stores Atoll replaces. */
 #define AT(member) offsetof(struct config, member)
@@ -178,7 +181,73 @@ static const struct option options[] = {
       .fallback = "",
       .environment = "KVSTORE_PEERS",
       .value_name = "LIST",
-      .help = "must be empty: clusters come with a later release" },
+      .help =
+          "host:port of the cluster's nodes, comma separated, the same on all; empty for a node alone" },
+    { .name = "replicas",
+      .kind = OPTION_NUMBER,
+      .offset = AT(replicas),
+      .fallback = "3",
+      .min = 1,
+      .max = REPLICAS_MAX,
+      .environment = "CLUSTER_REPLICATION_FACTOR",
+      .help = "copies of a key in a cluster, at most one a node; the same on all nodes" },
+    { .name = "write-quorum",
+      .kind = OPTION_CHOICE,
+      .offset = AT(write_quorum),
+      .fallback = "quorum",
+      .choices = QUORUM_CHOICES,
+      .environment = "CLUSTER_WRITE_QUORUM",
+      .value_name = "quorum|N",
+      .help = "copies that must have a write before its reply; quorum is a majority of them" },
+    { .name = "read-quorum",
+      .kind = OPTION_CHOICE,
+      .offset = AT(read_quorum),
+      .fallback = "quorum",
+      .choices = QUORUM_CHOICES,
+      .environment = "CLUSTER_READ_QUORUM",
+      .value_name = "quorum|N",
+      .help = "copies that must answer a read; quorum is a majority of them" },
+    { .name = "advertise",
+      .kind = OPTION_ADDRESS,
+      .offset = AT(advertise),
+      .fallback = "",
+      .fallback_is = "the listen address",
+      .help = "address by which the other nodes reach this one; needed if it listens on all" },
+    { .name = "role",
+      .kind = OPTION_CHOICE,
+      .offset = AT(role),
+      .fallback = "node",
+      .choices = "node|proxy",
+      .help = "a proxy keeps no data and hands every request to the nodes in --peers" },
+    { .name = "quorum-wait",
+      .kind = OPTION_TIME,
+      .offset = AT(quorum_wait_ms),
+      .fallback = "2s",
+      .min = 10,
+      .max = HOUR_MS / 6,
+      .environment = "NETWORK_TIMEOUT",
+      .help = "how long a request waits for other nodes before it fails" },
+    { .name = "hint-bytes",
+      .kind = OPTION_SIZE,
+      .offset = AT(hint_bytes_max),
+      .fallback = "256MiB",
+      .min = MIB,
+      .max = TIB,
+      .or_zero = true,
+      .help = "disk for notes of what nodes that are away have missed; 0 for none" },
+    { .name = "hint-age",
+      .kind = OPTION_TIME,
+      .offset = AT(hint_age_ms),
+      .fallback = "3h",
+      .min = 1000,
+      .max = 30 * 24 * HOUR_MS,
+      .help = "how long such notes are kept; what is missing later, repair finds" },
+    { .name = "repair-rate",
+      .kind = OPTION_NUMBER,
+      .offset = AT(repair_rate),
+      .fallback = "50000",
+      .max = 100000000,
+      .help = "records a second compared with other nodes in the background; 0 for never" },
     { .name = "config",
       .kind = OPTION_TEXT,
       .offset = AT(file),
@@ -191,6 +260,7 @@ static const struct option options[] = {
 #define OPTIONS_COUNT (sizeof(options) / sizeof(options[0]))
 
 static_assert(OPTIONS_COUNT <= OPTIONS_MAX, "the table fits its set");
+static_assert(REPLICAS_MAX == 7, "QUORUM_CHOICES lists every number of replicas");
 static_assert(LOG_DEBUG == 0 && LOG_INFO == 1 && LOG_WARN == 2 && LOG_ERROR == 3,
               "log-level's choices are in the order of enum log_level");
 
@@ -247,7 +317,7 @@ static bool is_blank(uint8_t c) {
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-static struct bytes trim(struct bytes in) {
+struct bytes config_trim(struct bytes in) {
     while (in.len > 0 && is_blank(in.ptr[0])) in = bytes_of(in.ptr + 1, in.len - 1);
     while (in.len > 0 && is_blank(in.ptr[in.len - 1])) in.len--;
     return in;
@@ -255,14 +325,14 @@ static struct bytes trim(struct bytes in) {
 
 /* What stands before a '#' that begins a word; quotes protect one, and are taken off. */
 static struct bytes strip_value(struct bytes in) {
-    in = trim(in);
+    in = config_trim(in);
     if (in.len > 0 && (in.ptr[0] == '"' || in.ptr[0] == '\'')) {
         const uint8_t *end = memchr(in.ptr + 1, in.ptr[0], in.len - 1);
         if (end != NULL) return bytes_of(in.ptr + 1, (size_t)(end - in.ptr - 1));
     }
     for (size_t i = 0; i < in.len; i++)
         if (in.ptr[i] == '#' && (i == 0 || is_blank(in.ptr[i - 1]))) in.len = i;
-    return trim(in);
+    return config_trim(in);
 }
 
 struct line {
@@ -277,7 +347,7 @@ static STATUS next_line(struct bytes *rest, struct line *l) {
     while (rest->len > 0) {
         const uint8_t *end = memchr(rest->ptr, '\n', rest->len);
         const size_t len = end != NULL ? (size_t)(end - rest->ptr) : rest->len;
-        const struct bytes text = trim(bytes_of(rest->ptr, len));
+        const struct bytes text = config_trim(bytes_of(rest->ptr, len));
         const size_t used = len + (end != NULL);
         *rest = bytes_of(rest->ptr + used, rest->len - used);
         l->number++;
@@ -285,7 +355,7 @@ static STATUS next_line(struct bytes *rest, struct line *l) {
         const uint8_t *equals = memchr(text.ptr, '=', text.len);
         if (equals == NULL) return status_of(ST_INVALID);
         const size_t name_len = (size_t)(equals - text.ptr);
-        l->name = trim(bytes_of(text.ptr, name_len));
+        l->name = config_trim(bytes_of(text.ptr, name_len));
         l->value = strip_value(bytes_of(equals + 1, text.len - name_len - 1));
         return status_of(ST_OK);
     }
@@ -309,7 +379,7 @@ STATUS config_take_dotenv(struct config *c, struct bytes text) {
         if (!status_ok(s))
             return refuse_line(c, ".env", &(struct line){ .number = l.number }, "no NAME=value");
         if (bytes_start_with(l.name, BYTES_LIT("export ")))
-            l.name = trim(bytes_of(l.name.ptr + 7, l.name.len - 7));
+            l.name = config_trim(bytes_of(l.name.ptr + 7, l.name.len - 7));
         const int32_t index = find_by_environment(l.name);
         if (index >= 0) {
             char name[NAME_SHOWN_BYTES];
@@ -429,16 +499,14 @@ STATUS config_finish(struct config *c, struct os *os) {
         c->shards = processors < SHARDS_MAX ? processors : SHARDS_MAX;
         snprintf(shards->text, sizeof shards->text, "%llu", (unsigned long long)c->shards);
     }
+    TRY(config_settle_peers(c));
+    config_settle_advertise(c);
     fill_rows(c);
-    if (c->peers[0] != '\0')
-        return option_refuse(&c->set, "peers",
-                             "this release runs single nodes, clusters come with a later one; "
-                             "leave it empty");
     if (!config_is_loopback(c->listen) && !c->insecure)
         return option_refuse(&c->set, "listen",
                              "other machines could read and write everything, as there is no "
                              "authentication yet; use 127.0.0.1:PORT, or add --insecure");
-    return status_of(ST_OK);
+    return config_judge_cluster(c);
 }
 
 static void start_set(struct config *c) {

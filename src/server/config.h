@@ -14,6 +14,7 @@
 
 #include "base/buffer.h"
 #include "cli/option.h"
+#include "cluster/membership.h"
 #include "os/os.h"
 #include "proto/node_view.h"
 
@@ -26,6 +27,9 @@ enum config_compression {
     CONFIG_COMPRESSION_LZ4,
     CONFIG_COMPRESSION_ZSTD
 };
+
+/* Values of config.role.index. */
+enum config_role { CONFIG_ROLE_NODE, CONFIG_ROLE_PROXY };
 
 /* Numbers are uint64_t because the table stores them; each range is in the table. */
 struct config {
@@ -52,13 +56,25 @@ struct config {
     uint64_t compaction_threads;             /* of flushes and compactions */
     struct option_choice log_level;          /* enum log_level */
     bool insecure;                           /* listen beyond loopback without authentication */
-    const char *peers;                       /* empty until clusters exist */
+    const char *peers;                       /* host:port, comma separated; empty = alone */
+    uint64_t replicas;                       /* N, 1..REPLICAS_MAX */
+    struct option_choice write_quorum;       /* index = W; 0 = majority */
+    struct option_choice read_quorum;        /* index = R; 0 = majority */
+    const char *advertise;                   /* host:port for other nodes; never empty */
+    struct option_choice role;               /* enum config_role */
+    uint64_t quorum_wait_ms;                 /* how long a coordinator waits for replicas */
+    uint64_t hint_bytes_max;                 /* of the node, 0 = no hints */
+    uint64_t hint_age_ms;                    /* older hints are dropped */
+    uint64_t repair_rate;                    /* records a second, 0 = off */
     const char *file;                        /* the configuration file, or empty */
 
-    char listen_text[OPTION_TEXT_BYTES]; /* `listen` after `port` was put in */
-    uint32_t rows_count;                 /* of `rows` */
-    struct config_row rows[OPTIONS_MAX]; /* as `atoll config` and CONFIG GET show it */
-    struct option_set set;               /* texts and sources; set.error after ST_INVALID */
+    uint32_t peers_count;                    /* of `peer_addresses`; 0 = alone */
+    const char *peer_addresses[MEMBERS_MAX]; /* of `peers`, each once; texts in `peers_text` */
+    char peers_text[OPTION_TEXT_BYTES];      /* the addresses, each ended by a NUL */
+    char listen_text[OPTION_TEXT_BYTES];     /* `listen` after `port` was put in */
+    uint32_t rows_count;                     /* of `rows` */
+    struct config_row rows[OPTIONS_MAX];     /* as `atoll config` and CONFIG GET show it */
+    struct option_set set;                   /* texts and sources; set.error after ST_INVALID */
 };
 
 /* Read all sources and judge the whole. `argv` is what follows the command's name. With

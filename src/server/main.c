@@ -23,6 +23,7 @@ static const struct command commands[] = {
     { "del", "KEY...", "delete keys", cli_del },
     { "scan", "[--prefix P] [--start A] [--end B]", "list keys and values in order", cli_scan },
     { "bench", "[OPTION...]", "measure a node's throughput and latency", cli_bench },
+    { "cluster", "status", "show the nodes of a cluster as one of them sees it", cli_cluster },
     { "check", "FOLDER", "verify a data directory of a stopped node", cli_check },
     { "dump", "FOLDER", "print every record of a data directory", cli_dump },
     { "config", "[OPTION...]", "show every setting and where it comes from", config_command },

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "os/thread.h"
+#include "server/members.h"
 #include "shard/shard.h"
 #include "storage/identity.h"
 #include "storage/rate_limit.h"
@@ -16,6 +17,8 @@ enum exit_code {
     EXIT_STORAGE = 5, /* the data cannot be opened: damaged, unreadable, no space */
 };
 
+/* Where `atoll bench` looks for a node. */
+#define DEFAULT_PORT 8080u
 /* The largest body of a batch, in a buffer that doubles. */
 #define INPUT_SHARE_BYTES_MIN (2u * HTTP_BODY_BYTES_MAX)
 
@@ -23,8 +26,9 @@ enum exit_code {
 struct server {
     const struct config *config;
     struct os *os;
-    struct os_file lock;
-    struct identity identity;
+    struct os_file lock;        /* not open at a proxy */
+    struct identity identity;   /* of a proxy: node 0, which no version carries */
+    struct membership *members; /* NULL = alone */
     struct os_pool *pool;
     struct cache *cache;
     struct rate_limit rate_limit;
@@ -63,8 +67,23 @@ static enum compression compression_of(struct option_choice choice) {
 
 /* ---- start ---- */
 
+static bool is_proxy(const struct server *v) {
+    return v->config->role.index == CONFIG_ROLE_PROXY;
+}
+
+static int join_cluster(struct server *v) {
+    const struct status s = members_build(v->config, v->os, v->address, &v->members);
+    if (!status_ok(s)) return EXIT_USAGE;
+    if (v->members != NULL) members_log(v->members);
+    return EXIT_OK;
+}
+
 static int open_directory(struct server *v) {
     const struct config *c = v->config;
+    if (is_proxy(v)) {
+        v->identity = (struct identity){ .shards = (uint32_t)c->shards };
+        return EXIT_OK;
+    }
     char path[OS_PATH_BYTES_MAX];
     if (!status_ok(os_dir_create(v->os, c->dir))) {
         log_error("cannot make the data directory %s: check its path and rights, or use --dir",
@@ -98,12 +117,14 @@ static void fill_node(struct server *v) {
     n->os = v->os;
     n->pool = v->pool;
     n->cache = v->cache;
+    n->members = v->members;
+    n->proxy = is_proxy(v);
     n->shards_count = v->identity.shards;
     n->node_id = v->identity.node_id;
     n->boot_count = v->identity.boot_count;
     n->version = ATOLL_VERSION;
     n->address = v->address;
-    n->data_dir = c->dir;
+    n->data_dir = is_proxy(v) ? "" : c->dir;
     n->sync_mode = setting(c, "sync");
     n->started_ms = os_wall_ms(v->os);
     n->value_bytes_max = c->value_bytes_max;
@@ -113,6 +134,10 @@ static void fill_node(struct server *v) {
     n->connections_max = (uint32_t)(c->connections_max / n->shards_count) + 1;
     n->write_wait_ms = (uint32_t)c->write_wait_ms;
     n->client_wait_ms = (uint32_t)c->client_wait_ms;
+    n->quorum_wait_ms = (uint32_t)c->quorum_wait_ms;
+    n->hint_bytes_max = c->hint_bytes_max;
+    n->hint_age_ms = c->hint_age_ms;
+    n->repair_rate = c->repair_rate;
     n->sync_interval_ms = c->sync.index == CONFIG_SYNC_INTERVAL ? (uint32_t)c->sync.time_ms : 0;
     n->config = c->rows;
     n->config_count = c->rows_count;
@@ -160,6 +185,10 @@ static struct engine_options engine_options_of(const struct server *v) {
 static void open_shard(void *user) {
     const struct opening *o = user;
     struct server *v = o->server;
+    if (is_proxy(v)) {
+        v->opened[o->shard] = shard_open(v->node.shards[o->shard], NULL);
+        return;
+    }
     char path[OS_PATH_BYTES_MAX];
     snprintf(path, sizeof path, "%s/shard-%02u", v->config->dir, (unsigned)o->shard);
     struct engine_options options = engine_options_of(v);
@@ -189,6 +218,7 @@ static int open_shards(struct server *v) {
         all = false;
     }
     if (!all) return EXIT_STORAGE;
+    if (is_proxy(v)) return EXIT_OK;
     log_info("recovered %u shards in %llu ms", v->node.shards_count,
              (unsigned long long)((os_mono_ns(v->os) - began_ns) / 1000000));
     return EXIT_OK;
@@ -261,18 +291,44 @@ static void stop(void *user) {
     atomic_store(&v->stop_told, true);
 }
 
+/* Where this node stands in its cluster, for a person. */
+static void print_place(const struct server *v) {
+    const struct membership *m = v->members;
+    if (m == NULL) return;
+    printf("  %s a cluster of %u nodes, %u copies of each key; writes wait for %u, reads for %u\n",
+           is_proxy(v) ? "Proxy to" : "Member of", m->count, members_copies(m),
+           (unsigned)m->replication.write_quorum, (unsigned)m->replication.read_quorum);
+    for (uint32_t i = 0; i < m->count; i++)
+        printf("    %s%s\n", m->all[i].address, i == m->self ? "  (this node)" : "");
+}
+
+static void log_ready(const struct server *v) {
+    const char *a = v->address;
+    if (is_proxy(v))
+        log_info("atoll %s is a proxy on http://%s and redis://%s, %u shards, no data",
+                 ATOLL_VERSION, a, a, v->node.shards_count);
+    else
+        log_info("atoll %s serves http://%s and redis://%s, data in %s, %u shards, sync %s",
+                 ATOLL_VERSION, a, a, v->config->dir, v->node.shards_count, v->node.sync_mode);
+}
+
 static void say_ready(const struct server *v) {
     const char *a = v->address;
-    log_info("atoll %s serves http://%s and redis://%s, data in %s, %u shards, sync %s",
-             ATOLL_VERSION, a, a, v->config->dir, v->node.shards_count, v->node.sync_mode);
-    printf("\n  Ready on http://%s  (HTTP and Redis protocol on the same port; Ctrl-C stops it)\n\n"
-           "  Try, in another terminal:\n"
+    log_ready(v);
+    printf("\n  Ready on http://%s  (HTTP and Redis protocol on the same port; Ctrl-C stops it)\n",
+           a);
+    print_place(v);
+    printf("\n  Try, in another terminal:\n"
            "    curl -X PUT http://%s/v1/kv/hello -d world\n"
            "    curl http://%s/v1/kv/hello\n"
-           "    curl http://%s/v1/scan\n"
-           "    redis-cli -p %u set greeting 'hello there'\n"
-           "    build/atoll bench --seconds 5\n\n",
-           a, a, a, a, v->node.port);
+           "    curl http://%s/v1/scan\n",
+           a, a, a);
+    if (v->members != NULL) printf("    curl http://%s/v1/cluster\n", a);
+    printf("    redis-cli -p %u set greeting 'hello there'\n", v->node.port);
+    if (v->node.port == DEFAULT_PORT)
+        printf("    build/atoll bench --seconds 5\n\n");
+    else
+        printf("    build/atoll bench --seconds 5 --server %s\n\n", a);
     fflush(stdout);
 }
 
@@ -287,6 +343,7 @@ static void close_all(struct server *v) {
     cache_destroy(v->cache);
     rate_limit_deinit(&v->rate_limit);
     scan_cursors_deinit(&v->node.cursors);
+    if (v->members != NULL) membership_destroy(v->members);
 }
 
 int serve(const struct config *c) {
@@ -298,6 +355,7 @@ int serve(const struct config *c) {
     log_set_level((enum log_level)c->log_level.index);
     os_descriptors_max(v->os);
     int code = reserve_address(v);
+    if (code == EXIT_OK) code = join_cluster(v);
     if (code == EXIT_OK) code = open_directory(v);
     if (code != EXIT_OK) return code;
     build(v);

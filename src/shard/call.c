@@ -7,11 +7,12 @@
 static const uint32_t call_next[CALL_STATES] = {
     [CALL_IDLE] = TO(CALL_SENT),
     [CALL_SENT] = TO(CALL_QUEUED) | TO(CALL_FETCHING) | TO(CALL_STALLED) | TO(CALL_SCANNING) |
-                  TO(CALL_HELD) | TO(CALL_ANSWERED),
+                  TO(CALL_ASKING) | TO(CALL_HELD) | TO(CALL_ANSWERED),
     [CALL_QUEUED] = TO(CALL_SENT),
     [CALL_FETCHING] = TO(CALL_SENT),
     [CALL_STALLED] = TO(CALL_SENT),
     [CALL_SCANNING] = TO(CALL_SENT),
+    [CALL_ASKING] = TO(CALL_SENT) | TO(CALL_HELD) | TO(CALL_ANSWERED),
     [CALL_HELD] = TO(CALL_ANSWERED),
     [CALL_ANSWERED] = TO(CALL_SENT), /* a scan asks for its next page */
 };

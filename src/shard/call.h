@@ -8,7 +8,7 @@
  * At its home a call that cannot be finished at once is parked, and calls for the same
  * key queue behind it in order of arrival:
  *
- *   SENT -> (QUEUED | FETCHING | STALLED | SCANNING)* -> HELD? -> ANSWERED
+ *   SENT -> (QUEUED | FETCHING | STALLED | SCANNING | ASKING)* -> HELD? -> ANSWERED
  */
 #ifndef ATOLL_SHARD_CALL_H
 #define ATOLL_SHARD_CALL_H
@@ -25,6 +25,7 @@ enum call_state {
     CALL_FETCHING, /* a job reads a block it needs */
     CALL_STALLED,  /* the engine refused the write for now */
     CALL_SCANNING, /* a long walk that goes on next turn */
+    CALL_ASKING,   /* replicas or another node carry it out */
     CALL_HELD,     /* finished, but what it would show is not durable yet */
     CALL_ANSWERED, /* the response is there; back to the task */
     CALL_STATES,
@@ -32,6 +33,7 @@ enum call_state {
 
 struct task;
 struct walk;
+struct row_page;
 
 struct call {
     struct list link;         /* in the list of its state, at its home; in an outbox */
@@ -45,11 +47,18 @@ struct call {
     struct request request;   /* views into the task's memory */
     struct response response; /* written by the home */
     uint8_t *value_copy;      /* what response.value points to; mem_alloc; NULL = none */
-    uint64_t sequence;        /* not to be shown before the home's log is safe up to here */
-    uint64_t deadline_ns;     /* monotonic; a stalled call gives up then */
-    uint64_t key_hash;        /* of keyspace and key, at home */
-    uint16_t origin;          /* shard of the client */
-    uint16_t home;            /* shard of the key */
+    struct row_page *page; /* rows another node sent, with their bytes in value_copy; mem_alloc */
+    uint64_t sequence;     /* not to be shown before the home's log is safe up to here */
+    uint64_t deadline_ns;  /* monotonic; a stalled call gives up then */
+    uint64_t key_hash;     /* of keyspace and key, at home */
+    uint16_t origin;       /* shard of the client */
+    uint16_t home;         /* shard of the key, or that has the link to `remote_shard` */
+    uint32_t member;       /* part of a range request: whose; MEMBER_NONE = this node's */
+    uint16_t remote_shard; /* of that member */
+    uint32_t merged;       /* SCAN: rows of the page that are merged already */
+    uint8_t attempts;      /* nodes it was handed to */
+    uint64_t tried;        /* bits of the members it was handed to */
+    uint64_t give_up_ms;   /* monotonic: when it is not handed on any more; 0 = not begun */
     enum call_state state;
 };
 

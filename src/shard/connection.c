@@ -79,7 +79,7 @@ static void hold_count(struct shard *s, const struct hold *h) {
 static size_t sendable(struct connection *c) {
     struct shard *s = c->shard;
     if (c->holds_count == 0) return buffer_len(&c->out);
-    const uint64_t acknowledged = engine_acknowledged(s->engine);
+    const uint64_t acknowledged = shard_acknowledged(s);
     uint32_t passed = 0;
     while (passed < c->holds_count && c->holds[passed].sequence <= acknowledged)
         hold_count(s, &c->holds[passed++]);
@@ -214,6 +214,7 @@ static bool run_at_once(struct connection *c, const struct plan *plan, struct bu
     const struct request *q = &plan->requests[0];
     if (plan->request_count != 1 || q->op > OP_SINGLE_KEY_END) return false;
     if (q->home != s->id || shard_key_is_parked(s, q)) return false;
+    if (!shard_may_answer_alone(s, q)) return false;
     struct engine_read read = { 0 };
     struct response response;
     uint64_t sequence = 0;
@@ -294,7 +295,7 @@ static void run_plan(struct connection *c, const struct plan *plan, struct buffe
 /* ---- input ---- */
 
 static bool connection_is_paused(const struct connection *c) {
-    if (c->closing || c->last || c->draining) return true;
+    if (c->closing || c->last || c->draining || c->is_node) return true;
     if (c->barriers > 0 || c->unsent > 0) return true;
     if (c->tasks_count >= c->tasks_window) return true;
     if (buffer_len(&c->out) >= CONNECTION_OUT_PAUSE) return true;
@@ -319,11 +320,22 @@ static bool line_is_http(struct bytes line) {
     return false;
 }
 
+/* Whether the stream begins like another node's. False with *ret_wait: not seen enough. */
+static bool line_is_node(struct bytes in, bool *ret_wait) {
+    const size_t len = in.len < PEER_MAGIC_BYTES ? in.len : PEER_MAGIC_BYTES;
+    const bool alike = memcmp(in.ptr, PEER_MAGIC, len) == 0;
+    *ret_wait = alike && len < PEER_MAGIC_BYTES;
+    return alike && len == PEER_MAGIC_BYTES;
+}
+
 /* RESP arrays begin with '*', inline commands with anything; a first line that begins with
  * a capital letter may be HTTP. False: the line must be seen to its end first. */
 static bool detect_protocol(struct connection *c, struct bytes in) {
     struct shard *s = c->shard;
     ASSERT(in.len > 0);
+    bool wait = false;
+    c->is_node = line_is_node(in, &wait);
+    if (c->is_node || wait) return false;
     const bool letter = in.ptr[0] >= 'A' && in.ptr[0] <= 'Z';
     const uint8_t *end = memchr(in.ptr, '\n', in.len);
     const struct bytes line = end == NULL ? in : bytes_of(in.ptr, (size_t)(end - in.ptr));
@@ -358,7 +370,7 @@ static bool joins_group(const struct connection *c, const struct plan *plan, str
     const struct request *q = &plan->requests[0];
     if ((q->op != OP_GET && q->op != OP_PUT) || q->condition != COND_NONE) return false;
     if (!is_inside(q->key, in) || !is_inside(q->value, in)) return false;
-    return q->home == s->id;
+    return q->home == s->id && shard_may_answer_alone(s, q);
 }
 
 static void group_add(struct connection *c, const struct plan *plan) {
@@ -534,10 +546,26 @@ static bool read_once(struct connection *c, size_t *ret_len) {
     return c->refusing || take_input(c, *ret_len, large > 0);
 }
 
+/* It was another node, not a client. */
+static void become_link(struct connection *c) {
+    struct shard *s = c->shard;
+    if (!shard_is_clustered(s)) {
+        log_warn("another node greets us, but this one runs alone: start it with --peers");
+    } else {
+        link_adopt(s, c->sock, buffer_bytes(&c->in));
+        c->sock = (struct os_sock){ 0 };
+    }
+    connection_close(c);
+}
+
 void connection_serve(struct connection *c) {
     size_t total = 0;
     connection_collect(c);
     run_kept(c);
+    if (c->is_node) {
+        become_link(c);
+        return;
+    }
     while (c->readable && (!connection_is_paused(c) || c->refusing) &&
            total < CONNECTION_READ_BYTES_MAX) {
         size_t len = 0;
@@ -548,6 +576,7 @@ void connection_serve(struct connection *c) {
         total += len;
         if (len == 0) break;
     }
+    if (c->is_node) become_link(c);
 }
 
 /* The oldest command waits for nothing but room in the output. */

@@ -74,6 +74,7 @@ struct connection {
     bool last;             /* the last command was decoded: closing once its reply is in `out` */
     bool backlog;          /* `in` holds whole commands that wait for a pause to end */
     bool draining;         /* the node stops: no new commands */
+    bool is_node;          /* another node, not a client: it becomes a link */
     bool refusing;         /* replies are sent and input is dropped until the client closes */
 };
 

@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "shard/forward.h"
 #include "shard/operation.h"
 #include "shard/shard.h"
 #include "shard/walk.h"
@@ -28,6 +29,10 @@ static void count_read(struct shard *s, const struct request *q, const struct re
         s->figures.hits++;
 }
 
+uint64_t shard_acknowledged(const struct shard *s) {
+    return s->engine == NULL ? UINT64_MAX : engine_acknowledged(s->engine);
+}
+
 /* Under pressure writers get a shrinking share of what the disk may take, so that they
  * slow down before the engine must refuse them. */
 #define WRITE_RATE_BYTES (64u * 1024 * 1024)
@@ -36,7 +41,7 @@ static void count_read(struct shard *s, const struct request *q, const struct re
 #define WRITE_DEBT_BURSTS 10
 
 void shard_allow_writes(struct shard *s) {
-    s->pressure_permille = engine_pressure_permille(s->engine);
+    s->pressure_permille = s->engine == NULL ? 0 : engine_pressure_permille(s->engine);
     const uint64_t free_permille = 1000 - s->pressure_permille;
     const uint64_t rate =
         WRITE_RATE_BYTES_MIN + WRITE_RATE_BYTES / 1000 * free_permille / 1000 * free_permille;
@@ -138,7 +143,7 @@ static bool is_parked(const struct call *c) {
     return !list_is_empty(&c->parked);
 }
 
-static void park(struct shard *s, struct call *c) {
+void shard_call_park(struct shard *s, struct call *c) {
     if (is_parked(c)) return;
     list_append(&s->parked[c->key_hash % SHARD_PARK_BUCKETS], &c->parked);
     s->parked_count++;
@@ -166,11 +171,11 @@ static void call_answer(struct shard *s, struct call *c) {
         shard_send(s, c->origin, c);
 }
 
-static void call_finish(struct shard *s, struct call *c) {
-    engine_read_deinit(s->engine, &c->read);
+void shard_call_finish(struct shard *s, struct call *c) {
+    if (s->engine != NULL) engine_read_deinit(s->engine, &c->read);
     if (c->walk != NULL) walk_let_go(c->walk, s->node->cache);
     unpark(s, c);
-    if (c->sequence <= engine_acknowledged(s->engine)) {
+    if (c->sequence <= shard_acknowledged(s)) {
         call_answer(s, c);
         return;
     }
@@ -178,10 +183,10 @@ static void call_finish(struct shard *s, struct call *c) {
     list_append(&s->held, &c->link);
 }
 
-static void call_fail(struct shard *s, struct call *c, enum outcome outcome) {
+void shard_call_fail(struct shard *s, struct call *c, enum outcome outcome) {
     c->response = (struct response){ .outcome = outcome };
     c->sequence = 0;
-    call_finish(s, c);
+    shard_call_finish(s, c);
 }
 
 static void fetch_run(struct os_job *job) {
@@ -202,7 +207,7 @@ static void fetch_done(struct os_job *job) {
         return;
     }
     s->fetches_failed++;
-    call_fail(s, c, OUT_CORRUPT);
+    shard_call_fail(s, c, OUT_CORRUPT);
 }
 
 void shard_call_fetch(struct shard *s, struct call *c) {
@@ -213,7 +218,7 @@ void shard_call_fetch(struct shard *s, struct call *c) {
 }
 
 /* The answer's bytes belong to the engine or to scratch: keep them with the call. */
-static void keep_value(struct call *c) {
+void shard_call_keep_value(struct call *c) {
     const struct bytes value = c->response.value;
     ASSERT(c->value_copy == NULL);
     if (value.len == 0 || (c->request.flags & REQUEST_NO_VALUE) != 0) {
@@ -225,28 +230,38 @@ static void keep_value(struct call *c) {
     c->response.value = bytes_of(c->value_copy, value.len);
 }
 
-static void call_try(struct shard *s, struct call *c) {
-    ASSERT(c->state == CALL_SENT);
-    const struct status st = shard_operate(s, &c->request, &c->read, &c->response, &c->sequence);
-    if (status_ok(st)) {
-        keep_value(c);
-        call_finish(s, c);
+void shard_call_stall(struct shard *s, struct call *c) {
+    shard_call_park(s, c);
+    if (s->turn_ns >= c->deadline_ns || shard_is_past_drain(s)) {
+        s->figures.busy_refused++;
+        shard_call_fail(s, c, OUT_BUSY);
         return;
     }
-    park(s, c);
+    if (c->state != CALL_SENT) call_move(c, CALL_SENT);
+    call_move(c, CALL_STALLED);
+    list_append(&s->stalled, &c->link);
+}
+
+static void call_try(struct shard *s, struct call *c) {
+    ASSERT(c->state == CALL_SENT);
+    if (!shard_may_answer_alone(s, &c->request)) {
+        if (!status_ok(coordinate_call(s, c))) shard_call_stall(s, c);
+        return;
+    }
+    const struct status st = shard_operate(s, &c->request, &c->read, &c->response, &c->sequence);
+    if (status_ok(st)) {
+        shard_call_keep_value(c);
+        shard_call_finish(s, c);
+        return;
+    }
+    shard_call_park(s, c);
     if (st.code == ST_WAIT) {
         shard_call_fetch(s, c);
         return;
     }
     ASSERT(st.code == ST_BUSY);
     engine_read_deinit(s->engine, &c->read);
-    if (s->turn_ns >= c->deadline_ns || shard_is_past_drain(s)) {
-        s->figures.busy_refused++;
-        call_fail(s, c, OUT_BUSY);
-        return;
-    }
-    call_move(c, CALL_STALLED);
-    list_append(&s->stalled, &c->link);
+    shard_call_stall(s, c);
 }
 
 /* ---- TRUNCATE: answered when its floor is durable, or when its time is up ---- */
@@ -254,7 +269,7 @@ static void call_try(struct shard *s, struct call *c) {
 struct truncation {
     struct list link; /* in the shard's truncations while `call` is not answered */
     struct shard *shard;
-    struct call *call; /* NULL once answered */
+    struct call *call; /* NULL: answered, or nobody asked */
 };
 
 static void truncation_answer(struct truncation *t, enum outcome outcome) {
@@ -263,7 +278,7 @@ static void truncation_answer(struct truncation *t, enum outcome outcome) {
     t->call = NULL;
     c->response = (struct response){ .outcome = outcome };
     c->sequence = 0;
-    call_finish(t->shard, c);
+    shard_call_finish(t->shard, c);
 }
 
 static void truncate_done(void *user, struct status st) {
@@ -272,16 +287,32 @@ static void truncate_done(void *user, struct status st) {
     mem_free(t);
 }
 
-static void truncate_begin(struct shard *s, struct call *c) {
-    const struct ballot floor = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
-                                  .node = s->node->node_id,
-                                  .boot = s->node->boot_count };
+static void truncate_with(struct shard *s, uint16_t keyspace, struct ballot floor, struct call *c) {
     struct truncation *t = mem_alloc_zeroed(sizeof *t);
     t->shard = s;
     t->call = c;
-    list_append(&s->truncations, &t->link);
+    list_init(&t->link);
+    if (c != NULL) list_append(&s->truncations, &t->link);
     s->turn_again = true;
-    engine_truncate(s->engine, c->request.keyspace, floor, truncate_done, t);
+    engine_truncate(s->engine, keyspace, floor, truncate_done, t);
+}
+
+void shard_truncate(struct shard *s, uint16_t keyspace, struct ballot floor) {
+    truncate_with(s, keyspace, floor, NULL);
+}
+
+/* In a cluster all nodes take the floor of the node that was asked. */
+static void truncate_begin(struct shard *s, struct call *c) {
+    const struct ballot own = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
+                                .node = s->node->node_id,
+                                .boot = s->node->boot_count };
+    const struct ballot asked = c->request.stamp;
+    if (hlc_ms(asked.stamp) > s->turn_wall_ms + HLC_SKEW_MS_MAX) {
+        shard_call_fail(s, c, OUT_CLOCK);
+        return;
+    }
+    hlc_observe(&s->hlc, asked.stamp);
+    truncate_with(s, c->request.keyspace, ballot_is_zero(asked) ? own : asked, c);
 }
 
 /* On a full disk a floor cannot be made durable; it stays asked for. */
@@ -298,10 +329,11 @@ void shard_truncations_expire(struct shard *s) {
 static void call_walk(struct shard *s, struct call *c) {
     ASSERT(c->state == CALL_SENT);
     if (shard_is_past_drain(s)) {
-        call_fail(s, c, OUT_STOPPING);
+        shard_call_fail(s, c, OUT_STOPPING);
         return;
     }
-    if (c->walk == NULL) c->walk = walk_create(++s->random * 0x9E3779B97F4A7C15ULL | 1);
+    if (c->walk == NULL)
+        c->walk = walk_create(s->node->members, ++s->random * 0x9E3779B97F4A7C15ULL | 1);
     const struct status st = walk_slice(c->walk, s->engine, s->node->cache, &c->request,
                                         s->turn_wall_ms, s->ikey_space, &c->read.fetch);
     if (st.code == ST_WAIT) {
@@ -324,14 +356,19 @@ static void call_walk(struct shard *s, struct call *c) {
         else
             c->response.value = w->page.rows[0].key;
     }
-    call_finish(s, c);
+    shard_call_finish(s, c);
 }
 
 void shard_call_begin(struct shard *s, struct call *c) {
     ASSERT(c->home == s->id);
     ASSERT(c->state == CALL_SENT);
     list_init(&c->parked);
+    list_init(&c->link);
     c->deadline_ns = s->turn_ns + (uint64_t)s->node->write_wait_ms * 1000000;
+    if (c->member != MEMBER_NONE) {
+        forward_part(s, c);
+        return;
+    }
     if (c->request.op == OP_TRUNCATE) {
         truncate_begin(s, c);
         return;
@@ -343,7 +380,7 @@ void shard_call_begin(struct shard *s, struct call *c) {
     }
     c->key_hash = key_hash(s, &c->request);
     if (s->parked_count > 0 && parked_find(s, &c->request, c->key_hash) != NULL) {
-        park(s, c);
+        shard_call_park(s, c);
         call_move(c, CALL_QUEUED);
         return;
     }
@@ -390,7 +427,7 @@ void shard_calls_resume(struct shard *s) {
 }
 
 void shard_calls_release(struct shard *s) {
-    const uint64_t acknowledged = engine_acknowledged(s->engine);
+    const uint64_t acknowledged = shard_acknowledged(s);
     while (!list_is_empty(&s->held)) {
         struct call *c = LIST_ENTRY(s->held.next, struct call, link);
         if (c->sequence > acknowledged) break;
@@ -402,6 +439,10 @@ void shard_calls_release(struct shard *s) {
 void shard_calls_answer(struct shard *s) {
     for (struct list *n = list_take_first(&s->answered); n != NULL;
          n = list_take_first(&s->answered)) {
-        task_call_answered(s, LIST_ENTRY(n, struct call, link));
+        struct call *c = LIST_ENTRY(n, struct call, link);
+        if (c->task == NULL)
+            guest_answered(s, c);
+        else
+            task_call_answered(s, c);
     }
 }

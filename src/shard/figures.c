@@ -1,5 +1,6 @@
 /* figures.c - what a shard counts, published for whoever asks the node. */
 #include "base/assert.h"
+#include "shard/hint.h"
 #include "shard/shard.h"
 
 static void take_engine_figures(struct shard_figures *f, const struct engine_stats *e) {
@@ -32,12 +33,21 @@ static void take_engine_figures(struct shard_figures *f, const struct engine_sta
     }
 }
 
+static void publish_hints(struct shard *s) {
+    if (!shard_is_clustered(s) || s->engine == NULL) return;
+    for (uint32_t i = 0; i < s->node->members->count; i++)
+        atomic_store_explicit(&s->hints_for[i], hints_waiting(s, i), memory_order_relaxed);
+}
+
 void shard_figures_publish(struct shard *s) {
-    const struct engine_stats e = engine_stats(s->engine);
     s->figures.waiting = s->tasks_used;
-    s->figures.pressure_permille = engine_pressure_permille(s->engine);
-    take_engine_figures(&s->figures, &e);
-    s->figures.corruptions += s->fetches_failed;
+    publish_hints(s);
+    if (s->engine != NULL) {
+        const struct engine_stats e = engine_stats(s->engine);
+        s->figures.pressure_permille = engine_pressure_permille(s->engine);
+        take_engine_figures(&s->figures, &e);
+        s->figures.corruptions += s->fetches_failed;
+    }
     os_mutex_lock(&s->figures_lock);
     s->figures_published = s->figures;
     os_mutex_unlock(&s->figures_lock);
@@ -73,6 +83,59 @@ static void node_figures(struct shard *s, struct shard_figures *ret_sum) {
     }
 }
 
+static struct node_member member_view(struct shard *s, uint32_t i, uint32_t owned, uint32_t kept) {
+    const struct member *m = &s->node->members->all[i];
+    const struct peer *p = s->peers[i];
+    struct node_member v = { .address = m->address,
+                             .id = m->id,
+                             .node_id = s->node->node_id,
+                             .boot_count = s->node->boot_count,
+                             .weight = m->weight,
+                             .zone = m->zone,
+                             .slots_owned = owned,
+                             .slots_kept = kept,
+                             .self = p == NULL,
+                             .alive = p == NULL };
+    if (p == NULL) return v;
+    v.node_id = p->node_id;
+    v.boot_count = p->boot_count;
+    v.alive = peer_is_alive(s, i);
+    v.latency_us = p->detector.latency_us;
+    v.clock_ahead_ms = p->detector.clock_ahead_ms;
+    for (uint32_t k = 0; k < s->node->shards_count; k++)
+        v.hints_waiting +=
+            atomic_load_explicit(&s->node->shards[k]->hints_for[i], memory_order_relaxed);
+    return v;
+}
+
+/* How many replicas answer by default: as shard_need, but for every key. */
+static uint32_t quorum_of(const struct membership *m, uint8_t set) {
+    const uint32_t wanted = set == 0 ? membership_majority(m->replication.replicas) : set;
+    return wanted < m->ring->copies ? wanted : m->ring->copies;
+}
+
+static void cluster_view(struct shard *s, struct node_cluster *ret_view) {
+    const struct membership *m = s->node->members;
+    uint32_t owned[RING_MEMBERS_MAX], kept[RING_MEMBERS_MAX];
+    *ret_view = (struct node_cluster){ .members_count = 1, .filled = true, .epoch = 1 };
+    if (m == NULL) return;
+    ring_count(m->ring, owned, kept);
+    for (uint32_t i = 0; i < m->count; i++)
+        s->members_view[i] = member_view(s, i, owned[i], kept[i]);
+    *ret_view = (struct node_cluster){
+        .members_count = m->count,
+        .members = s->members_view,
+        .slots = (const uint16_t(*)[REPLICAS_MAX])m->ring->slots,
+        .copies = m->ring->copies,
+        .replicas = m->replication.replicas,
+        .write_quorum = quorum_of(m, m->replication.write_quorum),
+        .read_quorum = quorum_of(m, m->replication.read_quorum),
+        .proxy = s->node->proxy,
+        .filled = s->filled,
+        .epoch = 1,
+    };
+}
+
 void shard_node_view(struct shard *s, const struct connection *asker, struct node_view *ret_view) {
     const struct node *n = s->node;
     const struct cache_stats cache = cache_stats(n->cache);
@@ -103,6 +166,7 @@ void shard_node_view(struct shard *s, const struct connection *asker, struct nod
         .client_address = s->client_address,
         .client_name = asker->protocol == PROTOCOL_RESP ? asker->resp.name : "",
     };
+    cluster_view(s, &ret_view->cluster);
     os_sock_peer(asker->sock, s->client_address);
     if (!status_ok(os_disk_free(s->os, n->data_dir, &ret_view->disk_free_bytes)))
         ret_view->disk_free_bytes = 0;

@@ -17,6 +17,15 @@ bool operation_needs_read(const struct request *q) {
            (q->flags & REQUEST_RETURN_OLD) != 0 || q->op_high != 0 || q->op_low != 0;
 }
 
+bool operation_only_reads(const struct request *q) {
+    return q->op == OP_GET && (q->flags & REQUEST_DELETE) == 0 && q->expiry != EXPIRY_AT &&
+           q->expiry != EXPIRY_CLEAR;
+}
+
+bool operation_reads_and_writes(const struct request *q) {
+    return operation_needs_read(q) && !operation_only_reads(q);
+}
+
 static bool condition_holds(const struct request *q, const struct record *current) {
     switch (q->condition) {
     case COND_NONE:
@@ -235,10 +244,20 @@ static void decide_incr_float(const struct request *q, const struct record *curr
     write_value(d, buffer_bytes(scratch), expiry_after(q, current), now_ms);
 }
 
-/* The client repeats an operation whose effect is the present version. */
+/* An operation is repeated (by the client, or by a node that lost the first answer) whose
+ * effect is the present version. */
 static bool is_repeat(const struct request *q, const struct record *current) {
     if (q->op_high == 0 && q->op_low == 0) return false;
     return current != NULL && current->op.high == q->op_high && current->op.low == q->op_low;
+}
+
+/* Answer as the first time, as far as the version tells. */
+static void answer_repeat(const struct request *q, const struct record *current,
+                          struct response *r) {
+    answer_current(current, r);
+    if (q->op == OP_APPEND) r->integer = (int64_t)current->value.len;
+    if (q->op == OP_INCR && !status_ok(bytes_to_i64(current->value, &r->integer)))
+        r->outcome = OUT_NOT_INTEGER;
 }
 
 void operation_decide(const struct request *q, const struct record *current, uint64_t now_ms,
@@ -249,8 +268,9 @@ void operation_decide(const struct request *q, const struct record *current, uin
 
     *ret_decision = (struct decision){ .write = DECISION_KEEP };
     buffer_reset(scratch);
-    if (q->op == OP_PUT && is_repeat(q, current)) {
-        answer_current(current, &ret_decision->response);
+    const bool writes_value = q->op != OP_GET && q->op != OP_DELETE;
+    if (writes_value && is_repeat(q, current)) {
+        answer_repeat(q, current, &ret_decision->response);
         return;
     }
     switch (q->op) {

@@ -27,6 +27,11 @@ struct decision {
 /* Whether the answer depends on what is there. Only a blind PUT does not. */
 bool operation_needs_read(const struct request *q);
 
+/* Whether it can never write. */
+bool operation_only_reads(const struct request *q);
+/* Whether it reads, decides and may write: one at a time for each key. */
+bool operation_reads_and_writes(const struct request *q);
+
 /* Decide one single-key request. `current` is the live version or NULL when the key
  * is absent (never written, deleted or expired). `value_bytes_max` bounds APPEND.
  * Values that must outlive a write are copied to `scratch`, which is reset first. */

@@ -3,9 +3,9 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
-
-/* Kinds of events in this loop. */
-enum { TAG_CONNECTION, TAG_LISTENER, TAG_TICK };
+#include "shard/forward.h"
+#include "shard/hint.h"
+#include "shard/repair.h"
 
 #define SHARD_TICK_MS 50u
 #define SHARD_TICKS_A_SECOND (1000u / SHARD_TICK_MS)
@@ -34,6 +34,15 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     list_init(&s->scanning);
     list_init(&s->truncations);
     list_init(&s->tasks_free);
+    list_init(&s->links);
+    list_init(&s->links_work);
+    list_init(&s->links_flush);
+    list_init(&s->links_held);
+    list_init(&s->links_gone);
+    list_init(&s->handed);
+    list_init(&s->found);
+    list_init(&s->guests);
+    coordinations_init(s);
     for (uint32_t i = 0; i < SHARD_PARK_BUCKETS; i++) list_init(&s->parked[i]);
     for (uint32_t i = 0; i < SHARDS_MAX; i++) list_init(&s->outbox[i]);
     const size_t inbox_bytes = node->shards_count * sizeof *s->inbox;
@@ -52,12 +61,14 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     os_entropy(s->os, &s->key_seed, sizeof s->key_seed);
     os_entropy(s->os, &s->random, sizeof s->random);
     os_mutex_init(&s->figures_lock);
-    os_timer_init(&s->tick, s, TAG_TICK);
+    os_mutex_init(&s->handed_lock);
+    os_timer_init(&s->tick, s, SHARD_TAG_TICK);
+    os_timer_init(&s->hedge_timer, s, SHARD_TAG_HEDGE);
     *ret_shard = s;
     return status_of(ST_OK);
 }
 
-STATUS shard_open(struct shard *s, const struct engine_options *options) {
+static STATUS open_engine(struct shard *s, const struct engine_options *options) {
     struct engine_options own = *options;
     own.loop = s->loop;
     TRY(engine_open(&own, &s->engine));
@@ -68,18 +79,33 @@ STATUS shard_open(struct shard *s, const struct engine_options *options) {
             "shard %u: the newest record is %llu ms ahead of the clock; versions go on from there",
             s->id, (unsigned long long)(hlc_ms(s->hlc.last) - s->turn_wall_ms));
     }
+    return status_of(ST_OK);
+}
+
+STATUS shard_open(struct shard *s, const struct engine_options *options) {
+    if (options != NULL) TRY(open_engine(s, options));
+    s->filled = !shard_is_clustered(s);
+    if (shard_is_clustered(s)) {
+        s->row_space = mem_alloc(sizeof(struct row_page));
+        links_create(s);
+        if (s->engine != NULL) TRY(repairs_open(s));
+        if (s->engine != NULL) TRY(hints_open(s));
+    }
     os_timer_arm(s->loop, &s->tick, os_mono_ns(s->os) / 1000000 + SHARD_TICK_MS);
     return status_of(ST_OK);
 }
 
 STATUS shard_listen(struct shard *s, const char *address) {
     TRY(os_sock_listen(s->os, address, true, &s->listener));
-    return os_loop_watch(s->loop, s->listener, s, TAG_LISTENER);
+    return os_loop_watch(s->loop, s->listener, s, SHARD_TAG_LISTENER);
 }
 
 void shard_destroy(struct shard *s) {
     ASSERT(list_is_empty(&s->connections));
     os_sock_close(&s->listener);
+    links_destroy(s);
+    coordinations_deinit(s);
+    mem_free(s->row_space);
     for (uint32_t i = 0; i < SHARD_TASKS_MAX; i++) task_deinit(&s->tasks[i]);
     mem_free(s->tasks);
     mem_free(s->inbox);
@@ -89,6 +115,7 @@ void shard_destroy(struct shard *s) {
     buffer_deinit(&s->reply);
     buffer_deinit(&s->after);
     os_mutex_deinit(&s->figures_lock);
+    os_mutex_deinit(&s->handed_lock);
     os_loop_destroy(s->loop);
     mem_free(s);
 }
@@ -169,7 +196,7 @@ static void accept_clients(struct shard *s) {
             continue;
         }
         struct connection *c = connection_create(s, sock);
-        if (!status_ok(os_loop_watch(s->loop, sock, c, TAG_CONNECTION))) {
+        if (!status_ok(os_loop_watch(s->loop, sock, c, SHARD_TAG_CONNECTION))) {
             connection_close(c);
             continue;
         }
@@ -215,9 +242,16 @@ static void serve_starved(struct shard *s) {
 
 static void tick(struct shard *s) {
     s->ticks++;
-    /* One node holds every replica there is, so all that it stamped is old enough (R9). */
-    engine_set_gc_floor(
-        s->engine, (struct ballot){ .stamp = s->hlc.last, .node = UINT32_MAX, .boot = UINT32_MAX });
+    if (!shard_is_clustered(s)) {
+        /* One node holds every replica there is, so all that it stamped is old enough (R9). */
+        engine_set_gc_floor(
+            s->engine,
+            (struct ballot){ .stamp = s->hlc.last, .node = UINT32_MAX, .boot = UINT32_MAX });
+    } else {
+        links_tick(s);
+        if (s->engine != NULL && s->stop_deadline_ms == 0) hints_tick(s);
+        if (s->engine != NULL && s->stop_deadline_ms == 0) repairs_tick(s);
+    }
     if (!s->accepting && s->listener.os != NULL) accept_clients(s);
     if (s->ticks % SHARD_TICKS_A_SECOND == 0) close_stuck(s);
     if (s->starved) serve_starved(s);
@@ -228,7 +262,7 @@ static void tick(struct shard *s) {
 
 static void sync_if_due(struct shard *s) {
     const uint32_t interval_ms = s->node->sync_interval_ms;
-    if (interval_ms == 0) return;
+    if (interval_ms == 0 || s->engine == NULL) return;
     const uint64_t now_ms = os_loop_now_ms(s->loop);
     if (now_ms < s->synced_ms + interval_ms) return;
     s->synced_ms = now_ms;
@@ -238,11 +272,15 @@ static void sync_if_due(struct shard *s) {
 static void act(struct shard *s, const struct os_event *e) {
     switch (e->kind) {
     case OS_EVENT_JOB: e->job->done(e->job); break;
-    case OS_EVENT_TIMER: tick(s); break;
+    case OS_EVENT_TIMER:
+        if (e->tag == SHARD_TAG_TICK) tick(s);
+        break;
     case OS_EVENT_WAKE: break;
     case OS_EVENT_SOCKET:
-        if (e->tag == TAG_LISTENER)
+        if (e->tag == SHARD_TAG_LISTENER)
             s->accepting = true;
+        else if (e->tag == SHARD_TAG_LINK)
+            link_event(e->user, e->ready);
         else
             connection_event(s, e->user, e->ready);
         break;
@@ -280,7 +318,7 @@ static void flush_clients(struct shard *s) {
 
 /* The log moved: replies that waited for it may go. */
 static void flush_held(struct shard *s) {
-    const uint64_t acknowledged = engine_acknowledged(s->engine);
+    const uint64_t acknowledged = shard_acknowledged(s);
     if (acknowledged == s->acknowledged_seen) return;
     s->acknowledged_seen = acknowledged;
     while (!list_is_empty(&s->waiting)) list_append(&s->flush, list_take_first(&s->waiting));
@@ -306,24 +344,32 @@ void shard_turn(struct shard *s, const struct os_event *events, uint32_t count) 
     for (uint32_t i = 0; i < count; i++) act(s, &events[i]);
     if (s->accepting) accept_clients(s);
     mail_take(s);
+    links_take_handed(s);
+    links_serve(s);
+    lookups_resume(s);
     shard_calls_answer(s);
     shard_calls_resume(s);
     serve_clients(s);
-    engine_turn(s->engine);
+    coordinate_hedge(s);
+    if (s->repair != NULL && repairs_turn(s)) s->turn_again = true;
+    if (s->engine != NULL) engine_turn(s->engine);
     sync_if_due(s);
+    coordinate_release(s);
     shard_calls_release(s);
     shard_calls_answer(s);
     flush_held(s);
+    links_flush(s);
     flush_clients(s);
     mail_post(s);
     count_turn(s);
 }
 
-/* How long the loop may sleep: not at all while there is work in hand. */
-static uint32_t wait_ms(const struct shard *s) {
+uint32_t shard_wait_ms(const struct shard *s) {
     if (!list_is_empty(&s->work) || !list_is_empty(&s->scanning) || !list_is_empty(&s->runnable))
         return 0;
     if (!list_is_empty(&s->answered) || s->accepting || s->turn_again) return 0;
+    if (!list_is_empty(&s->links_work) || !list_is_empty(&s->links_flush)) return 0;
+    if (!list_is_empty(&s->found)) return 0;
     if (!list_is_empty(&s->stalled) || mail_waits(s)) return 1;
     if (s->node->sync_interval_ms != 0 && s->node->sync_interval_ms < SHARD_TICK_MS)
         return s->node->sync_interval_ms;
@@ -346,33 +392,51 @@ static bool is_drained(struct shard *s) {
         while (!list_is_empty(&s->connections))
             connection_close(LIST_ENTRY(s->connections.next, struct connection, link));
     }
-    return list_is_empty(&s->connections) && s->tasks_used == 0;
+    return list_is_empty(&s->connections) && s->tasks_used == 0 && s->guests_count == 0;
 }
 
-void shard_run(struct shard *s) {
-    bool engine_stopping = false;
-    for (;;) {
-        const bool stopping = s->stop_deadline_ms != 0;
-        uint32_t patience_ms = wait_ms(s);
-        if (stopping && patience_ms > 10) patience_ms = 10;
-        const uint32_t count = os_loop_wait(s->loop, patience_ms, s->events, SHARD_EVENTS_MAX);
-        shard_turn(s, s->events, count);
-        if (!stopping && atomic_load(&s->stop)) begin_stop(s);
-        if (!stopping) continue;
-        const bool drained = is_drained(s);
-        if (drained && !s->drained) {
-            s->drained = true;
-            atomic_fetch_add(&s->node->drained, 1);
-        }
-        /* Others may still send calls here until every shard has drained. */
-        if (atomic_load(&s->node->drained) < s->node->shards_count) continue;
-        if (!engine_stopping) {
-            engine_stop(s->engine, true);
-            engine_sync(s->engine);
-            engine_stopping = true;
-        }
-        if (engine_is_idle(s->engine)) break;
+/* Clients and guests are gone: let go of the other nodes, then of the disk. */
+static void begin_close(struct shard *s) {
+    s->closing = true;
+    links_close(s);
+    if (s->engine == NULL) return;
+    engine_stop(s->engine, true);
+    engine_sync(s->engine);
+}
+
+bool shard_is_over(struct shard *s) {
+    if (s->stop_deadline_ms == 0) {
+        if (atomic_load(&s->stop)) begin_stop(s);
+        return false;
+    }
+    const bool drained = is_drained(s);
+    if (drained && !s->drained) {
+        s->drained = true;
+        atomic_fetch_add(&s->node->drained, 1);
+    }
+    /* Others may still send calls here until every shard has drained. */
+    if (atomic_load(&s->node->drained) < s->node->shards_count) return false;
+    if (!s->closing) begin_close(s);
+    if (s->coordinations_used > 0) return false;
+    return s->engine == NULL || engine_is_idle(s->engine);
+}
+
+void shard_close(struct shard *s) {
+    if (s->engine == NULL) return;
+    if (shard_is_clustered(s)) {
+        hints_close(s);
+        repairs_close(s);
     }
     engine_close(s->engine);
     s->engine = NULL;
+}
+
+void shard_run(struct shard *s) {
+    do {
+        uint32_t patience_ms = shard_wait_ms(s);
+        if (s->stop_deadline_ms != 0 && patience_ms > 10) patience_ms = 10;
+        const uint32_t count = os_loop_wait(s->loop, patience_ms, s->events, SHARD_EVENTS_MAX);
+        shard_turn(s, s->events, count);
+    } while (!shard_is_over(s));
+    shard_close(s);
 }

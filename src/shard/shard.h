@@ -16,6 +16,8 @@
 
 #include "os/thread.h"
 #include "shard/connection.h"
+#include "shard/coordinate.h"
+#include "shard/link.h"
 #include "shard/mailbox.h"
 #include "shard/scan_cursor.h"
 #include "shard/task.h"
@@ -24,6 +26,15 @@
 #define SHARD_PARK_BUCKETS 1024u
 #define SHARD_INPUT_BYTES (64u * 1024)
 
+/* Kinds of events in a shard's loop. */
+enum shard_tag {
+    SHARD_TAG_CONNECTION,
+    SHARD_TAG_LISTENER,
+    SHARD_TAG_TICK,
+    SHARD_TAG_LINK,
+    SHARD_TAG_HEDGE,
+};
+
 /* What all shards of a node have in common. Filled by server/main before the threads. */
 struct node {
     struct os *os;
@@ -31,6 +42,8 @@ struct node {
     struct cache *cache;
     struct shard *shards[SHARDS_MAX];
     uint32_t shards_count;
+    const struct membership *members; /* NULL = alone */
+    bool proxy;                       /* keeps no data: shards have no engine */
     uint32_t node_id;
     uint32_t boot_count;
     const char *version;
@@ -45,6 +58,10 @@ struct node {
     uint32_t connections_max;  /* per shard */
     uint32_t write_wait_ms;    /* how long a stalled write waits before BUSY */
     uint32_t client_wait_ms;   /* how long a half command or unread reply is suffered */
+    uint32_t quorum_wait_ms;   /* how long a coordinator waits for replicas */
+    uint64_t hint_bytes_max;   /* of the node: for what others missed */
+    uint64_t hint_age_ms;      /* older hints are dropped: repair finds what is missing */
+    uint64_t repair_rate;      /* records a second compared with others; 0 = never */
     uint32_t sync_interval_ms; /* --sync interval; 0 = other modes */
     const struct config_row *config;
     uint32_t config_count;
@@ -93,11 +110,37 @@ struct shard {
     bool starved;            /* somebody was paused for the budget: look again at the next tick */
     uint64_t fetches_failed; /* blocks that a job found damaged or could not read */
     struct list truncations; /* not durable yet */
-    bool turn_again;         /* work was begun after the engine's part of the turn */
-    uint64_t input_held;     /* bytes kept in connections' `in` */
-    uint8_t *ikey_space;     /* IKEY_BYTES_MAX */
-    uint64_t key_seed;       /* of key_hash */
-    uint64_t random;         /* state for RANDOMKEY */
+    /* replication; untouched on a node alone */
+    struct peer **peers;     /* [members->count]; NULL for the node itself */
+    struct list links;       /* all of them */
+    struct list links_work;  /* to serve this turn */
+    struct list links_flush; /* with something to send */
+    struct list links_held;  /* with answers that wait for the log */
+    struct list links_gone;  /* accepted ones that failed: freed at the end of the turn */
+    uint32_t links_guests;   /* accepted ones without a peer */
+    uint64_t link_serials;
+    struct os_mutex handed_lock;
+    struct list handed; /* streams taken in by other shards for this one; under the lock */
+    struct sent_table sent;
+    struct list found;   /* lookups whose block has been read */
+    struct list hedges;  /* coordinations that may ask one more replica, soonest first */
+    struct list logging; /* coordinations whose own write is not durable, in log order */
+    struct list coordinations_free;
+    uint32_t coordinations_used;
+    struct list guests;
+    uint32_t guests_count;
+    uint64_t guests_bytes;
+    struct os_timer hedge_timer;
+    uint64_t floor_stamp;    /* versions stamped at or below are refused; durable (R9) */
+    uint64_t verified_stamp; /* all pairs of this shard are equal up to here */
+    bool filled;             /* holds what it should: may answer reads (R11) */
+    struct repair_shard *repair;
+    uint8_t *row_space;  /* a struct row_page, to decode into */
+    bool turn_again;     /* work was begun after the engine's part of the turn */
+    uint64_t input_held; /* bytes kept in connections' `in` */
+    uint8_t *ikey_space; /* IKEY_BYTES_MAX */
+    uint64_t key_seed;   /* of key_hash */
+    uint64_t random;     /* state for RANDOMKEY */
     uint64_t connection_ids;
     uint64_t turn;    /* number of the present turn */
     uint64_t turn_ns; /* monotonic start of it */
@@ -107,30 +150,39 @@ struct shard {
     int64_t write_allowance; /* bytes that may be written under pressure; negative = debt */
     uint64_t allowance_ns;   /* monotonic time it was last raised */
     struct node_view view;   /* scratch for INFO and the like */
-    struct os_timer tick;    /* every SHARD_TICK_MS */
+    struct node_member members_view[MEMBERS_MAX]; /* of it */
+    _Atomic uint64_t hints_for[MEMBERS_MAX]; /* waiting here, for each member; for others to read */
+    struct os_timer tick;                    /* every SHARD_TICK_MS */
     uint64_t ticks;
     struct shard_figures figures;
     struct os_mutex figures_lock;
     struct shard_figures figures_published;
     _Atomic bool stop;
     uint64_t stop_deadline_ms;                 /* monotonic; 0 = not stopping */
-    bool drained;                              /* no clients and no tasks any more */
+    bool drained;                              /* no clients, tasks and guests any more */
+    bool closing;                              /* links are closed, the engine stops */
     uint64_t synced_ms;                        /* monotonic time of the last sync by interval */
     char client_address[OS_ADDRESS_BYTES_MAX]; /* of who asked for the view */
 };
 
 STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard);
-/* Recover the engine. Blocking; called on the shard's thread. */
+/* Recover the engine; NULL: a proxy, which has none. Blocking. */
 STATUS shard_open(struct shard *s, const struct engine_options *options);
 /* Listen; after every shard is open. */
 STATUS shard_listen(struct shard *s, const char *address);
 /* Serve until shard_stop, then drain: finish what is under way, flush, close. */
 void shard_run(struct shard *s);
+/* The parts of shard_run: after each turn, whether a stop that was asked for is finished;
+ * then close. */
+bool shard_is_over(struct shard *s);
+void shard_close(struct shard *s);
 void shard_stop(struct shard *s);
 void shard_destroy(struct shard *s);
 
 /* One turn over these events. The simulator calls it in place of shard_run. */
 void shard_turn(struct shard *s, const struct os_event *events, uint32_t count);
+/* How long the loop may sleep before the next turn: 0 while there is work in hand. */
+uint32_t shard_wait_ms(const struct shard *s);
 
 /* The node as seen by `asker`. */
 void shard_node_view(struct shard *s, const struct connection *asker, struct node_view *ret_view);
@@ -144,7 +196,7 @@ void shard_flush_later(struct shard *s, struct connection *c);
 uint16_t shard_of_key(const struct node *n, struct bytes key);
 /* Fill `home` of a plan's requests. */
 void shard_route(const struct node *n, struct plan *plan);
-/* Run a single-key request here, at once.
+/* Run a single-key request on the own replica alone, at once.
  * Errors  ST_WAIT (r->fetch names a block), ST_BUSY (write stall); anything else is an
  *         outcome in the response, which then holds until the next call */
 STATUS shard_operate(struct shard *s, const struct request *q, struct engine_read *r,
@@ -153,6 +205,12 @@ STATUS shard_operate(struct shard *s, const struct request *q, struct engine_rea
 bool shard_key_is_parked(struct shard *s, const struct request *q);
 /* Raise what writers may write in this turn, by the engine's pressure. */
 void shard_allow_writes(struct shard *s);
+/* Make everything up to the floor absent, durable soon; nobody waits. */
+void shard_truncate(struct shard *s, uint16_t keyspace, struct ballot floor);
+/* How many replicas a request's level wants. */
+uint8_t shard_need(const struct shard *s, const struct request *q, enum round_kind kind);
+/* Whether this request can be answered by this node's replica alone, now. */
+bool shard_may_answer_alone(const struct shard *s, const struct request *q);
 /* Answer truncations that took too long. */
 void shard_truncations_expire(struct shard *s);
 /* Whether the node stops and has waited long enough for what is under way. */
@@ -165,6 +223,21 @@ void shard_calls_resume(struct shard *s);
 void shard_calls_release(struct shard *s);
 /* Hand answered calls to their tasks. */
 void shard_calls_answer(struct shard *s);
+/* End a call: its answer waits for the log up to c->sequence, then goes to its task. */
+void shard_call_finish(struct shard *s, struct call *c);
+void shard_call_fail(struct shard *s, struct call *c, enum outcome outcome);
+/* The engine refused: try again later, until the call's time is up. */
+void shard_call_stall(struct shard *s, struct call *c);
+/* Tell a node that just linked what was truncated while it was away. */
+void shard_tell_floors(struct shard *s, struct link *l);
+/* Give back what the answer of a call holds. */
+void shard_call_clear(struct call *c);
+/* Keep a copy of the answer's bytes with the call. */
+void shard_call_keep_value(struct call *c);
+/* Calls for the key queue behind this one until it ends. */
+void shard_call_park(struct shard *s, struct call *c);
+/* Log position up to which everything is safe; a proxy has no log. */
+uint64_t shard_acknowledged(const struct shard *s);
 /* Send to the home, or back to the origin. */
 void shard_send(struct shard *s, uint16_t to, struct call *c);
 /* Read the block that `read.fetch` names in a job, then try the call again. */

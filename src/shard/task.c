@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "shard/shard.h"
 #include "shard/walk.h"
 
@@ -71,19 +72,77 @@ bool task_fits(const struct shard *s, const struct plan *plan) {
            s->tasks_held + s->output_held + bytes <= s->node->input_bytes_max;
 }
 
+static void call_init(struct shard *s, struct task *t, struct call *c, const struct request *q,
+                      uint16_t home) {
+    *c = (struct call){ .task = t, .origin = s->id, .home = home, .member = MEMBER_NONE };
+    list_init(&c->link);
+    list_init(&c->parked);
+    c->request = *q;
+    request_copy(&t->arena, &c->request);
+}
+
+/* Whether this node's own shards have a part in range requests. */
+static bool has_own_part(const struct shard *s) {
+    return s->engine != NULL && s->filled;
+}
+
+static uint32_t parts_count(const struct shard *s) {
+    const struct membership *m = s->node->members;
+    uint32_t count = has_own_part(s) ? s->node->shards_count : 0;
+    for (uint32_t i = 0; m != NULL && i < m->count; i++) {
+        if (peer_is_alive(s, i)) count += s->peers[i]->shards;
+    }
+    return count;
+}
+
+/* What the parts of a range request have to know of the cluster. */
+static struct request part_of(struct shard *s, const struct request *whole) {
+    const struct membership *m = s->node->members;
+    struct request q = *whole;
+    if (m == NULL) return q;
+    q.flags |= REQUEST_ABSENT;
+    for (uint32_t i = 0; i < m->count; i++) {
+        if (peer_is_alive(s, i) || (i == m->self && has_own_part(s))) q.live |= UINT64_C(1) << i;
+    }
+    if (q.op == OP_TRUNCATE)
+        q.stamp = (struct ballot){ .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
+                                   .node = s->node->node_id == 0 ? 1 : s->node->node_id,
+                                   .boot = s->node->boot_count };
+    return q;
+}
+
+/* One call for each shard of each live node. */
+static void parts_init(struct shard *s, struct task *t, const struct request *whole) {
+    const struct membership *m = s->node->members;
+    const struct request q = part_of(s, whole);
+    uint32_t count = 0;
+    t->members_asked = q.live;
+    for (uint32_t i = 0; has_own_part(s) && i < s->node->shards_count; i++)
+        call_init(s, t, &t->calls[count++], &q, (uint16_t)i);
+    for (uint32_t i = 0; m != NULL && i < m->count; i++) {
+        const uint32_t shards = peer_is_alive(s, i) ? s->peers[i]->shards : 0;
+        for (uint32_t k = 0; k < shards; k++) {
+            struct call *c = &t->calls[count++];
+            call_init(s, t, c, &q, (uint16_t)(k % s->node->shards_count));
+            c->member = i;
+            c->remote_shard = (uint16_t)k;
+        }
+    }
+    ASSERT(count == t->calls_count);
+}
+
 /* Range requests see all shards, and the effect of all commands before them. */
 static void calls_init(struct shard *s, struct task *t, const struct plan *plan) {
-    const struct node *n = s->node;
     t->barrier = is_for_all_shards(plan);
-    t->calls_count = t->barrier ? n->shards_count : plan->request_count;
+    t->calls_count = t->barrier ? parts_count(s) : plan->request_count;
     t->calls = t->calls_count == 1 ? &t->one : mem_alloc(t->calls_count * sizeof *t->calls);
-    for (uint32_t i = 0; i < t->calls_count; i++) {
-        struct call *c = &t->calls[i];
-        *c = (struct call){ .task = t, .origin = s->id };
-        c->request = plan->requests[t->barrier ? 0 : i];
-        request_copy(&t->arena, &c->request);
-        c->home = t->barrier ? (uint16_t)i : c->request.home;
+    if (t->barrier) {
+        parts_init(s, t, &plan->requests[0]);
+    } else {
+        for (uint32_t i = 0; i < t->calls_count; i++)
+            call_init(s, t, &t->calls[i], &plan->requests[i], plan->requests[i].home);
     }
+    if (t->calls_count == 0) return; /* a proxy that reaches nobody */
     t->plan.requests = &t->calls[0].request;
     task_hold(s, t, t->calls_count * sizeof *t->calls + t->arena.reserved_bytes);
 }
@@ -121,18 +180,21 @@ struct task *task_take(struct shard *s, struct connection *c, const struct plan 
     return t;
 }
 
-static void call_clear(struct call *c) {
+void shard_call_clear(struct call *c) {
     walk_destroy(c->walk);
     mem_free(c->value_copy);
+    mem_free(c->page);
     c->walk = NULL;
     c->value_copy = NULL;
+    c->page = NULL;
     c->response.page = NULL;
+    c->response.value = BYTES_NONE;
 }
 
 void task_release(struct shard *s, struct task *t) {
     ASSERT(t->calls_pending == 0);
     ASSERT(s->tasks_used > 0);
-    for (uint32_t i = 0; i < t->calls_count; i++) call_clear(&t->calls[i]);
+    for (uint32_t i = 0; i < t->calls_count; i++) shard_call_clear(&t->calls[i]);
     if (t->calls != &t->one) mem_free(t->calls);
     mem_free(t->rows);
     ASSERT(s->tasks_held >= t->held_bytes);
@@ -143,6 +205,7 @@ void task_release(struct shard *s, struct task *t) {
     t->calls_sent = t->calls_count = t->rows_count = t->rows_capacity = t->rows_emitted =
         t->rounds_left = 0;
     t->sequence = 0;
+    t->members_asked = t->members_failed = 0;
     t->unsent = t->barrier = t->started = t->finished = t->begun = false;
     arena_reset(&t->arena);
     buffer_shrink(&t->reply, TASK_REPLY_KEEP_BYTES);
@@ -186,7 +249,8 @@ static void scan_fail(struct task *t, enum outcome outcome) {
 static void scan_round(struct shard *s, struct task *t) {
     for (uint32_t i = 0; i < t->calls_count; i++) {
         struct call *c = &t->calls[i];
-        call_clear(c);
+        shard_call_clear(c);
+        c->merged = 0;
         if (buffer_len(&t->resume) == 0) continue;
         c->request.start = buffer_bytes(&t->resume);
         c->request.start_exclusive = true;
@@ -257,22 +321,39 @@ static void scan_send_rows(struct task *t) {
     t->rows_count = 0;
 }
 
-/* The next row of all pages in key order, not past the bound; NULL = none. */
-static const struct row *merge_next(const struct task *t, uint32_t at[], bool bounded,
-                                    struct bytes bound) {
+/* The next row of a page that is not merged yet; NULL = none. */
+static const struct row *page_front(const struct call *c) {
+    const struct row_page *p = c->response.page;
+    return c->merged == p->count ? NULL : &p->rows[c->merged];
+}
+
+/* The newest version of the next key of all pages, in key order; NULL = none. Other
+ * versions of the key are behind us then. */
+static const struct row *merge_key(struct task *t, bool bounded, struct bytes bound) {
     const struct row *least = NULL;
-    uint32_t from = 0;
     for (uint32_t i = 0; i < t->calls_count; i++) {
-        const struct row_page *p = t->calls[i].response.page;
-        if (at[i] == p->count) continue;
-        const struct row *row = &p->rows[at[i]];
-        if (least != NULL && bytes_compare(row->key, least->key) >= 0) continue;
-        least = row;
-        from = i;
+        const struct row *row = page_front(&t->calls[i]);
+        if (row == NULL) continue;
+        const int order = least == NULL ? -1 : bytes_compare(row->key, least->key);
+        bool newer = order == 0 && ballot_compare(row->version, least->version) > 0;
+        if (MUTANT("scan_merges_older")) newer = order == 0 && !newer;
+        if (order < 0 || newer) least = row;
     }
     if (least == NULL || (bounded && bytes_compare(least->key, bound) > 0)) return NULL;
-    at[from]++;
+    for (uint32_t i = 0; i < t->calls_count; i++) {
+        const struct row *row = page_front(&t->calls[i]);
+        if (row != NULL && bytes_equal(row->key, least->key)) t->calls[i].merged++;
+    }
     return least;
+}
+
+/* The next row that is there, not past the bound; NULL = none. */
+static const struct row *merge_next(struct task *t, bool bounded, struct bytes bound) {
+    const struct row *row;
+    do {
+        row = merge_key(t, bounded, bound);
+    } while (row != NULL && row->absent);
+    return row;
 }
 
 static void scan_end(struct shard *s, struct task *t, bool more) {
@@ -291,14 +372,13 @@ static void scan_end(struct shard *s, struct task *t, bool more) {
 
 /* Every shard gave its page. True: another round is wanted. */
 static bool scan_merge(struct shard *s, struct task *t) {
-    uint32_t at[SHARDS_MAX] = { 0 };
     struct bytes bound = BYTES_NONE;
     const bool more = scan_bound(t, &bound);
     const uint32_t wanted = t->plan.rows_wanted;
     if (!t->begun && t->connection->protocol == PROTOCOL_HTTP)
         http_encode_scan_begin(&t->plan, &t->connection->out);
     t->begun = true;
-    for (const struct row *row; (row = merge_next(t, at, more, bound)) != NULL;) {
+    for (const struct row *row; (row = merge_next(t, more, bound)) != NULL;) {
         if (!scan_emit(t, row)) {
             scan_fail(t, OUT_TOO_MANY);
             return false;
@@ -306,7 +386,7 @@ static bool scan_merge(struct shard *s, struct task *t) {
         if (wanted == 0 || t->rows_emitted < wanted) continue;
         buffer_reset(&t->resume);
         buffer_append(&t->resume, row->key);
-        scan_end(s, t, more || merge_next(t, at, more, bound) != NULL);
+        scan_end(s, t, more || merge_next(t, more, bound) != NULL);
         return false;
     }
     if (!more) {
@@ -337,12 +417,68 @@ static bool scan_rows_fit(struct shard *s, struct task *t) {
     return bytes <= TASK_ROWS_FREE_BYTES || s->tasks_held <= s->node->input_bytes_max;
 }
 
-static void scan_answered(struct shard *s, struct task *t) {
+/* ---- parts of range requests that failed ---- */
+
+static uint32_t member_of(const struct shard *s, const struct call *c) {
+    return c->member == MEMBER_NONE ? s->node->members->self : c->member;
+}
+
+/* Whether every slot has as many replicas among those that answered as the level wants. */
+static bool is_covered(const struct shard *s, const struct task *t, const struct request *q) {
+    const struct membership *m = s->node->members;
+    const struct ring *r = m->ring;
+    const uint64_t answered = t->members_asked & ~t->members_failed;
+    const uint32_t need = shard_need(s, q, q->op == OP_TRUNCATE ? ROUND_WRITE : ROUND_READ);
+    if (m->count - (uint32_t)__builtin_popcountll(answered) <= r->copies - need) return true;
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
+        uint32_t have = 0;
+        for (uint32_t i = 0; i < r->copies; i++)
+            have += (answered & UINT64_C(1) << ring_list(r, slot)[i]) != 0;
+        if (have < need) return false;
+    }
+    return true;
+}
+
+/* Leave out the parts of nodes that failed, if the others together still know every key.
+ * False: the whole has failed. */
+static bool drop_failed_parts(struct shard *s, struct task *t, enum outcome *ret_outcome) {
+    const struct request q = t->plan.requests[0];
     for (uint32_t i = 0; i < t->calls_count; i++) {
-        const enum outcome o = t->calls[i].response.outcome;
-        if (o == OUT_OK) continue;
+        const struct call *c = &t->calls[i];
+        if (c->response.outcome == OUT_OK || c->response.outcome == OUT_NOT_FOUND) continue;
+        *ret_outcome = c->response.outcome;
+        if (!shard_is_clustered(s)) return false;
+        t->members_failed |= UINT64_C(1) << member_of(s, c);
+    }
+    if (!shard_is_clustered(s)) return true;
+    if (!is_covered(s, t, &q)) {
+        if (*ret_outcome == OUT_OK) *ret_outcome = OUT_QUORUM;
+        return false;
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < t->calls_count; i++) {
+        struct call *c = &t->calls[i];
+        if ((t->members_failed & UINT64_C(1) << member_of(s, c)) != 0) {
+            shard_call_clear(c);
+            continue;
+        }
+        if (kept != i) {
+            t->calls[kept] = *c;
+            list_init(&t->calls[kept].link);
+            list_init(&t->calls[kept].parked);
+            *c = (struct call){ 0 };
+        }
+        kept++;
+    }
+    t->calls_count = t->calls_sent = kept;
+    return kept > 0;
+}
+
+static void scan_answered(struct shard *s, struct task *t) {
+    enum outcome failure = OUT_OK;
+    if (!drop_failed_parts(s, t, &failure)) {
         s->figures.errors++;
-        scan_fail(t, o);
+        scan_fail(t, failure == OUT_OK ? OUT_QUORUM : failure);
         return;
     }
     if (!scan_merge(s, t)) return;
@@ -383,6 +519,13 @@ static void encode_requests(struct task *t, const struct response *responses, ui
 }
 
 static void requests_answered(struct shard *s, struct task *t) {
+    enum outcome failure = OUT_OK;
+    if (t->barrier && !drop_failed_parts(s, t, &failure)) {
+        s->figures.errors++;
+        t->finished = true;
+        encode_outcome(t, failure == OUT_OK ? OUT_QUORUM : failure);
+        return;
+    }
     if (t->barrier) merge_all_shards(s, t);
     if (t->calls_sent < t->calls_count) {
         t->finished = true;
@@ -413,10 +556,18 @@ static void count_unsent(struct task *t) {
     if (!unsent) shard_flush_later(t->connection->shard, t->connection);
 }
 
+/* A node without data that reaches no other. */
+static void no_parts(struct task *t) {
+    t->finished = true;
+    encode_outcome(t, OUT_QUORUM);
+}
+
 void task_start(struct shard *s, struct task *t) {
     ASSERT(!t->started);
     t->started = true;
-    if (t->plan.kind == PLAN_SCAN)
+    if (t->calls_count == 0)
+        no_parts(t);
+    else if (t->plan.kind == PLAN_SCAN)
         scan_start(s, t);
     else
         calls_send(s, t);

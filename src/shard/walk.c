@@ -1,6 +1,7 @@
 #include "shard/walk.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "proto/resp.h"
 
@@ -8,10 +9,11 @@
 /* How deep RANDOMKEY chooses bytes at random; keys that agree longer are told apart by order. */
 #define WALK_RANDOM_DEPTH 24u
 
-struct walk *walk_create(uint64_t random) {
+struct walk *walk_create(const struct membership *members, uint64_t random) {
     struct walk *w = mem_alloc_zeroed(sizeof *w);
     arena_init(&w->arena, WALK_CHUNK_BYTES);
     buffer_init(&w->at, KEY_BYTES_MAX);
+    w->members = members;
     w->random = random;
     return w;
 }
@@ -48,7 +50,8 @@ void walk_let_go(struct walk *w, struct cache *cache) {
 
 static bool row_is_wanted(const struct request *q, struct bytes key, const struct record *r,
                           uint64_t now_ms) {
-    if (record_is_absent(r, now_ms)) return false;
+    const bool absent_too = q->op == OP_SCAN && (q->flags & REQUEST_ABSENT) != 0;
+    if (!absent_too && record_is_absent(r, now_ms)) return false;
     if (!bytes_start_with(key, q->prefix)) return false;
     return q->pattern.len == 0 || resp_glob_match(q->pattern, key);
 }
@@ -60,13 +63,24 @@ static bool key_is_past(const struct request *q, struct bytes key) {
 }
 
 static void page_add(struct walk *w, const struct request *q, struct bytes key,
-                     const struct record *r) {
+                     const struct record *r, uint64_t now_ms) {
     struct row *row = &w->page.rows[w->page.count++];
     *row = (struct row){ .key = arena_copy(&w->arena, key),
                          .version = r->ballot,
-                         .expires_at_ms = r->expires_at_ms };
+                         .expires_at_ms = r->expires_at_ms,
+                         .absent = record_is_absent(r, now_ms) };
     if ((q->flags & REQUEST_NO_VALUE) == 0) row->value = arena_copy(&w->arena, r->value);
     w->bytes += row->key.len + row->value.len;
+}
+
+/* Of the live replicas of a key, the first counts it. */
+static bool counts_here(const struct walk *w, const struct request *q, struct bytes key) {
+    if (q->live == 0 || w->members == NULL) return true;
+    const uint16_t *list = ring_list(w->members->ring, crc16_slot(key));
+    for (uint32_t i = 0; i < w->members->ring->copies; i++) {
+        if ((q->live & UINT64_C(1) << list[i]) != 0) return list[i] == w->members->self;
+    }
+    return false;
 }
 
 /* Look at the record the iterator stands on. True: the page or the range is full. */
@@ -80,8 +94,8 @@ static bool examine(struct walk *w, struct engine_iterator *it, const struct req
     }
     if (engine_iterator_sequence(it) > w->sequence) w->sequence = engine_iterator_sequence(it);
     if (row_is_wanted(q, key, r, now_ms)) {
-        w->count++;
-        if (q->op == OP_SCAN) page_add(w, q, key, r);
+        w->count += counts_here(w, q, key);
+        if (q->op == OP_SCAN) page_add(w, q, key, r, now_ms);
     }
     buffer_reset(&w->at);
     buffer_append(&w->at, key);
@@ -174,7 +188,7 @@ static STATUS random_slice(struct walk *w, struct engine_iterator *it, const str
     if (!found) return status_of(ST_OK);
     const struct record *r = engine_iterator_record(it);
     w->sequence = engine_iterator_sequence(it);
-    page_add(w, q, ikey_key(r->ikey), r);
+    page_add(w, q, ikey_key(r->ikey), r, now_ms);
     return status_of(ST_OK);
 }
 

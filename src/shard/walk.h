@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "cluster/membership.h"
 #include "proto/request.h"
 #include "storage/engine.h"
 
@@ -19,6 +20,7 @@
 #define WALK_SLICE_RECORDS 2048u
 
 struct walk {
+    const struct membership *members; /* NULL = the node is alone */
     struct arena arena;               /* bytes of the page's rows */
     struct row_page page;             /* OP_SCAN: the answer; OP_RANDOM_KEY: rows[0] */
     struct buffer at;                 /* last key examined */
@@ -35,7 +37,8 @@ struct walk {
     bool advanced; /* moved since the last fetch */
 };
 
-struct walk *walk_create(uint64_t random);
+/* `members` = NULL: the node is alone. */
+struct walk *walk_create(const struct membership *members, uint64_t random);
 void walk_destroy(struct walk *w);
 
 /* Go on with the request.

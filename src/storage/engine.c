@@ -177,6 +177,10 @@ static STATUS put_room(struct engine *e, const struct record *r) {
     return engine_rotate(e);
 }
 
+struct ballot engine_floor(const struct engine *e, uint16_t keyspace) {
+    return floors_get(&e->floors, keyspace);
+}
+
 STATUS engine_put(struct engine *e, const struct record *r, uint64_t *ret_sequence) {
     uint64_t sequence;
     ASSERT(record_check(r));

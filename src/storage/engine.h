@@ -138,6 +138,8 @@ void engine_iterator_fetched(struct engine_iterator *it, struct cache_block bloc
  * that is durable. */
 void engine_truncate(struct engine *e, uint16_t keyspace, struct ballot floor,
                      void (*done)(void *user, struct status s), void *user);
+/* The keyspace's floor, durable or not yet; zero = never truncated. */
+struct ballot engine_floor(const struct engine *e, uint16_t keyspace);
 /* Tombstones and expired values with a ballot at or below this may be dropped
  * where nothing older lies anywhere else (R9); later puts at or below it are refused. It
  * never goes down and is not kept on disk: set it again after opening, before any put.

@@ -133,7 +133,7 @@ static void entry_write(struct memtable_entry *e, const struct record *r, uint64
     e->stamp = r->ballot.stamp;
     e->node = r->ballot.node;
     e->boot = r->ballot.boot;
-    e->value_bytes = (uint32_t)r->value.len;
+    e->value_bytes = (uint32_t)r->value.len & 0x1ffffffu;
     e->flags = (flags | outside) & 0xffu;
     e->spare_bytes = spare < SPARE_BYTES_MAX ? (uint32_t)spare : SPARE_BYTES_MAX;
 }
@@ -195,7 +195,9 @@ static STATUS put_new(struct memtable *m, const struct record *r, uint64_t seque
     }
 
     struct memtable_entry *e = arena_alloc(&m->arena, bytes);
-    e->key_bytes = (uint16_t)(r->ikey.len - ENTRY_KEYSPACE_BYTES);
+    const size_t key_bytes = r->ikey.len - ENTRY_KEYSPACE_BYTES;
+    e->key_bytes = (uint16_t)key_bytes;
+    e->key_bytes_high = (uint32_t)(key_bytes >> 16) & 0x7fu;
     memcpy(e->ikey, r->ikey.ptr, r->ikey.len);
     entry_write(e, r, sequence, e->ikey + r->ikey.len, bytes - head, 0);
     hash_index_insert(&m->index, hash, e);

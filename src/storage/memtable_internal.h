@@ -23,24 +23,26 @@
 #define ENTRY_INLINE_BYTES_MIN 8u
 
 struct memtable_entry {
-    uint64_t sequence;         /* WAL position that makes this version durable */
-    uint64_t stamp;            /* ballot */
-    uint32_t node;             /* ballot */
-    uint32_t boot;             /* ballot */
-    uint32_t value_bytes;      /* 0..VALUE_BYTES_MAX */
-    uint32_t flags : 8;        /* RECORD_* and ENTRY_OUTSIDE */
-    uint32_t spare_bytes : 24; /* of the place that holds the body, beyond the body;
+    uint64_t sequence;           /* WAL position that makes this version durable */
+    uint64_t stamp;              /* ballot */
+    uint32_t node;               /* ballot */
+    uint32_t boot;               /* ballot */
+    uint32_t value_bytes : 25;   /* 0..VALUE_BYTES_MAX */
+    uint32_t key_bytes_high : 7; /* what key_bytes has no room for */
+    uint32_t flags : 8;          /* RECORD_* and ENTRY_OUTSIDE */
+    uint32_t spare_bytes : 24;   /* of the place that holds the body, beyond the body;
                                   capped, so that what is above the cap is lost */
-    uint16_t key_bytes;        /* ikey bytes without the keyspace id, 1.. */
-    uint8_t ikey[];            /* then the body, or its address */
+    uint16_t key_bytes;          /* low 16 bits of the ikey's bytes without the keyspace id */
+    uint8_t ikey[];              /* then the body, or its address */
 };
 
-static_assert(VALUE_BYTES_MAX < UINT32_MAX - 24, "a body's length fits 32 bits");
-static_assert(IKEY_BYTES_MAX - ENTRY_KEYSPACE_BYTES <= UINT16_MAX, "a key's length fits 16 bits");
+static_assert(VALUE_BYTES_MAX < 1u << 25, "a value's length fits its bits");
+static_assert(IKEY_BYTES_MAX - ENTRY_KEYSPACE_BYTES < 1u << 23, "a key's length fits its bits");
 static_assert(offsetof(struct memtable_entry, ikey) == 34, "no padding before the ikey");
 
 static inline struct bytes entry_ikey(const struct memtable_entry *e) {
-    return bytes_of(e->ikey, (size_t)e->key_bytes + ENTRY_KEYSPACE_BYTES);
+    const size_t key_bytes = (size_t)e->key_bytes_high << 16 | e->key_bytes;
+    return bytes_of(e->ikey, key_bytes + ENTRY_KEYSPACE_BYTES);
 }
 
 #endif

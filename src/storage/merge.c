@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 
 void merge_init(struct merge *m, bool may_block, bool bypass_cache) {
     *m = (struct merge){ .may_block = may_block, .bypass_cache = bypass_cache };
@@ -183,7 +184,7 @@ static void group_settle(struct merge *m) {
         if (!bytes_equal(r->ikey, best->ikey)) break;
         const uint32_t source = heap_pop(m);
         m->group[m->group_count++] = source;
-        if (ballot_compare(r->ballot, best->ballot) > 0) {
+        if ((ballot_compare(r->ballot, best->ballot) > 0) != MUTANT("scan_old_version")) {
             best = r;
             m->winner = source;
         }

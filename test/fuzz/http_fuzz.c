@@ -79,8 +79,8 @@ static void run_scan(const struct plan *plan, uint64_t seed, struct buffer *out)
     const struct request *r = &plan->requests[0];
     const uint64_t x = hash_of(r->prefix, seed);
     const struct row rows[] = {
-        { BYTES_LIT("k"), BYTES_LIT("\xff\x01"), { x | 1, 1, 1 }, 0 },
-        { r->prefix.len > 0 ? r->prefix : BYTES_LIT("\""), r->start, { 1, 2, 3 }, NOW_MS },
+        { BYTES_LIT("k"), BYTES_LIT("\xff\x01"), { x | 1, 1, 1 }, 0, false },
+        { r->prefix.len > 0 ? r->prefix : BYTES_LIT("\""), r->start, { 1, 2, 3 }, NOW_MS, false },
     };
     ASSERT(r->op == OP_SCAN);
     ASSERT(r->rows_max > 0 && plan->rows_wanted > 0);

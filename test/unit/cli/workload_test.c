@@ -65,6 +65,35 @@ TEST(workload, encodes_commands) {
     buffer_deinit(&out);
 }
 
+/* A level is part of every request about a key, and of no other. */
+TEST(workload, asks_for_a_level) {
+    struct workload_options o = plain;
+    o.protocol = WORKLOAD_HTTP;
+    o.level = "quorum";
+    struct workload *w = workload_create(&o);
+    struct buffer out;
+    buffer_init(&out, 1 << 16);
+    workload_append_load(w, 7, &out);
+    CHECK(bytes_start_with(buffer_bytes(&out),
+                           BYTES_LIT("PUT /v1/kv/k%3A000000000007?level=quorum HTTP/1.1\r\n")));
+    buffer_reset(&out);
+    CHECK(workload_append(w, &out) == WORKLOAD_GET);
+    static const char query[] = "?level=quorum HTTP/1.1\r\nHost: h:1\r\n\r\n";
+    const struct bytes get = buffer_bytes(&out);
+    CHECK(get.len > sizeof query);
+    CHECK_BYTES(bytes_of(get.ptr + get.len - (sizeof query - 1), sizeof query - 1),
+                bytes_of_string(query));
+    workload_destroy(w);
+    o.weights[WORKLOAD_GET] = 0;
+    o.weights[WORKLOAD_PING] = 1;
+    w = workload_create(&o);
+    buffer_reset(&out);
+    (void)workload_append(w, &out);
+    CHECK(bytes_start_with(buffer_bytes(&out), BYTES_LIT("GET /health HTTP/1.1\r\n")));
+    workload_destroy(w);
+    buffer_deinit(&out);
+}
+
 /* Zipf(0.99) asks for its most popular keys far more often than uniform does. */
 TEST(workload, zipf_is_skewed_and_uniform_is_not) {
     enum { KEYS = 1000, DRAWS = 100000 };

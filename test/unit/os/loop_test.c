@@ -177,6 +177,47 @@ TEST(loop, batch_can_be_given_back) {
     close_world(&w);
 }
 
+/* A socket moves from one loop to another: its event that the first has not acted on is
+ * taken back, and what arrived before the move is told by the second, and what comes
+ * later too. */
+TEST(loop, sockets_move_to_another_loop) {
+    struct world w;
+    open_world(&w);
+    struct os_loop *other = os_loop_create(w.os);
+    struct os_event events[EVENTS];
+    struct os_sock client = { 0 };
+    struct os_sock server = { 0 };
+    uint8_t got[16];
+    size_t len = 0;
+    connect_pair(&w, &client, &server);
+    CHECK_OK(os_loop_watch(w.loop, server, &server, TAG_SERVER));
+    send_text(client, "before");
+    os_sleep_ms(w.os, 5);
+    CHECK_EQ(os_loop_wait(w.loop, 1000, w.events, EVENTS), 1);
+    CHECK_EQ(w.events[0].kind, OS_EVENT_SOCKET);
+    os_loop_unwatch(w.loop, server);
+    CHECK_EQ(w.events[0].kind, OS_EVENT_WAKE);
+    CHECK(w.events[0].user == NULL);
+
+    CHECK_OK(os_loop_watch(other, server, &client, TAG_CLIENT));
+    CHECK_EQ(os_loop_wait(other, 1000, events, EVENTS), 1);
+    CHECK_EQ(events[0].tag, TAG_CLIENT);
+    CHECK(events[0].user == &client);
+    CHECK((events[0].ready & OS_READY_READ) != 0);
+    CHECK_OK(os_sock_read(server, got, sizeof got, &len));
+    CHECK_BYTES(bytes_of(got, len), BYTES_LIT("before"));
+    send_text(client, "after");
+    CHECK_EQ(os_loop_wait(other, 1000, events, EVENTS), 1);
+    CHECK_OK(os_sock_read(server, got, sizeof got, &len));
+    CHECK_BYTES(bytes_of(got, len), BYTES_LIT("after"));
+    CHECK_EQ(os_loop_wait(w.loop, 0, w.events, EVENTS), 0);
+    CHECK_ABORTS(os_loop_unwatch(w.loop, server));
+    os_sock_close(&server);
+    os_sock_close(&client);
+    os_loop_destroy(other);
+    close_world(&w);
+}
+
 /* Timers fire in the order of their deadlines, not early, and not when disarmed. */
 TEST(loop, timers_in_order) {
     struct world w;

@@ -58,6 +58,35 @@ TEST(http_batch, reads_items) {
     talk_close(&t);
 }
 
+/* An item says of its replicas what a request of its own would have been told. */
+TEST(http_batch, speaks_of_replicas) {
+    struct talk t;
+    talk_open(&t);
+    CHECK_EQ(post(&t, BYTES_LIT("{\"items\":[{\"key\":\"a\",\"value\":\"1\"},{\"key\":\"a\"},"
+                                "{\"op\":\"delete\",\"key\":\"a\"},"
+                                "{\"op\":\"delete\",\"key\":\"a\"}]}")),
+             ST_OK);
+    const struct response responses[] = {
+        { .outcome = OUT_QUORUM, .acks = 1, .needed = 2, .replicas = 3 },
+        { .outcome = OUT_QUORUM, .acks = 1, .needed = 2, .replicas = 3 },
+        { .outcome = OUT_OK, .existed = true, .version = { 9, 1, 1 }, .acks = 2, .replicas = 3 },
+        { .outcome = OUT_CLOCK },
+    };
+    http_encode(&t.plan, responses, TALK_NOW_MS, &t.out);
+    CHECK(talk_has(&t, "{\"status\":503,\"acks\":\"1/3\",\"error\":{\"code\":"
+                       "\"quorum_unavailable\",\"message\":\"1 of 3 replicas answered, the level "
+                       "needs 2; the write may or may not have happened\",\"acks\":1,\"needed\":2,"
+                       "\"replicas\":3,\"outcome\":\"maybe\"}},\n"));
+    CHECK(talk_has(&t, "the level needs 2\",\"acks\":1,\"needed\":2,\"replicas\":3}},\n"));
+    CHECK(talk_has(&t, "{\"status\":200,\"existed\":true,\"version\":\"9.1.1\","
+                       "\"acks\":\"2/3\"},\n"));
+    CHECK(talk_has(&t, "{\"status\":503,\"error\":{\"code\":\"clock_skew\""));
+    json_t *json = json_loads(strstr(talk_text(&t), "\r\n\r\n") + 4, 0, NULL);
+    CHECK(json != NULL);
+    json_decref(json);
+    talk_close(&t);
+}
+
 TEST(http_batch, refuses_the_whole_for_one_bad_item) {
     static const char *const bad[][2] = {
         { "", "no JSON" },

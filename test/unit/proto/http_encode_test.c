@@ -102,6 +102,7 @@ TEST(http_encode, replies_to_every_outcome) {
         { OUT_TIMEOUT, "504 Gateway Timeout", "\"outcome\":\"maybe\"" },
         { OUT_STOPPING, "503 Service Unavailable", "\"stopping\"" },
         { OUT_QUORUM, "\"quorum_unavailable\"", "\"outcome\":\"maybe\"" },
+        { OUT_CLOCK, "503 Service Unavailable", "\"code\":\"clock_skew\"" },
     };
     struct talk t;
     talk_open(&t);
@@ -133,5 +134,82 @@ TEST(http_encode, stops_at_a_full_output) {
         CHECK(small.overflowed);
         buffer_deinit(&small);
     }
+    talk_close(&t);
+}
+
+#define DELETE "DELETE /v1/kv/a HTTP/1.1\r\n" H
+
+/* The version of a delete is that of its tombstone, which a session can ask to see. */
+TEST(http_encode, replies_to_delete_with_its_version) {
+    const struct response deleted = { .outcome = OUT_OK,
+                                      .existed = true,
+                                      .version = { 0xa, 1, 1 } };
+    const struct response nothing = { .outcome = OUT_NOT_FOUND };
+    struct talk t;
+    talk_open(&t);
+    answer(&t, BYTES_LIT(DELETE "\r\n"), &deleted);
+    CHECK_BYTES(buffer_bytes(&t.out),
+                BYTES_LIT("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                          "X-Content-Type-Options: nosniff\r\nETag: \"a.1.1\"\r\n"
+                          "Content-Length: 17\r\n\r\n{\"existed\":true}\n"));
+    answer(&t, BYTES_LIT(DELETE "\r\n"), &nothing);
+    CHECK(strstr(talk_text(&t), "ETag") == NULL);
+    talk_close(&t);
+}
+
+/* Every reply about a replicated key says how many replicas answered; others say nothing. */
+TEST(http_encode, says_how_many_replicas_answered) {
+    static const enum outcome outcomes[] = { OUT_OK,           OUT_NOT_FOUND, OUT_CONDITION_FAILED,
+                                             OUT_NOT_MODIFIED, OUT_QUORUM,    OUT_TIMEOUT };
+    static const char *const requests[] = { GET "\r\n", GET "If-Match: *\r\n\r\n", PUT "\r\n",
+                                            DELETE "\r\n", DELETE "If-Match: *\r\n\r\n" };
+    struct talk t;
+    talk_open(&t);
+    for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
+        for (size_t j = 0; j < sizeof requests / sizeof *requests; j++) {
+            const bool is_read = j < 2;
+            if (outcomes[i] == OUT_NOT_MODIFIED && !is_read) continue;
+            struct response r = { .outcome = outcomes[i], .version = { 1, 1, 1 } };
+            r.acks = 2;
+            r.needed = r.replicas = 3;
+            answer(&t, bytes_of_string(requests[j]), &r);
+            CHECK(talk_has(&t, "\r\nAtoll-Acks: 2/3\r\n"));
+            r.replicas = 0;
+            answer(&t, bytes_of_string(requests[j]), &r);
+            CHECK(strstr(talk_text(&t), "Atoll-Acks") == NULL);
+        }
+    }
+    talk_close(&t);
+}
+
+/* A quorum that is missing is told in numbers, and whether a write may have happened. */
+TEST(http_encode, tells_what_a_missing_quorum_means) {
+    struct response r = { .outcome = OUT_QUORUM, .acks = 2, .needed = 3, .replicas = 3 };
+    struct talk t;
+    talk_open(&t);
+    answer(&t, BYTES_LIT(GET "\r\n"), &r);
+    CHECK(talk_has(&t, "\r\nRetry-After: 1\r\n"));
+    CHECK(talk_has(&t, "\r\n\r\n{\"error\":{\"code\":\"quorum_unavailable\",\"message\":"
+                       "\"2 of 3 replicas answered, the level needs 3\",\"acks\":2,"
+                       "\"needed\":3,\"replicas\":3}}\n"));
+    answer(&t, BYTES_LIT(PUT "\r\n"), &r);
+    CHECK(talk_has(&t, "the level needs 3; the write may or may not have happened\",\"acks\":2,"
+                       "\"needed\":3,\"replicas\":3,\"outcome\":\"maybe\"}}\n"));
+    r.acks = 0; /* an answer that was lost is no proof that the write was */
+    answer(&t, BYTES_LIT(DELETE "\r\n"), &r);
+    CHECK(talk_has(&t, "0 of 3 replicas answered"));
+    CHECK(talk_has(&t, "\"outcome\":\"maybe\""));
+    r.untried = true;
+    answer(&t, BYTES_LIT(PUT "\r\n"), &r);
+    CHECK(talk_has(&t, "the level needs 3; nothing was done\""));
+    CHECK(talk_has(&t, "\"outcome\":\"none\"}}\n"));
+    r = (struct response){ .outcome = OUT_QUORUM, .acks = 3, .needed = 2, .replicas = 3 };
+    answer(&t, BYTES_LIT(GET "Atoll-Session: 1f.2.3\r\n\r\n"), &r);
+    CHECK(talk_has(&t, "3 of 3 replicas answered, none of them has the version of Atoll-Session"));
+    r = (struct response){ .outcome = OUT_CLOCK, .replicas = 3 };
+    answer(&t, BYTES_LIT(PUT "\r\n"), &r);
+    CHECK(talk_has(&t, "nothing was done: check NTP on this node"));
+    CHECK(talk_has(&t, "\r\nRetry-After: 1\r\n"));
+    CHECK(strstr(talk_text(&t), "outcome") == NULL);
     talk_close(&t);
 }

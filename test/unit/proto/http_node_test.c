@@ -1,6 +1,8 @@
 /* Health, readiness and the cluster as a client sees them. */
 #include "http_test_support.h"
 
+#include <jansson.h>
+
 static void ask(struct talk *t, const char *line, const struct node_view *view) {
     char request[200];
     snprintf(request, sizeof request, "%s HTTP/1.1\r\n" H "\r\n", line);
@@ -29,11 +31,100 @@ TEST(http_node, tells_how_it_is) {
     CHECK(talk_has(&t, "Content-Length: 49\r\n\r\n"));
     CHECK(strstr(talk_text(&t), "state") == NULL);
     ask(&t, "GET /v1/cluster", &view);
-    CHECK(talk_has(&t, "{\"nodes\":[{\"id\":7,\"address\":\"127.0.0.1:8080\",\"state\":\"ready\""));
-    CHECK(talk_has(&t, "\"leader\":7,\"epoch\":1,\"change\":null}\n"));
+    CHECK(talk_has(&t, "{\"nodes\":[{\"id\":7,\"address\":\"127.0.0.1:8080\",\"self\":true,"
+                       "\"state\":\"ready\""));
+    CHECK(talk_has(&t, "\"leader\":7,\"epoch\":1,\"change\":null,\"replicas\":1,"
+                       "\"write_quorum\":1,\"read_quorum\":1,\"slots\":16384,"
+                       "\"proxy\":false,\"filled\":true}\n"));
+    CHECK(talk_has(&t, "\"slots_owned\":16384,\"slots_kept\":16384,\"node_id\":7,"
+                       "\"boot_count\":2,"));
     view.stopping = true;
     ask(&t, "GET /ready", &view);
     CHECK(talk_has(&t, "503 Service Unavailable"));
     CHECK(talk_has(&t, "\"state\":\"stopping\""));
+    talk_close(&t);
+}
+
+static const struct node_member members[] = {
+    { .address = "10.0.0.1:8080",
+      .id = 11,
+      .node_id = 101,
+      .boot_count = 3,
+      .weight = 1,
+      .slots_owned = 8192,
+      .slots_kept = 16384,
+      .self = true,
+      .alive = true },
+    { .address = "[::2]:8080",
+      .id = 4000000000,
+      .node_id = 102,
+      .boot_count = 1,
+      .weight = 2,
+      .zone = 5,
+      .slots_owned = 8192,
+      .slots_kept = 16384,
+      .latency_us = 250,
+      .clock_ahead_ms = -40,
+      .hints_waiting = 12 },
+};
+
+static struct node_view clustered(void) {
+    return (struct node_view){ .version = "0.1",
+                               .address = "0.0.0.0:8080",
+                               .node_id = 101,
+                               .boot_count = 3,
+                               .shards = 4,
+                               .ready = true,
+                               .cluster = { .members_count = 2,
+                                            .members = members,
+                                            .copies = 2,
+                                            .replicas = 3,
+                                            .write_quorum = 2,
+                                            .read_quorum = 1,
+                                            .filled = true,
+                                            .epoch = 6 } };
+}
+
+/* The members of a cluster, each as this node sees it. */
+TEST(http_node, tells_who_is_in_the_cluster) {
+    struct node_view view = clustered();
+    struct talk t;
+    talk_open(&t);
+    ask(&t, "GET /v1/cluster", &view);
+    json_t *json = json_loads(strstr(talk_text(&t), "\r\n\r\n") + 4, JSON_REJECT_DUPLICATES, NULL);
+    CHECK(json != NULL);
+    CHECK_EQ(json_array_size(json_object_get(json, "nodes")), 2);
+    json_decref(json);
+    CHECK(talk_has(&t, "{\"nodes\":[{\"id\":11,\"address\":\"10.0.0.1:8080\",\"self\":true,"
+                       "\"state\":\"up\",\"weight\":1,\"zone\":0,\"slots_owned\":8192,"
+                       "\"slots_kept\":16384,\"node_id\":101,\"boot_count\":3,\"latency_us\":0,"
+                       "\"clock_ahead_ms\":0,\"hints_waiting\":0,\"shards\":4,"));
+    CHECK(talk_has(&t, "{\"id\":4000000000,\"address\":\"[::2]:8080\",\"self\":false,"
+                       "\"state\":\"down\",\"weight\":2,\"zone\":5,\"slots_owned\":8192,"
+                       "\"slots_kept\":16384,\"node_id\":102,\"boot_count\":1,\"latency_us\":250,"
+                       "\"clock_ahead_ms\":-40,\"hints_waiting\":12}],\"leader\":null,\"epoch\":6,"
+                       "\"change\":null,\"replicas\":3,\"write_quorum\":2,\"read_quorum\":1,"
+                       "\"slots\":16384,\"proxy\":false,\"filled\":true}\n"));
+    view.cluster.filled = false;
+    ask(&t, "GET /v1/cluster", &view);
+    CHECK(talk_has(&t, "\"filled\":false}\n"));
+    talk_close(&t);
+}
+
+/* A proxy to one node is not that node. */
+TEST(http_node, tells_a_proxy_from_its_only_member) {
+    struct node_view view = clustered();
+    struct node_member only = members[1];
+    struct talk t;
+    talk_open(&t);
+    view.cluster.members = &only;
+    view.cluster.members_count = 1;
+    view.cluster.proxy = true;
+    view.node_id = 0;
+    ask(&t, "GET /v1/cluster", &view);
+    CHECK(talk_has(&t, "{\"nodes\":[{\"id\":4000000000,"));
+    CHECK(talk_has(&t, "\"leader\":null,"));
+    CHECK(talk_has(&t, "\"proxy\":true,"));
+    CHECK(strstr(talk_text(&t), "\"self\":true") == NULL);
     talk_close(&t);
 }

@@ -5,8 +5,8 @@
 #include "http_test_support.h"
 
 static const struct row rows[] = {
-    { BYTES_LIT("a"), BYTES_LIT("1"), { 1, 1, 1 }, 0 },
-    { BYTES_LIT("b\xff"), BYTES_LIT("\x80"), { 2, 1, 1 }, 99 },
+    { BYTES_LIT("a"), BYTES_LIT("1"), { 1, 1, 1 }, 0, false },
+    { BYTES_LIT("b\xff"), BYTES_LIT("\x80"), { 2, 1, 1 }, 99, false },
 };
 
 static json_t *body_of(struct talk *t) {
@@ -105,5 +105,26 @@ TEST(http_scan, ends_with_an_error) {
     buffer_reset(&t.out);
     http_encode_outcome(&t.plan, OUT_BUSY, false, &t.out);
     CHECK(talk_has(&t, "503 Service Unavailable"));
+    talk_close(&t);
+}
+
+/* A scan that too few replicas answered says how many did, before its first byte or after. */
+TEST(http_scan, counts_the_replicas_that_answered) {
+    const struct response lost = { .outcome = OUT_QUORUM, .acks = 1, .needed = 2, .replicas = 3 };
+    struct talk t;
+    talk_open(&t);
+    CHECK_EQ(talk_send(&t, BYTES_LIT("GET /v1/scan?level=2 HTTP/1.1\r\n" H "\r\n")), ST_OK);
+    CHECK_EQ(t.plan.requests[0].level, LEVEL_COUNT);
+    CHECK_EQ(t.plan.requests[0].level_count, 2);
+    http_encode_refusal(&t.plan, &lost, false, &t.out);
+    CHECK(talk_has(&t, "503 Service Unavailable"));
+    CHECK(talk_has(&t, "\r\nAtoll-Acks: 1/3\r\nRetry-After: 1\r\n"));
+    CHECK(talk_has(&t, "\"acks\":1,\"needed\":2,\"replicas\":3}}\n"));
+    buffer_reset(&t.out);
+    http_encode_scan_begin(&t.plan, &t.out);
+    http_encode_refusal(&t.plan, &lost, true, &t.out);
+    CHECK(talk_has(&t, "\"cursor\":null,\"error\":{\"code\":\"quorum_unavailable\",\"message\":"
+                       "\"1 of 3 replicas answered, the level needs 2\",\"acks\":1,\"needed\":2,"
+                       "\"replicas\":3}}\n"));
     talk_close(&t);
 }

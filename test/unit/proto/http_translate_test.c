@@ -71,6 +71,44 @@ TEST(http_translate, reads_conditions) {
     CHECK(talk_replies(CONDITION("GET", "If-None-Match: \"abc\"")));
 }
 
+/* As many replicas as the level says, and never less than the session has seen. */
+TEST(http_translate, reads_levels_and_sessions) {
+    struct talk t;
+    talk_open(&t);
+    const struct request *r = ASK(&t, "GET /v1/kv/a?level=1 HTTP/1.1\r\n" H "\r\n");
+    CHECK_EQ(r->level, LEVEL_COUNT);
+    CHECK_EQ(r->level_count, 1);
+    CHECK(ballot_is_zero(r->session));
+    r = ASK(&t, "PUT /v1/kv/a?level=7 HTTP/1.1\r\n" H "\r\n");
+    CHECK_EQ(r->level, LEVEL_COUNT);
+    CHECK_EQ(r->level_count, 7);
+    r = ASK(&t, "DELETE /v1/kv/a?level=all HTTP/1.1\r\n" H "\r\n");
+    CHECK_EQ(r->level, LEVEL_ALL);
+    CHECK_EQ(r->level_count, 0);
+    CHECK_EQ(talk_send(&t, BYTES_LIT("POST /v1/batch?level=3 HTTP/1.1\r\n" H
+                                     "Content-Length: 23\r\n\r\n{\"items\":[{\"key\":\"a\"}]}")),
+             ST_OK);
+    CHECK_EQ(t.plan.requests[0].level, LEVEL_COUNT);
+    CHECK_EQ(t.plan.requests[0].level_count, 3);
+
+    r = ASK(&t, "GET /v1/kv/a HTTP/1.1\r\n" H "Atoll-Session: 1f.2.3\r\n\r\n");
+    CHECK(r->session.stamp == 0x1f && r->session.node == 2 && r->session.boot == 3);
+    CHECK_EQ(r->condition, COND_NONE);
+    r = ASK(&t, "HEAD /v1/kv/a HTTP/1.1\r\n" H "atoll-session: \"2.1.1\" \r\n\r\n");
+    CHECK_EQ(r->session.stamp, 2);
+    r = ASK(&t, "PUT /v1/kv/a HTTP/1.1\r\n" H "Atoll-Session: 1f.2.3\r\n\r\n");
+    CHECK(ballot_is_zero(r->session));
+    talk_close(&t);
+
+#define SESSION(header) \
+    BYTES_LIT("GET /v1/kv/a HTTP/1.1\r\n" H header "\r\n\r\n"), "\"bad_session\""
+    CHECK(talk_replies(SESSION("Atoll-Session:")));
+    CHECK(talk_replies(SESSION("Atoll-Session: *")));
+    CHECK(talk_replies(SESSION("Atoll-Session: \"1.2.3")));
+    CHECK(talk_replies(SESSION("Atoll-Session: 0.0.0")));
+    CHECK(talk_replies(SESSION("Atoll-Session: 1.2.3\r\nAtoll-Session: 1.2.3")));
+}
+
 TEST(http_translate, says_what_is_wrong) {
     REPLIES("GET /nope", "404 Not Found");
     REPLIES("GET /v1/kv", "\"no_such_path\"");
@@ -84,7 +122,12 @@ TEST(http_translate, says_what_is_wrong) {
     REPLIES("GET /v1/kv/a?level=%zz", "\"bad_escape\"");
     REPLIES("GET /v1/kv/a?keyspace=other", "404 Not Found");
     REPLIES("GET /v1/kv/a?keyspace=other", "\"no_such_keyspace\"");
-    REPLIES("GET /v1/kv/a?level=two", "level must be one, quorum or all");
+    REPLIES("GET /v1/kv/a?level=two",
+            "level must be one, quorum, all or a number of replicas from 1 to 7");
+    REPLIES("PUT /v1/kv/a?level=0", "\"bad_level\"");
+    REPLIES("GET /v1/kv/a?level=8", "\"bad_level\"");
+    REPLIES("GET /v1/kv/a?level=03", "\"bad_level\"");
+    REPLIES("GET /v1/scan?level=-1", "\"bad_level\"");
     REPLIES("GET /v1/kv/a?ttl=5", "`ttl` is not known here; known: keyspace level");
     REPLIES("PUT /v1/kv/a?tll=5", "known: keyspace level ttl op");
     REPLIES("PUT /v1/kv/a?ttl=0", "ttl must be a positive number of seconds");

@@ -94,13 +94,43 @@ TEST(resp_encode, errors) {
 TEST(resp_encode, every_error_has_a_text) {
     struct session s;
     session_open(&s);
-    for (int outcome = OUT_NOT_MODIFIED + 1; outcome <= OUT_QUORUM; outcome++) {
+    for (uint32_t outcome = OUT_NOT_MODIFIED + 1; outcome < OUTCOMES; outcome++) {
         session_send(&s, "GET k");
         resp_encode_outcome(&s.plan, (enum outcome)outcome, &s.out);
         CHECK(buffer_len(&s.out) > 10);
         CHECK_EQ(buffer_bytes(&s.out).ptr[0], '-');
         buffer_reset(&s.out);
     }
+    session_close(&s);
+}
+
+/* What clients repeat by themselves (CLUSTERDOWN) must not be a write that may have happened. */
+TEST(resp_encode, missing_quorums) {
+    struct response r = { .outcome = OUT_QUORUM, .acks = 2, .needed = 3, .replicas = 3 };
+    struct session s;
+    session_open(&s);
+    check(&s, "GET k", &r, "-CLUSTERDOWN 2 of 3 replicas answered, the level needs 3\r\n");
+    check(&s, "INCR k", &r,
+          "-ERR 2 of 3 replicas answered, the level needs 3: the write may or may not have been "
+          "applied\r\n");
+    r.acks = 0;
+    check(&s, "DEL k", &r,
+          "-ERR 0 of 3 replicas answered, the level needs 3: the write may or may not have been "
+          "applied\r\n");
+    r.untried = true;
+    check(&s, "SET k v", &r, "-CLUSTERDOWN 0 of 3 replicas answered, the level needs 3\r\n");
+    r = (struct response){ .outcome = OUT_QUORUM };
+    check(&s, "GET k", &r, "-CLUSTERDOWN too few replicas answered\r\n");
+    check(&s, "SET k v", &r,
+          "-ERR too few replicas answered: the write may or may not have been applied\r\n");
+    r = (struct response){ .outcome = OUT_CLOCK };
+    check(&s, "SET k v", &r,
+          "-CLUSTERDOWN the clock of this node is too far from the others', it may not stamp "
+          "writes: check NTP on this node\r\n");
+    session_send(&s, "SCAN 0");
+    r = (struct response){ .outcome = OUT_QUORUM, .acks = 1, .needed = 2, .replicas = 2 };
+    resp_encode_refusal(&s.plan, &r, &s.out);
+    session_expect(&s, "-CLUSTERDOWN 1 of 2 replicas answered, the level needs 2\r\n");
     session_close(&s);
 }
 

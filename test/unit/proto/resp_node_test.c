@@ -60,18 +60,20 @@ TEST(resp_node, info) {
     CHECK(says(&s, "\r\nuptime_in_seconds:100\r\n"));
     CHECK(says(&s, "\r\nused_memory_rss_human:3.00M\r\n"));
     CHECK(says(&s, "\r\nrole:master\r\n"));
+    CHECK(says(&s, "\r\nredis_mode:standalone\r\n"));
+    CHECK(says(&s, "\r\nreplicas:1\r\nwrite_quorum:1\r\nread_quorum:1\r\n"));
     CHECK(says(&s, "\r\nlevel6:tables=0,bytes=0\r\n"));
     CHECK(!says(&s, "db0:"));
     buffer_reset(&s.out);
     view.total.records = 5;
     view.total.tombstones = 2;
     ask(&s, "INFO keyspace cluster",
-        "$68\r\n# Cluster\r\ncluster_enabled:1\r\n\r\n"
+        "$68\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n"
         "# Keyspace\r\ndb0:keys=3,estimated=1\r\n\r\n");
     view.total.records = view.total.tombstones = 0;
     ask(&s, "INFO nosuch", "$0\r\n\r\n");
     session_send(&s, "HELLO 3");
-    ask(&s, "INFO cluster", "=34\r\ntxt:# Cluster\r\ncluster_enabled:1\r\n\r\n");
+    ask(&s, "INFO cluster", "=34\r\ntxt:# Cluster\r\ncluster_enabled:0\r\n\r\n");
     session_close(&s);
 }
 

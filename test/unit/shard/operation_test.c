@@ -204,3 +204,25 @@ TEST(operation, a_repeated_put_is_answered_from_what_is_there) {
     q.op_low = 3;
     CHECK_EQ(decide(&q, &present).write, DECISION_PUT);
 }
+
+/* So is a number or text that was added to: it is not added twice. */
+TEST(operation, a_repeated_addition_is_answered_and_not_done_twice) {
+    struct record present = held("42", 0);
+    present.op = (struct op_id){ 1, 2 };
+    struct request q = { .op = OP_INCR, .key = BYTES_LIT("k"), .increment = 2 };
+    q.op_high = 1;
+    q.op_low = 2;
+    struct decision d = decide(&q, &present);
+    CHECK_EQ(d.write, DECISION_KEEP);
+    CHECK_EQ(d.response.integer, 42);
+    q.op_low = 3;
+    d = decide(&q, &present);
+    CHECK_EQ(d.write, DECISION_PUT);
+    CHECK_EQ(d.response.integer, 44);
+    q = (struct request){ .op = OP_APPEND, .key = BYTES_LIT("k"), .value = BYTES_LIT("2") };
+    q.op_high = 1;
+    q.op_low = 2;
+    d = decide(&q, &present);
+    CHECK_EQ(d.write, DECISION_KEEP);
+    CHECK_EQ(d.response.integer, 2);
+}

@@ -1,0 +1,184 @@
+#include "sim/check.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+const struct check_kind check_kinds[CHECK_KINDS] = {
+    { "durability", check_durability },     { "convergence", check_convergence },
+    { "resurrection", check_resurrection }, { "stale", check_stale },
+    { "session", check_session },           { "integrity", check_integrity },
+    { "liveness", check_liveness },
+};
+
+void findings_init(struct findings *f) {
+    *f = (struct findings){ .count = 0 };
+}
+
+void findings_add(struct findings *f, const char *format, ...) {
+    ASSERT(format != NULL);
+    ASSERT(f->count < UINT32_MAX);
+    if (f->count < FINDINGS_MAX) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(f->lines[f->count], FINDING_BYTES_MAX, format, args);
+        va_end(args);
+    }
+    f->count++;
+}
+
+struct check_text check_version(struct ballot version) {
+    struct check_text t;
+    ballot_print(version, t.text);
+    return t;
+}
+
+/* ---- floors ---- */
+
+/* The newest version that i replicas hold for certain, by i. */
+struct held {
+    struct ballot by_count[REPLICAS_MAX + 1];
+};
+
+static void lift(struct ballot *b, struct ballot to) {
+    if (ballot_compare(to, *b) > 0) *b = to;
+}
+
+/* One replica of the key has nothing any more. */
+static void held_lose(struct held *h) {
+    for (uint32_t i = 0; i < REPLICAS_MAX; i++) {
+        h->by_count[i] = h->by_count[i + 1];
+    }
+    h->by_count[REPLICAS_MAX] = (struct ballot){ 0 };
+}
+
+/* The newest version that a reader of `need` of `copies` replicas cannot miss. */
+static struct ballot held_seen(const struct held *h, uint32_t need, uint32_t copies) {
+    struct ballot best = { 0 };
+    for (uint32_t i = 1; i <= REPLICAS_MAX; i++) {
+        if (i + need > copies) lift(&best, h->by_count[i]);
+    }
+    return best;
+}
+
+/* How many replicas of each key lost their storage in the whole run. */
+static uint32_t *losses_of(const struct history *h) {
+    uint32_t *losses = mem_alloc_zeroed((h->keys_count + 1) * sizeof *losses);
+    for (uint32_t i = 0; i < h->events_count && h->losses > 0; i++) {
+        const struct history_event *e = &h->events[i];
+        if (e->kind != HISTORY_LOSS) continue;
+        for (uint32_t k = 0; k < h->keys_count; k++)
+            losses[k] += (uint32_t)(h->keys[k].replicas >> e->index & 1);
+    }
+    return losses;
+}
+
+/* Rows are known only when their scan ends, so that what was acknowledged when it began is
+ * looked up. Each loss counts, whenever it was: too low a floor only checks less. */
+static struct ballot row_floor(const struct check *c, const struct history_op *row,
+                               enum history_kind kind, uint32_t losses) {
+    const struct history *h = c->history;
+    struct ballot best = { 0 };
+    ASSERT(row->kind == HISTORY_ROW);
+    for (uint32_t i = h->keys[row->key].last; i != HISTORY_NONE; i = h->ops[i].previous) {
+        const struct history_op *op = &h->ops[i];
+        if (op->kind != kind || op->outcome != HISTORY_OK) continue;
+        if (op->ended_ns >= row->began_ns) continue;
+        if (op->need > losses && op->need - losses + row->need > c->copies)
+            lift(&best, op->version);
+    }
+    return best;
+}
+
+/* The walk over the events. */
+struct walk {
+    const struct check *check;
+    enum history_kind kind; /* of the writes that count */
+    struct check_floors *floors;
+    struct held *held;      /* by key */
+    uint32_t *losses;       /* by key: of its replicas, so far */
+    uint32_t *losses_began; /* by operation: those of its key when it began */
+    uint32_t *losses_end;   /* by key: in the whole run */
+};
+
+static void walk_loss(struct walk *w, uint32_t node) {
+    const struct history *h = w->check->history;
+    ASSERT(node < HISTORY_NODES_MAX);
+    for (uint32_t k = 0; k < h->keys_count; k++) {
+        if ((h->keys[k].replicas >> node & 1) == 0) continue;
+        held_lose(&w->held[k]);
+        w->losses[k]++;
+    }
+}
+
+static void walk_began(struct walk *w, uint32_t index) {
+    const struct history_op *op = &w->check->history->ops[index];
+    struct ballot *floor = &w->floors->reads[index];
+    w->losses_began[index] = w->losses[op->key];
+    if (op->kind == HISTORY_GET) *floor = held_seen(&w->held[op->key], op->need, w->check->copies);
+    if (op->kind == HISTORY_ROW) *floor = row_floor(w->check, op, w->kind, w->losses_end[op->key]);
+}
+
+/* An answer may arrive after a loss and tell of before. */
+static void walk_ended(struct walk *w, uint32_t index) {
+    const struct history_op *op = &w->check->history->ops[index];
+    const uint32_t losses = w->losses[op->key] - w->losses_began[index];
+    ASSERT(op->need <= REPLICAS_MAX);
+    if (op->kind == HISTORY_GET && losses > 0) w->floors->reads[index] = (struct ballot){ 0 };
+    if (op->kind != w->kind || op->outcome != HISTORY_OK || op->need <= losses) return;
+    lift(&w->held[op->key].by_count[op->need - losses], op->version);
+}
+
+void check_floors_init(struct check_floors *f, const struct check *c, enum history_kind kind) {
+    ASSERT(history_is_write(kind));
+    ASSERT(history_check(c->history));
+    const struct history *h = c->history;
+    f->reads = mem_alloc_zeroed((h->ops_count + 1) * sizeof *f->reads);
+    f->keys = mem_alloc_zeroed((h->keys_count + 1) * sizeof *f->keys);
+    struct walk w = { .check = c, .kind = kind, .floors = f };
+    w.held = mem_alloc_zeroed((h->keys_count + 1) * sizeof *w.held);
+    w.losses = mem_alloc_zeroed((h->keys_count + 1) * sizeof *w.losses);
+    w.losses_began = mem_alloc_zeroed((h->ops_count + 1) * sizeof *w.losses_began);
+    w.losses_end = losses_of(h);
+    for (uint32_t i = 0; i < h->events_count; i++) {
+        const struct history_event *e = &h->events[i];
+        switch (e->kind) {
+        case HISTORY_LOSS: walk_loss(&w, e->index); break;
+        case HISTORY_BEGAN: walk_began(&w, e->index); break;
+        case HISTORY_ENDED: walk_ended(&w, e->index); break;
+        }
+    }
+    for (uint32_t k = 0; k < h->keys_count; k++)
+        f->keys[k] = held_seen(&w.held[k], c->copies, c->copies);
+    mem_free(w.held);
+    mem_free(w.losses);
+    mem_free(w.losses_began);
+    mem_free(w.losses_end);
+}
+
+void check_floors_deinit(struct check_floors *f) {
+    mem_free(f->reads);
+    mem_free(f->keys);
+    *f = (struct check_floors){ 0 };
+}
+
+bool check_may_be_absent(const struct check *c, uint32_t key, struct ballot floor, uint64_t now_ns,
+                         uint64_t wall_ms) {
+    const struct history *h = c->history;
+    ASSERT(key < h->keys_count);
+    for (uint32_t i = h->keys[key].last; i != HISTORY_NONE; i = h->ops[i].previous) {
+        const struct history_op *op = &h->ops[i];
+        ASSERT(op->key == key);
+        if (op->began_ns > now_ns || !history_is_write(op->kind)) continue;
+        if (op->outcome == HISTORY_REFUSED) continue;
+        if (op->outcome == HISTORY_OK && !ballot_is_zero(op->version) &&
+            ballot_compare(op->version, floor) < 0)
+            continue;
+        if (op->kind == HISTORY_DELETE) return true;
+        if (op->ttl_ms != 0 && op->wall_ms + op->ttl_ms <= wall_ms + c->clock_spread_ms)
+            return true;
+    }
+    return false;
+}

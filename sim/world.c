@@ -1,0 +1,192 @@
+#include "sim/world.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sim/world_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define PROGRESS_NS (10000 * NS_A_MS)
+#define NOTE_BYTES_MAX (LOG_LINE_BYTES_MAX + 64u)
+/* Turns in one moment before the world is sure that it does not get on. */
+#define SAME_MOMENT_MAX 100000u
+
+struct world *world_now;
+
+/* ---- hooks ---- */
+
+void world_note(struct world *w, const char *format, ...) {
+    char line[NOTE_BYTES_MAX];
+    if (w->options.say_log == NULL) return;
+    int len = snprintf(line, sizeof line, "%9.3f ", (double)w->now_ns / 1e9);
+    ASSERT(len > 0);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line + len, sizeof line - (size_t)len, format, args);
+    va_end(args);
+    w->options.say_log(w->options.user, line);
+}
+
+static void on_log(enum log_level level, const char *line) {
+    static const char *const words[] = { "debug", "info", "warn", "error" };
+    struct world *w = world_now;
+    ASSERT(w != NULL);
+    ASSERT(level <= LOG_ERROR);
+    sim_trace_add(&w->trace, line, strlen(line));
+    const uint32_t node = w->running == NULL ? 0 : w->running->index + 1;
+    world_note(w, "n%u %s: %s", node, words[level], line);
+}
+
+static void on_die(void *user, const char *message) {
+    struct world *w = user;
+    ASSERT(w->running != NULL);
+    w->died = message;
+    longjmp(w->escape, 1);
+}
+
+/* ---- building ---- */
+
+static uint64_t replicas_of(const struct world *w, const char *key) {
+    const struct membership *m = w->nodes[0].members;
+    if (m == NULL) return 1;
+    const uint16_t *list = ring_list(m->ring, crc16_slot(bytes_of_string(key)));
+    uint64_t bits = 0;
+    for (uint32_t i = 0; i < m->ring->copies; i++) {
+        for (uint32_t n = 0; n < w->scenario->nodes; n++) {
+            if (strcmp(m->all[list[i]].address, w->nodes[n].address) == 0) bits |= UINT64_C(1) << n;
+        }
+    }
+    ASSERT(__builtin_popcountll(bits) == (int)w->scenario->replicas);
+    return bits;
+}
+
+static void add_key(struct world *w, const char *prefix, uint32_t number) {
+    char text[HISTORY_KEY_BYTES_MAX];
+    snprintf(text, sizeof text, "%s%u", prefix, number);
+    history_key(&w->history, text, replicas_of(w, text));
+}
+
+static void add_keys(struct world *w) {
+    history_init(&w->history);
+    for (uint32_t i = 0; i < w->scenario->keys; i++) add_key(w, "key:", i);
+    for (uint32_t i = 0; i < w->scenario->nodes; i++) add_key(w, "probe:", i);
+    add_key(w, "missing:", 0);
+    ASSERT(w->history.keys_count == clients_missing_key(w->scenario) + 1);
+}
+
+struct world *world_create(const struct world_options *options) {
+    ASSERT(world_now == NULL);
+    ASSERT(scenario_check(options->scenario));
+    struct world *w = mem_alloc_zeroed(sizeof *w);
+    world_now = w;
+    w->options = *options;
+    w->scenario = options->scenario;
+    w->dice = sim_random_of(w->scenario->seed ^ 0x3031d);
+    w->now_ns = NS_A_MS;
+    findings_init(&w->findings);
+    log_set_sink(on_log);
+    log_set_level(LOG_INFO);
+    sim_on_die(on_die, w);
+    w->net = sim_net_create(sim_random_next(&w->dice));
+    sim_net_set_trace(w->net, &w->trace);
+    for (uint32_t i = 0; i < w->scenario->nodes; i++) world_node_init(w, i);
+    add_keys(w);
+    const struct clients_options clients = {
+        .scenario = w->scenario, .history = &w->history, .net = w->net, .trace = &w->trace
+    };
+    w->clients = clients_create(&clients, w->now_ns);
+    return w;
+}
+
+/* ---- time ---- */
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+static uint64_t due_ns(const struct world *w) {
+    uint64_t due = earlier(sim_net_due_ns(w->net), faults_due_ns(w));
+    due = earlier(due, clients_due_ns(w->clients));
+    for (uint32_t i = 0; i < w->scenario->nodes; i++)
+        due = earlier(due, world_node_due_ns(&w->nodes[i]));
+    return due;
+}
+
+/* Run what is due now: deliveries first, so that everybody sees them, then faults, so
+ * that they strike before anybody reacts. */
+static void step(struct world *w) {
+    sim_net_advance(w->net, w->now_ns);
+    if (faults_due_ns(w) <= w->now_ns) faults_step(w);
+    for (uint32_t i = 0; i < w->scenario->nodes; i++) {
+        if (world_node_due_ns(&w->nodes[i]) <= w->now_ns) world_node_turn(w, &w->nodes[i]);
+    }
+    if (clients_due_ns(w->clients) <= w->now_ns) clients_turn(w->clients, w->now_ns);
+}
+
+static void say_progress(struct world *w) {
+    char line[160];
+    uint32_t up = 0;
+    uint64_t faults = 0;
+    for (uint32_t i = 0; i < w->scenario->nodes; i++) up += w->nodes[i].state == NODE_UP;
+    for (uint32_t i = 0; i < FAULT_KINDS; i++) faults += w->faults.counts[i];
+    w->said_ns += PROGRESS_NS;
+    snprintf(line, sizeof line, "%4llu s: %u operations, %llu faults, %u of %u nodes up",
+             (unsigned long long)(w->said_ns / NS_A_MS / 1000), w->history.ops_count,
+             (unsigned long long)faults, up, w->scenario->nodes);
+    w->options.say(w->options.user, line);
+}
+
+static void run_until(struct world *w, uint64_t end_ns) {
+    uint32_t same = 0;
+    ASSERT(end_ns >= w->now_ns);
+    for (;;) {
+        const uint64_t due = due_ns(w);
+        if (due > end_ns) break;
+        same = due > w->now_ns ? 0 : same + 1;
+        ASSERT(same < SAME_MOMENT_MAX);
+        if (due > w->now_ns) w->now_ns = due;
+        while (w->now_ns - w->said_ns >= PROGRESS_NS) say_progress(w);
+        step(w);
+    }
+    w->now_ns = end_ns;
+}
+
+/* ---- phases ---- */
+
+void world_run(struct world *w) {
+    ASSERT(w->settled_ns == 0);
+    for (uint32_t i = 0; i < w->scenario->nodes; i++) world_boot(w, &w->nodes[i]);
+    clients_mode(w->clients, CLIENTS_LOAD, w->now_ns);
+    faults_init(w);
+    run_until(w, w->now_ns + w->scenario->faulty_ms * NS_A_MS);
+    world_note(w, "the faults are over");
+    clients_mode(w->clients, CLIENTS_REST, w->now_ns);
+    faults_end(w);
+    run_until(w, w->now_ns + SCENARIO_HEALING_MS * NS_A_MS);
+    w->settled_ns = w->now_ns;
+    clients_mode(w->clients, CLIENTS_PROBE, w->now_ns);
+    run_until(w, w->now_ns + SCENARIO_PROBING_MS * NS_A_MS);
+    clients_mode(w->clients, CLIENTS_REST, w->now_ns);
+    run_until(w, w->now_ns + SCENARIO_QUIET_MS * NS_A_MS);
+}
+
+struct world_counts world_counts(const struct world *w) {
+    struct world_counts c = { .turns = w->turns,
+                              .deliveries = sim_net_counts(w->net).deliveries,
+                              .simulated_ms = w->now_ns / NS_A_MS,
+                              .losses = w->history.losses };
+    memcpy(c.faults, w->faults.counts, sizeof c.faults);
+    for (uint32_t i = 0; i < w->scenario->nodes; i++) c.boots += w->nodes[i].boots;
+    for (uint32_t i = 0; i < w->history.ops_count; i++) {
+        const struct history_op *op = &w->history.ops[i];
+        c.operations[op->kind][op->outcome]++;
+    }
+    return c;
+}
+
+uint64_t world_trace(const struct world *w) {
+    return w->trace.hash;
+}

@@ -1,0 +1,113 @@
+/* world_internal.h - the world's parts, for world*.c and faults.c.
+ *
+ * Lifecycle  a node: DOWN -> UP (-> STOPPING) -> DOWN, as world_boot, world_crash say
+ * Owner      the world
+ */
+#ifndef ATOLL_SIM_WORLD_INTERNAL_H
+#define ATOLL_SIM_WORLD_INTERNAL_H
+
+#include "cluster/membership.h"
+#include "shard/shard.h"
+#include "sim/client.h"
+#include "sim/faults.h"
+#include "sim/net.h"
+#include "sim/os_sim.h"
+#include "sim/random.h"
+#include "sim/trace.h"
+#include "sim/world.h"
+#include "storage/rate_limit.h"
+
+#include <setjmp.h>
+
+#define NEVER_NS UINT64_MAX
+#define NS_A_MS UINT64_C(1000000)
+/* Of a link that nothing is wrong with. */
+#define LINK_DELAY_US_MIN 50u
+#define LINK_DELAY_US_MAX 500u
+/* How far apart clocks may be and answers late before an expiry counts as one. */
+#define CLOCK_SPREAD_MS_MIN 1000u
+
+enum node_state { NODE_DOWN, NODE_UP, NODE_STOPPING };
+
+/* One start of a node: what ends with it, leaked when it crashes. */
+struct world_process {
+    struct os *os;
+    struct os_file lock; /* of the data directory */
+    struct os_pool *pool;
+    struct cache *cache;
+    struct rate_limit rate_limit;
+    struct node node;
+    uint64_t wake_ns[SHARDS_MAX];  /* its shard wants a turn by then; NEVER_NS = only events */
+    uint64_t ready_ns[SHARDS_MAX]; /* its shard is still at its last turn until then */
+    bool ended[SHARDS_MAX];        /* stopping: the shard has closed its engine */
+};
+
+struct world_node {
+    uint32_t index;                     /* 0.. */
+    enum node_state state;              /* whether it runs */
+    char address[OS_ADDRESS_BYTES_MAX]; /* canonical */
+    struct membership *members;         /* as it knows the cluster; NULL = alone */
+    struct sim_disk *disk;              /* its data */
+    struct world_process *process;      /* NULL while DOWN */
+    uint64_t boot_ns;                   /* DOWN: when it is started; NEVER_NS = by a fault's end */
+    uint64_t resume_ns;                 /* paused until then; 0 = not */
+    int64_t skew_ms;                    /* of its wall clock */
+    int32_t drift_ppm;                  /* of its clocks */
+    uint64_t boots;                     /* starts so far */
+    bool may_die;                       /* a disk error since its start: ending is right */
+    bool suspect;                       /* its disk was damaged: the operator replaces it */
+    bool astray;                        /* some write landed elsewhere on its disk */
+};
+
+struct world {
+    const struct scenario *scenario; /* borrowed */
+    struct world_options options;
+    struct sim_random dice; /* for what is left to chance here */
+    uint64_t now_ns;        /* world time */
+    struct sim_trace trace; /* of everything */
+    struct sim_net *net;
+    uint32_t places[SCENARIO_NODES_MAX]; /* of the nodes in the network */
+    struct world_node nodes[SCENARIO_NODES_MAX];
+    struct clients *clients;
+    struct history history;
+    struct faults faults;
+    struct findings findings;   /* what went wrong in the nodes themselves */
+    uint64_t turns;             /* of shards */
+    uint64_t skew_ms_max;       /* largest of any node at any time */
+    uint64_t settled_ns;        /* since when everything has to work; 0 = not yet */
+    uint64_t said_ns;           /* world time of the last line of progress */
+    struct world_node *running; /* whose code runs; NULL = none */
+    const char *died;           /* what os_die was told; NULL = it was not called */
+    jmp_buf escape;             /* out of `running` */
+};
+
+/* The one world of the process, for hooks that are given nothing. */
+extern struct world *world_now;
+
+/* Say something to people, with the time before it; only kept when logs are wanted. */
+void world_note(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- world_node.c ---- */
+
+void world_node_init(struct world *w, uint32_t index);
+/* Start it on its disk. If it cannot start it stays down, to be tried again. */
+void world_boot(struct world *w, struct world_node *n);
+/* It is gone at once; it comes back at `boot_ns`. */
+void world_crash(struct world *w, struct world_node *n, bool power_lost, uint64_t boot_ns);
+/* Tell it to stop; it comes back a while after it has. */
+void world_stop(struct world *w, struct world_node *n, uint64_t boot_ns);
+/* Crash it if it runs, and give it an empty disk. A replica less of all it held. */
+void world_wipe(struct world *w, struct world_node *n, uint64_t boot_ns);
+/* Set its clocks as `skew_ms` and `drift_ppm` say. */
+void world_set_clocks(struct world *w, struct world_node *n);
+/* World time of its next turn, start or resumption. */
+uint64_t world_node_due_ns(const struct world_node *n);
+/* Whatever of it is due now. */
+void world_node_turn(struct world *w, struct world_node *n);
+
+/* ---- world_final.c ---- */
+
+/* What the nodes hold now, sorted by key and node; owned by the caller. */
+struct check_row *world_rows(struct world *w, uint32_t *ret_count);
+
+#endif

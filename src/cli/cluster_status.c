@@ -1,0 +1,160 @@
+#include "cli/cluster_status.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#define TEXT_BYTES 136u /* a member's address has at most 127 bytes */
+#define NODES_MAX 1024u
+
+enum column {
+    COLUMN_ADDRESS,
+    COLUMN_STATE,
+    COLUMN_WEIGHT,
+    COLUMN_SLOTS,
+    COLUMN_KEPT,
+    COLUMN_HINTS,
+    COLUMN_LATENCY,
+    COLUMNS
+};
+
+static const char *const column_names[COLUMNS] = {
+    "ADDRESS", "STATE", "WEIGHT", "SLOTS", "KEPT", "HINTS", "LATENCY",
+};
+
+/* One line of the table. */
+struct line {
+    char texts[COLUMNS][TEXT_BYTES]; /* NUL-terminated, safe to print */
+    bool up;                         /* it answers */
+    bool self;                       /* it is the node that was asked */
+};
+
+static bool get_number(const json_t *object, const char *name, uint64_t *ret_number) {
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_integer(value) || json_integer_value(value) < 0) return false;
+    *ret_number = (uint64_t)json_integer_value(value);
+    return true;
+}
+
+static bool get_text(const json_t *object, const char *name, char text[TEXT_BYTES]) {
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_string(value)) return false;
+    log_escape(bytes_of(json_string_value(value), json_string_length(value)), text, TEXT_BYTES);
+    return true;
+}
+
+/* The time of an answer; none is known of the node itself, and of one not met yet. */
+static void print_latency(uint64_t us, char text[TEXT_BYTES]) {
+    if (us == 0)
+        (void)snprintf(text, TEXT_BYTES, "-");
+    else if (us < 1000)
+        (void)snprintf(text, TEXT_BYTES, "%" PRIu64 " us", us);
+    else
+        (void)snprintf(text, TEXT_BYTES, "%.1f ms", (double)us / 1000);
+}
+
+static STATUS line_decode(const json_t *node, struct line *ret_line) {
+    static const struct {
+        const char *name;
+        enum column column;
+    } numbers[] = { { "weight", COLUMN_WEIGHT },
+                    { "slots_owned", COLUMN_SLOTS },
+                    { "slots_kept", COLUMN_KEPT },
+                    { "hints_waiting", COLUMN_HINTS } };
+    const json_t *self = json_object_get(node, "self");
+    uint64_t number = 0;
+    struct line line = { .self = json_is_true(self) };
+    if (!json_is_boolean(self)) return status_of(ST_CORRUPT);
+    if (!get_text(node, "address", line.texts[COLUMN_ADDRESS])) return status_of(ST_CORRUPT);
+    if (!get_text(node, "state", line.texts[COLUMN_STATE])) return status_of(ST_CORRUPT);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        if (!get_number(node, numbers[i].name, &number)) return status_of(ST_CORRUPT);
+        (void)snprintf(line.texts[numbers[i].column], TEXT_BYTES, "%" PRIu64, number);
+    }
+    if (!get_number(node, "latency_us", &number)) return status_of(ST_CORRUPT);
+    print_latency(number, line.texts[COLUMN_LATENCY]);
+    /* A node alone says how far its start is: "ready". */
+    line.up = strcmp(line.texts[COLUMN_STATE], "up") == 0 ||
+              strcmp(line.texts[COLUMN_STATE], "ready") == 0;
+    *ret_line = line;
+    return status_of(ST_OK);
+}
+
+/* Names to the left, numbers to the right. */
+static void append_cell(struct buffer *out, enum column column, const char *text, int width) {
+    const char *gap = column == COLUMN_ADDRESS ? "" : "  ";
+    if (column <= COLUMN_STATE)
+        buffer_printf(out, "%s%-*s", gap, width, text);
+    else
+        buffer_printf(out, "%s%*s", gap, width, text);
+}
+
+static void append_line(struct buffer *out, const struct line *line, const int widths[COLUMNS],
+                        bool colour) {
+    for (uint32_t i = 0; i < COLUMNS; i++) {
+        const bool red = colour && i == COLUMN_STATE && !line->up;
+        if (red) buffer_append_string(out, "\033[31m");
+        append_cell(out, (enum column)i, line->texts[i], widths[i]);
+        if (red) buffer_append_string(out, "\033[0m");
+    }
+    buffer_append_string(out, line->self ? "  (asked)\n" : "\n");
+}
+
+/* Take every node first with `out` NULL, which gives the widths, then again to print. */
+static STATUS take_nodes(const json_t *nodes, int widths[COLUMNS], bool colour, struct buffer *out,
+                         uint32_t *ret_up) {
+    uint32_t up = 0;
+    for (size_t i = 0; i < json_array_size(nodes); i++) {
+        struct line line;
+        TRY(line_decode(json_array_get(nodes, i), &line));
+        up += line.up;
+        if (out != NULL) append_line(out, &line, widths, colour);
+        for (uint32_t j = 0; j < COLUMNS; j++) {
+            const int width = (int)strlen(line.texts[j]);
+            if (width > widths[j]) widths[j] = width;
+        }
+    }
+    *ret_up = up;
+    return status_of(ST_OK);
+}
+
+static STATUS append_table(const json_t *root, bool colour, struct buffer *out) {
+    const json_t *nodes = json_object_get(root, "nodes");
+    const size_t count = json_array_size(nodes); /* 0 if it is no array */
+    uint64_t replicas = 0, write_quorum = 0, read_quorum = 0;
+    int widths[COLUMNS];
+    uint32_t up = 0;
+    if (count == 0 || count > NODES_MAX) return status_of(ST_CORRUPT);
+    if (!get_number(root, "replicas", &replicas)) return status_of(ST_CORRUPT);
+    if (!get_number(root, "write_quorum", &write_quorum)) return status_of(ST_CORRUPT);
+    if (!get_number(root, "read_quorum", &read_quorum)) return status_of(ST_CORRUPT);
+    for (uint32_t i = 0; i < COLUMNS; i++) widths[i] = (int)strlen(column_names[i]);
+    TRY(take_nodes(nodes, widths, colour, NULL, &up));
+
+    if (colour) buffer_append_string(out, "\033[1m");
+    for (uint32_t i = 0; i < COLUMNS; i++)
+        append_cell(out, (enum column)i, column_names[i], widths[i]);
+    buffer_append_string(out, colour ? "\033[0m\n" : "\n");
+    TRY(take_nodes(nodes, widths, colour, out, &up));
+    buffer_printf(out,
+                  "%zu %s, %" PRIu32 " up; replicas %" PRIu64 ", write quorum %" PRIu64
+                  ", read quorum %" PRIu64 "\n",
+                  count, count == 1 ? "node" : "nodes", up, replicas, write_quorum, read_quorum);
+    if (json_is_true(json_object_get(root, "proxy")))
+        buffer_append_string(out, "asked a proxy, which keeps no data\n");
+    if (json_is_false(json_object_get(root, "filled")))
+        buffer_append_string(out, "the node asked does not hold yet what it should: it is filled "
+                                  "from the others\n");
+    return status_of(ST_OK);
+}
+
+STATUS cluster_status_encode(struct bytes json, bool colour, struct buffer *out) {
+    ASSERT(out != NULL);
+    json_t *root = json_loadb((const char *)json.ptr, json.len, JSON_ALLOW_NUL, NULL);
+    const struct status s = append_table(root, colour, out);
+    json_decref(root);
+    return s;
+}

@@ -1,0 +1,24 @@
+/* config_internal.h - how config.c judges the settings of a cluster.
+ *
+ * config_finish calls these in this order, each after the option's own rules hold. They see
+ * texts only: whether names exist is found when the members are built (server/members.h).
+ *
+ * Owner, memory  as the config
+ * Failure        ST_INVALID, and c->set.error says why
+ */
+#ifndef ATOLL_SERVER_CONFIG_INTERNAL_H
+#define ATOLL_SERVER_CONFIG_INTERNAL_H
+
+#include "server/config.h"
+
+/* Fill peers_count and peer_addresses, and give `peers` its usual spelling. */
+STATUS config_settle_peers(struct config *c);
+/* Without an own value it is the listen address. Requires that port and listen agree. */
+void config_settle_advertise(struct config *c);
+/* Whether the settings of a cluster fit each other. */
+STATUS config_judge_cluster(struct config *c);
+
+/* Without blanks at both ends. */
+struct bytes config_trim(struct bytes in);
+
+#endif

@@ -1,0 +1,604 @@
+#include "shard/coordinate.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/mutant.h"
+#include "shard/forward.h"
+#include "shard/hint.h"
+#include "shard/operation.h"
+#include "shard/replica.h"
+#include "shard/shard.h"
+
+/* Memory a coordination keeps for the next one. */
+#define COORDINATION_KEEP_BYTES 4096u
+
+/* ---- what a request needs ---- */
+
+bool shard_is_clustered(const struct shard *s) {
+    return s->node->members != NULL;
+}
+
+uint8_t shard_need(const struct shard *s, const struct request *q, enum round_kind kind) {
+    const struct replication *r = &s->node->members->replication;
+    const uint8_t copies = (uint8_t)s->node->members->ring->copies;
+    const uint8_t set = kind == ROUND_READ ? r->read_quorum : r->write_quorum;
+    const uint8_t majority = (uint8_t)membership_majority(r->replicas);
+    uint8_t need = majority;
+    switch (q->level) {
+    case LEVEL_DEFAULT: need = set == 0 ? majority : set; break;
+    case LEVEL_ONE: need = 1; break;
+    case LEVEL_QUORUM: need = majority; break;
+    case LEVEL_ALL: need = copies; break;
+    case LEVEL_COUNT: need = q->level_count; break;
+    }
+    ASSERT(need > 0);
+    return need < copies ? need : copies;
+}
+
+static int own_place(const struct shard *s, uint32_t slot) {
+    const struct membership *m = s->node->members;
+    return m->self == MEMBER_NONE ? -1 : ring_place(m->ring, slot, m->self);
+}
+
+bool shard_may_answer_alone(const struct shard *s, const struct request *q) {
+    if (!shard_is_clustered(s)) return true;
+    if (!operation_only_reads(q) || !s->filled || !ballot_is_zero(q->session)) return false;
+    return shard_need(s, q, ROUND_READ) == 1 && own_place(s, crc16_slot(q->key)) >= 0;
+}
+
+/* Whether this node is the first live one of the slot's replicas. */
+static bool is_home(const struct shard *s, uint32_t slot, int self) {
+    const uint16_t *list = ring_list(s->node->members->ring, slot);
+    for (int i = 0; i < self; i++) {
+        if (peer_is_alive(s, list[i])) return false;
+    }
+    return self >= 0;
+}
+
+static uint8_t live_places(const struct shard *s, uint32_t slot) {
+    const struct membership *m = s->node->members;
+    const uint16_t *list = ring_list(m->ring, slot);
+    uint8_t live = 0;
+    for (uint32_t i = 0; i < m->ring->copies; i++) {
+        if (list[i] == m->self || peer_is_alive(s, list[i])) live |= (uint8_t)(1u << i);
+    }
+    return live;
+}
+
+/* More than half of the others say that this clock is ahead of theirs beyond the bound. */
+static bool clock_is_off(const struct shard *s) {
+    const struct membership *m = s->node->members;
+    uint32_t heard = 0, behind = 0;
+    for (uint32_t i = 0; i < m->count; i++) {
+        if (!peer_is_alive(s, i)) continue;
+        heard++;
+        behind += s->peers[i]->detector.clock_ahead_ms < -(int64_t)HLC_SKEW_MS_MAX;
+    }
+    return behind * 2 > heard;
+}
+
+/* ---- a coordination's life ---- */
+
+static struct coordination *coordination_take(struct shard *s) {
+    struct list *node = list_take_first(&s->coordinations_free);
+    struct coordination *k;
+    if (node != NULL) {
+        k = LIST_ENTRY(node, struct coordination, link);
+    } else {
+        if (s->coordinations_used == COORDINATIONS_MAX) return NULL;
+        k = mem_alloc_zeroed(sizeof *k);
+        buffer_init(&k->ikey, IKEY_BYTES_MAX);
+        buffer_init(&k->body, VALUE_BYTES_MAX);
+    }
+    s->coordinations_used++;
+    list_init(&k->link);
+    list_init(&k->log);
+    return k;
+}
+
+static void coordination_release(struct shard *s, struct coordination *k) {
+    ASSERT(k->call == NULL);
+    ASSERT(!k->local.fetching);
+    ASSERT(list_is_empty(&k->log));
+    list_remove(&k->link);
+    lookup_end(s, &k->local);
+    buffer_shrink(&k->ikey, COORDINATION_KEEP_BYTES);
+    buffer_shrink(&k->body, COORDINATION_KEEP_BYTES);
+    ASSERT(s->coordinations_used > 0);
+    s->coordinations_used--;
+    list_prepend(&s->coordinations_free, &k->link);
+}
+
+void coordinations_init(struct shard *s) {
+    list_init(&s->coordinations_free);
+    list_init(&s->hedges);
+    list_init(&s->logging);
+}
+
+void coordinations_deinit(struct shard *s) {
+    for (struct list *n = list_take_first(&s->coordinations_free); n != NULL;
+         n = list_take_first(&s->coordinations_free)) {
+        struct coordination *k = LIST_ENTRY(n, struct coordination, link);
+        buffer_deinit(&k->ikey);
+        buffer_deinit(&k->body);
+        mem_free(k);
+    }
+}
+
+static bool is_asking(const struct coordination *k) {
+    for (uint32_t i = 0; i < k->round.count; i++) {
+        if (k->round.states[i] == PLACE_ASKED) return true;
+    }
+    return false;
+}
+
+static void close_questions(struct shard *s, struct coordination *k) {
+    for (uint32_t i = 0; i < REPLICAS_MAX; i++) {
+        if (k->sents[i] != NULL) sent_close(s, k->sents[i]);
+        k->sents[i] = NULL;
+    }
+}
+
+/* The call has its answer; what is still to come only matters to hints. */
+static void end_call(struct shard *s, struct coordination *k) {
+    struct call *c = k->call;
+    k->call = NULL;
+    c->response.acks = k->round.answered;
+    c->response.needed = k->round.need;
+    c->response.replicas = k->round.count;
+    if (c->response.outcome == OUT_QUORUM) s->figures.quorum_failures++;
+    list_remove(&k->link); /* of the hedges */
+    shard_call_finish(s, c);
+}
+
+static void fail_call(struct shard *s, struct coordination *k, enum outcome outcome) {
+    struct call *c = k->call;
+    mem_free(c->value_copy);
+    c->value_copy = NULL;
+    c->response = (struct response){ .outcome = outcome };
+    c->response.untried = k->phase != COORDINATE_WRITE;
+    c->sequence = 0;
+    if (k->phase != COORDINATE_WRITE) close_questions(s, k);
+    end_call(s, k);
+}
+
+/* Ended, and nothing that comes in later has anywhere to go but here. */
+static void release_if_over(struct shard *s, struct coordination *k) {
+    if (k->call != NULL || k->local.fetching || !list_is_empty(&k->log)) return;
+    if (k->phase == COORDINATE_WRITE && is_asking(k)) return;
+    close_questions(s, k);
+    coordination_release(s, k);
+}
+
+/* ---- reading ---- */
+
+static void keep_newest(struct coordination *k, const struct record *r) {
+    if (k->has_newest && ballot_compare(r->ballot, k->newest.ballot) <= 0) return;
+    buffer_reset(&k->body);
+    buffer_append(&k->body, r->value);
+    ASSERT(!k->body.overflowed);
+    k->newest = *r;
+    k->newest.ikey = buffer_bytes(&k->ikey);
+    k->newest.value = buffer_bytes(&k->body);
+    k->has_newest = true;
+}
+
+/* Returns the places to ask because of what the own replica says; ST_WAIT: later. */
+static uint8_t ask_own(struct shard *s, struct coordination *k, uint32_t place) {
+    struct status st = status_of(ST_CORRUPT);
+    if (s->filled) st = lookup_begin(s, &k->local, buffer_bytes(&k->ikey));
+    if (st.code == ST_WAIT) return 0;
+    struct ballot version = { 0 };
+    if (status_ok(st)) {
+        version = k->local.read.record.ballot;
+        if (k->local.read.sequence > k->shown) k->shown = k->local.read.sequence;
+        keep_newest(k, &k->local.read.record);
+    }
+    lookup_end(s, &k->local);
+    if (!status_ok(st) && st.code != ST_NOT_FOUND)
+        return round_failed(&k->round, place, live_places(s, k->slot));
+    return round_answered(&k->round, place, version);
+}
+
+/* Send a question. False: it cannot be sent. */
+static bool send_query(struct shard *s, struct coordination *k, uint32_t place, bool digest) {
+    const uint16_t member = ring_list(s->node->members->ring, k->slot)[place];
+    struct link *l = link_of_slot(s, member, k->slot);
+    if (l == NULL || !link_has_room(l)) return false;
+    struct sent *q = sent_open(s, l, SENT_QUESTION, k, place, s->node->quorum_wait_ms);
+    if (q == NULL) return false;
+    k->sents[place] = q;
+    size_t begun = 0;
+    struct buffer *out =
+        link_begin(l, PEER_QUERY, digest ? PEER_FLAG_DIGEST : 0, sent_id(s, q), &begun);
+    buffer_append(out, buffer_bytes(&k->ikey));
+    link_end(l, begun);
+    return true;
+}
+
+static uint8_t ask_place(struct shard *s, struct coordination *k, uint32_t place) {
+    if ((int)place == k->self) return ask_own(s, k, place);
+    const bool digest = (k->round.full & 1u << place) == 0;
+    if (send_query(s, k, place, digest)) return 0;
+    return round_failed(&k->round, place, live_places(s, k->slot));
+}
+
+static void ask(struct shard *s, struct coordination *k, uint8_t places) {
+    uint8_t done = 0; /* a place is asked once, so this ends */
+    while ((places & ~done) != 0) {
+        const uint32_t place = (uint32_t)__builtin_ctz(places & (uint32_t)~done);
+        done |= (uint8_t)(1u << place);
+        places |= ask_place(s, k, place);
+    }
+}
+
+static void hedge_later(struct shard *s, struct coordination *k) {
+    uint32_t wait_ms = DETECTOR_HEDGE_MS_MIN;
+    const uint16_t *list = ring_list(s->node->members->ring, k->slot);
+    for (uint32_t i = 0; i < k->round.count; i++) {
+        const struct peer *p = s->peers[list[i]];
+        if (k->round.states[i] != PLACE_ASKED || p == NULL) continue;
+        const uint32_t usual_ms = detector_hedge_ms(&p->detector);
+        if (usual_ms > wait_ms) wait_ms = usual_ms;
+    }
+    k->hedge_at_ms = os_loop_now_ms(s->loop) + wait_ms;
+    struct list *before = s->hedges.prev;
+    while (before != &s->hedges &&
+           LIST_ENTRY(before, struct coordination, link)->hedge_at_ms > k->hedge_at_ms)
+        before = before->prev;
+    list_remove(&k->link);
+    list_append(before->next, &k->link);
+}
+
+static void read_begin(struct shard *s, struct coordination *k) {
+    const struct request *q = &k->call->request;
+    const uint8_t copies = (uint8_t)s->node->members->ring->copies;
+    k->phase = COORDINATE_READ;
+    k->has_newest = false;
+    k->shown = 0;
+    ask(s, k,
+        round_begin(&k->round, ROUND_READ, copies, shard_need(s, q, ROUND_READ),
+                    s->filled ? k->self : -1, live_places(s, k->slot), q->session));
+    if (round_outcome(&k->round) == ROUND_PENDING) hedge_later(s, k);
+}
+
+/* ---- writing ---- */
+
+static bool send_record(struct shard *s, struct coordination *k, uint32_t place,
+                        const struct record *r) {
+    const uint16_t member = ring_list(s->node->members->ring, k->slot)[place];
+    struct link *l = link_of_slot(s, member, k->slot);
+    if (l == NULL || !link_has_room(l)) return false;
+    struct sent *q = sent_open(s, l, SENT_QUESTION, k, place, s->node->quorum_wait_ms);
+    if (q == NULL) return false;
+    k->sents[place] = q;
+    replica_send(l, 0, sent_id(s, q), r);
+    return true;
+}
+
+/* A replica will not take the write now: it gets a hint, if the own replica holds it. */
+static void missed(struct shard *s, struct coordination *k, uint32_t place) {
+    (void)round_failed(&k->round, place, 0);
+    if (k->self < 0 || (int)place == k->self) return;
+    if (k->round.states[k->self] == PLACE_FAILED) return;
+    hint_keep(s, ring_list(s->node->members->ring, k->slot)[place], buffer_bytes(&k->ikey),
+              k->version);
+    if (MUTANT("hint_counts_as_ack")) {
+        k->round.states[place] = PLACE_ANSWERED;
+        k->round.failed--;
+        k->round.answered++;
+    }
+}
+
+static void log_wait(struct shard *s, struct coordination *k, uint64_t sequence) {
+    k->sequence = sequence;
+    if (sequence > shard_acknowledged(s))
+        list_append(&s->logging, &k->log);
+    else
+        (void)round_answered(&k->round, (uint32_t)k->self, k->version);
+}
+
+/* Give the version to every replica, the own one first: if that is to be tried again later,
+ * nothing has been sent. */
+static STATUS write_begin(struct shard *s, struct coordination *k, const struct decision *d) {
+    const struct request *q = &k->call->request;
+    const uint8_t copies = (uint8_t)s->node->members->ring->copies;
+    const struct ballot own = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
+                                .node = s->node->node_id,
+                                .boot = s->node->boot_count };
+    const struct record r = {
+        .ikey = buffer_bytes(&k->ikey),
+        .ballot = ballot_is_zero(q->stamp) ? own : q->stamp,
+        .flags = d->write == DECISION_DELETE ? RECORD_TOMBSTONE : 0,
+        .expires_at_ms = d->expires_at_ms,
+        .op = { .high = q->op_high, .low = q->op_low },
+        .value = d->value,
+    };
+    uint64_t sequence = 0;
+    if (s->pressure_permille > 0 && s->write_allowance < 0) return status_of(ST_BUSY);
+    const enum peer_accept_status st = replica_accept(s, &r, &sequence);
+    if (st == PEER_ACCEPT_BUSY) return status_of(ST_BUSY);
+    if (st == PEER_ACCEPT_CLOCK) {
+        fail_call(s, k, OUT_CLOCK);
+        return status_of(ST_OK);
+    }
+    k->phase = COORDINATE_WRITE;
+    k->version = r.ballot;
+    k->call->response.version = q->op == OP_GET ? k->call->response.version : r.ballot;
+    if (d->write == DECISION_PUT && q->op != OP_GET)
+        k->call->response.expires_at_ms = d->expires_at_ms;
+    (void)round_begin(&k->round, ROUND_WRITE, copies, shard_need(s, q, ROUND_WRITE), k->self,
+                      live_places(s, k->slot), (struct ballot){ 0 });
+    if (st == PEER_ACCEPT_OK)
+        log_wait(s, k, sequence);
+    else
+        missed(s, k, (uint32_t)k->self);
+    for (uint32_t i = 0; i < copies; i++) {
+        if ((int)i != k->self && !send_record(s, k, i, &r)) missed(s, k, i);
+    }
+    return status_of(ST_OK);
+}
+
+/* ---- deciding ---- */
+
+/* Replicas that answered with an older version get the newest, without waiting. */
+static void repair_stale(struct shard *s, struct coordination *k) {
+    const uint8_t stale = k->has_newest ? round_stale(&k->round) : 0;
+    const uint16_t *list = ring_list(s->node->members->ring, k->slot);
+    for (uint32_t i = 0; i < k->round.count; i++) {
+        if ((stale & 1u << i) == 0) continue;
+        s->figures.read_repairs++;
+        uint64_t sequence = 0;
+        if ((int)i == k->self) {
+            (void)replica_accept(s, &k->newest, &sequence);
+            continue;
+        }
+        struct link *l = link_of_slot(s, list[i], k->slot);
+        if (l == NULL || !link_has_room(l)) continue;
+        replica_send(l, PEER_FLAG_REPAIR, 0, &k->newest);
+    }
+}
+
+static void stall(struct shard *s, struct coordination *k) {
+    struct call *c = k->call;
+    mem_free(c->value_copy);
+    c->value_copy = NULL;
+    k->call = NULL;
+    list_remove(&k->link);
+    close_questions(s, k);
+    shard_call_stall(s, c);
+}
+
+/* The present version is known, as far as R replicas know it: answer, or write. */
+static void decide(struct shard *s, struct coordination *k) {
+    struct call *c = k->call;
+    const struct record *current = NULL;
+    close_questions(s, k);
+    if (k->has_newest) {
+        repair_stale(s, k);
+        if (!record_is_absent(&k->newest, s->turn_wall_ms)) current = &k->newest;
+    }
+    struct decision d;
+    operation_decide(&c->request, current, s->turn_wall_ms, s->node->value_bytes_max, &s->scratch,
+                     &d);
+    /* Absent here and absent everywhere are two things: the tombstone tells the others. */
+    if (c->request.op == OP_DELETE && d.response.outcome == OUT_OK) d.write = DECISION_DELETE;
+    c->response = d.response;
+    c->sequence = k->shown;
+    shard_call_keep_value(c);
+    if (d.write == DECISION_KEEP) {
+        end_call(s, k);
+        return;
+    }
+    if (clock_is_off(s)) {
+        fail_call(s, k, OUT_CLOCK);
+        return;
+    }
+    if (k->has_newest && hlc_ms(k->newest.ballot.stamp) <= s->turn_wall_ms + HLC_SKEW_MS_MAX)
+        hlc_observe(&s->hlc, k->newest.ballot.stamp);
+    c->sequence = 0; /* the write's acknowledgements are behind what was read */
+    if (!status_ok(write_begin(s, k, &d))) stall(s, k);
+}
+
+/* The replica that has the newest version cannot give it: begin anew without it. */
+static void fetch_failed(struct shard *s, struct coordination *k) {
+    if (++k->attempts < COORDINATION_ATTEMPTS_MAX && !k->local.fetching)
+        read_begin(s, k);
+    else
+        fail_call(s, k, OUT_QUORUM);
+}
+
+static void read_done(struct shard *s, struct coordination *k) {
+    const uint32_t best = round_best(&k->round);
+    const struct ballot version = k->round.versions[best];
+    const bool have = k->has_newest && ballot_compare(k->newest.ballot, version) >= 0;
+    if (ballot_is_zero(version) || have) {
+        decide(s, k);
+        return;
+    }
+    close_questions(s, k);
+    k->phase = COORDINATE_FETCH;
+    list_remove(&k->link); /* of the hedges */
+    if ((int)best == k->self || !send_query(s, k, best, false)) fetch_failed(s, k);
+}
+
+/* Take the next step if the round is over. A write that cannot succeed any more still waits
+ * for all, so that its answer says how many took it. False: wait. */
+static bool step(struct shard *s, struct coordination *k) {
+    if (k->call == NULL || k->phase == COORDINATE_FETCH) return false;
+    const enum round_outcome outcome = round_outcome(&k->round);
+    if (outcome == ROUND_PENDING) return false;
+    if (outcome == ROUND_IMPOSSIBLE) {
+        if (is_asking(k)) return false;
+        fail_call(s, k, OUT_QUORUM);
+    } else if (k->phase == COORDINATE_READ) {
+        read_done(s, k);
+    } else {
+        end_call(s, k);
+    }
+    return true;
+}
+
+static void advance(struct shard *s, struct coordination *k) {
+    while (step(s, k)) continue;
+    release_if_over(s, k);
+}
+
+/* ---- what others say ---- */
+
+/* Take a replica's answer; false: it does not know, which is a failure. */
+static bool take_answer(struct shard *s, struct coordination *k, uint32_t place,
+                        const struct peer_frame *f) {
+    struct peer_answer m;
+    if (f->type != PEER_ANSWER || !status_ok(peer_answer_decode(f->payload, &m))) return false;
+    if (m.status != PEER_ANSWER_FOUND && m.status != PEER_ANSWER_NOTHING) return false;
+    struct ballot version = { 0 };
+    if (m.status == PEER_ANSWER_FOUND) {
+        version = m.record.version;
+        if (m.record.value.len == m.value_len) {
+            const struct record r = replica_record(&m.record, buffer_bytes(&k->ikey));
+            keep_newest(k, &r);
+        }
+    }
+    if (k->phase == COORDINATE_FETCH) {
+        if (!k->has_newest) return false;
+        const struct ballot wanted = k->round.versions[place];
+        if (ballot_compare(k->newest.ballot, wanted) < 0) return false;
+        decide(s, k);
+        return true;
+    }
+    ask(s, k, round_answered(&k->round, place, version));
+    return true;
+}
+
+void coordinate_answered(struct shard *s, struct coordination *k, uint32_t place,
+                         const struct peer_frame *f) {
+    ASSERT(place < REPLICAS_MAX);
+    k->sents[place] = NULL;
+    if (k->phase != COORDINATE_WRITE) {
+        ASSERT(k->call != NULL);
+        if (!take_answer(s, k, place, f))
+            coordinate_failed(s, k, place);
+        else
+            advance(s, k);
+        return;
+    }
+    struct peer_accepted m;
+    const bool taken = f->type == PEER_ACCEPTED &&
+                       status_ok(peer_accepted_decode(f->payload, &m)) &&
+                       m.status == PEER_ACCEPT_OK;
+    if (!taken) {
+        coordinate_failed(s, k, place);
+        return;
+    }
+    (void)round_answered(&k->round, place, k->version);
+    advance(s, k);
+}
+
+void coordinate_failed(struct shard *s, struct coordination *k, uint32_t place) {
+    ASSERT(place < REPLICAS_MAX);
+    k->sents[place] = NULL;
+    switch (k->phase) {
+    case COORDINATE_READ: ask(s, k, round_failed(&k->round, place, live_places(s, k->slot))); break;
+    case COORDINATE_FETCH: fetch_failed(s, k); break;
+    case COORDINATE_WRITE: missed(s, k, place); break;
+    }
+    advance(s, k);
+}
+
+void coordinate_found(struct shard *s, struct coordination *k) {
+    if (k->call == NULL || k->phase != COORDINATE_READ) {
+        lookup_end(s, &k->local); /* others were faster */
+        release_if_over(s, k);
+        return;
+    }
+    ask(s, k, ask_own(s, k, (uint32_t)k->self));
+    advance(s, k);
+}
+
+void coordinate_release(struct shard *s) {
+    const uint64_t acknowledged = shard_acknowledged(s);
+    while (!list_is_empty(&s->logging)) {
+        struct coordination *k = LIST_ENTRY(s->logging.next, struct coordination, log);
+        if (k->sequence > acknowledged) break;
+        list_remove(&k->log);
+        (void)round_answered(&k->round, (uint32_t)k->self, k->version);
+        advance(s, k);
+    }
+}
+
+void coordinate_hedge(struct shard *s) {
+    const uint64_t now_ms = os_loop_now_ms(s->loop);
+    while (!list_is_empty(&s->hedges)) {
+        struct coordination *k = LIST_ENTRY(s->hedges.next, struct coordination, link);
+        if (k->hedge_at_ms > now_ms) break;
+        list_remove(&k->link);
+        const uint8_t more = round_hedge(&k->round, live_places(s, k->slot));
+        if (more == 0) continue;
+        s->figures.hedges++;
+        ask(s, k, more);
+        advance(s, k);
+    }
+    if (list_is_empty(&s->hedges)) return;
+    const struct coordination *first = LIST_ENTRY(s->hedges.next, struct coordination, link);
+    if (!s->hedge_timer.armed || s->hedge_timer.deadline_ms > first->hedge_at_ms)
+        os_timer_arm(s->loop, &s->hedge_timer, first->hedge_at_ms);
+}
+
+/* ---- beginning ---- */
+
+static STATUS coordinate_here(struct shard *s, struct call *c, uint32_t slot, int self) {
+    struct coordination *k = coordination_take(s);
+    if (k == NULL) return status_of(ST_BUSY);
+    k->call = c;
+    k->slot = slot;
+    k->self = self;
+    k->phase = COORDINATE_READ;
+    k->round = (struct round){ 0 };
+    k->attempts = 0;
+    k->has_newest = false;
+    k->shown = 0;
+    k->local = (struct lookup){ .owner = k, .kind = LOOKUP_COORDINATION };
+    memset(k->sents, 0, sizeof k->sents);
+    buffer_reset(&k->ikey);
+    buffer_append(&k->ikey, ikey_make(c->request.keyspace, c->request.key, s->ikey_space));
+    s->figures.coordinated++;
+    call_move(c, CALL_ASKING);
+    if (operation_needs_read(&c->request)) {
+        if (operation_reads_and_writes(&c->request)) shard_call_park(s, c);
+        read_begin(s, k);
+        advance(s, k);
+        return status_of(ST_OK);
+    }
+    if (clock_is_off(s)) {
+        fail_call(s, k, OUT_CLOCK);
+        release_if_over(s, k);
+        return status_of(ST_OK);
+    }
+    struct decision d;
+    operation_decide(&c->request, NULL, s->turn_wall_ms, s->node->value_bytes_max, &s->scratch, &d);
+    c->response = d.response;
+    c->sequence = 0;
+    if (!status_ok(write_begin(s, k, &d))) stall(s, k);
+    advance(s, k);
+    return status_of(ST_OK);
+}
+
+STATUS coordinate_call(struct shard *s, struct call *c) {
+    const uint32_t slot = crc16_slot(c->request.key);
+    const int self = own_place(s, slot);
+    const bool guest = c->task == NULL;
+    if (c->give_up_ms == 0) c->give_up_ms = os_loop_now_ms(s->loop) + s->node->quorum_wait_ms;
+    const bool elsewhere = operation_reads_and_writes(&c->request) && !is_home(s, slot, self);
+    if (!guest && (self < 0 || elsewhere) && forward_call(s, c, slot)) return status_of(ST_OK);
+    if (self >= 0) return coordinate_here(s, c, slot, self);
+    const enum round_kind kind = operation_only_reads(&c->request) ? ROUND_READ : ROUND_WRITE;
+    c->response = (struct response){ .outcome = OUT_QUORUM,
+                                     .untried = c->attempts == 0,
+                                     .needed = shard_need(s, &c->request, kind),
+                                     .replicas = (uint8_t)s->node->members->ring->copies };
+    c->sequence = 0;
+    shard_call_finish(s, c);
+    return status_of(ST_OK);
+}

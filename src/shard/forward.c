@@ -1,0 +1,208 @@
+#include "shard/forward.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "shard/coordinate.h"
+#include "shard/operation.h"
+#include "shard/replica.h"
+#include "shard/shard.h"
+
+/* A part of a range request looks at many keys; a dead node is noticed by its link. */
+#define PART_TIMEOUT_MS 60000u
+
+/* ---- handing calls to others ---- */
+
+/* The first live replica that has not been tried, but for this node. */
+static uint32_t next_member(const struct shard *s, const struct call *c, uint32_t slot) {
+    const struct membership *m = s->node->members;
+    const uint16_t *list = ring_list(m->ring, slot);
+    for (uint32_t i = 0; i < m->ring->copies; i++) {
+        const uint32_t member = list[i];
+        if (member == m->self || (c->tried & UINT64_C(1) << member) != 0) continue;
+        if (peer_is_alive(s, member)) return member;
+    }
+    return MEMBER_NONE;
+}
+
+/* What makes a repeat at another node harmless: see forward.h. */
+static void mark_for_repeat(struct shard *s, struct request *q) {
+    if (!operation_needs_read(q)) {
+        if (!ballot_is_zero(q->stamp) || s->node->node_id == 0) return;
+        q->stamp = (struct ballot){ .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
+                                    .node = s->node->node_id,
+                                    .boot = s->node->boot_count };
+        return;
+    }
+    if (operation_only_reads(q)) return;
+    if (q->op_high != 0 || q->op_low != 0) return;
+    os_entropy(s->os, &q->op_high, sizeof q->op_high);
+    os_entropy(s->os, &q->op_low, sizeof q->op_low);
+}
+
+static bool send_call(struct shard *s, struct call *c, struct link *l, uint8_t flags,
+                      uint32_t timeout_ms) {
+    if (l == NULL || !link_has_room(l)) return false;
+    struct sent *q = sent_open(s, l, SENT_FORWARD, c, 0, timeout_ms);
+    if (q == NULL) return false;
+    size_t begun = 0;
+    struct buffer *out = link_begin(l, PEER_FORWARD, flags, sent_id(s, q), &begun);
+    peer_request_encode(&c->request, timeout_ms, out);
+    link_end(l, begun);
+    call_move(c, CALL_ASKING);
+    return true;
+}
+
+bool forward_call(struct shard *s, struct call *c, uint32_t slot) {
+    const uint64_t now_ms = os_loop_now_ms(s->loop);
+    ASSERT(c->task != NULL);
+    for (;;) {
+        const uint32_t member = next_member(s, c, slot);
+        if (member == MEMBER_NONE || now_ms >= c->give_up_ms) return false;
+        c->tried |= UINT64_C(1) << member;
+        c->attempts++;
+        if (c->attempts == 1) mark_for_repeat(s, &c->request);
+        const uint32_t left_ms = (uint32_t)(c->give_up_ms - now_ms);
+        if (!send_call(s, c, link_of_slot(s, member, slot), 0, left_ms)) continue;
+        /* What reads and writes may begin anew elsewhere: later calls may not overtake it. */
+        if (operation_reads_and_writes(&c->request)) shard_call_park(s, c);
+        s->figures.forwarded++;
+        return true;
+    }
+}
+
+void forward_part(struct shard *s, struct call *c) {
+    struct link *l = link_of_shard(s, c->member, c->remote_shard);
+    if (!send_call(s, c, l, PEER_FLAG_LOCAL, PART_TIMEOUT_MS)) shard_call_fail(s, c, OUT_QUORUM);
+}
+
+static bool is_part(const struct call *c) {
+    return c->request.op > OP_SINGLE_KEY_END;
+}
+
+static bool take_response(struct shard *s, struct call *c, const struct peer_frame *f) {
+    struct row_page *page = (struct row_page *)(void *)s->row_space;
+    struct response r;
+    if (f->type != PEER_RESPONSE) return false;
+    ASSERT(c->value_copy == NULL);
+    uint8_t *copy = mem_alloc(f->payload.len + 1);
+    if (f->payload.len > 0) memcpy(copy, f->payload.ptr, f->payload.len);
+    if (!status_ok(peer_response_decode(bytes_of(copy, f->payload.len), page, &r))) {
+        mem_free(copy);
+        return false;
+    }
+    c->response = r;
+    c->value_copy = copy;
+    if (r.page != NULL) {
+        const size_t bytes = offsetof(struct row_page, rows) + page->count * sizeof page->rows[0];
+        mem_free(c->page);
+        c->page = mem_alloc(bytes);
+        memcpy(c->page, page, bytes);
+        c->response.page = c->page;
+    }
+    return true;
+}
+
+void forward_answered(struct shard *s, struct call *c, const struct peer_frame *f) {
+    ASSERT(c->state == CALL_ASKING);
+    if (!take_response(s, c, f)) {
+        forward_failed(s, c);
+        return;
+    }
+    if (c->response.outcome == OUT_STOPPING && !is_part(c)) {
+        mem_free(c->value_copy);
+        c->value_copy = NULL;
+        forward_failed(s, c);
+        return;
+    }
+    c->sequence = 0;
+    shard_call_finish(s, c);
+}
+
+void forward_failed(struct shard *s, struct call *c) {
+    ASSERT(c->state == CALL_ASKING);
+    if (is_part(c)) {
+        shard_call_fail(s, c, OUT_QUORUM);
+        return;
+    }
+    if (os_loop_now_ms(s->loop) >= c->give_up_ms) {
+        shard_call_fail(s, c, OUT_TIMEOUT);
+        return;
+    }
+    call_move(c, CALL_SENT);
+    if (!status_ok(coordinate_call(s, c))) shard_call_stall(s, c);
+}
+
+/* ---- calls of others ---- */
+
+static void respond(struct link *l, uint64_t id, const struct response *r) {
+    size_t begun = 0;
+    struct buffer *out = link_begin(l, PEER_RESPONSE, 0, id, &begun);
+    peer_response_encode(r, out);
+    link_end(l, begun);
+}
+
+static void refuse(struct link *l, uint64_t id, enum outcome outcome) {
+    respond(l, id, &(struct response){ .outcome = outcome });
+}
+
+void guest_begin(struct shard *s, struct link *l, const struct peer_frame *f) {
+    const bool local = (f->flags & PEER_FLAG_LOCAL) != 0;
+    struct request q;
+    uint32_t timeout_ms = 0;
+    if (!status_ok(peer_request_decode(f->payload, &q, &timeout_ms)) ||
+        local != (q.op > OP_SINGLE_KEY_END)) {
+        link_fail(l, "malformed call");
+        return;
+    }
+    if (s->stop_deadline_ms != 0 || s->engine == NULL) {
+        refuse(l, f->id, OUT_STOPPING);
+        return;
+    }
+    if (s->guests_count == GUESTS_MAX || s->guests_bytes + f->payload.len > GUESTS_BYTES_MAX) {
+        refuse(l, f->id, OUT_BUSY);
+        return;
+    }
+    /* What is not filled yet may not speak for what it should hold (R11). */
+    const bool reads = q.op == OP_SCAN || q.op == OP_COUNT || q.op == OP_RANDOM_KEY;
+    if ((local && reads && !s->filled) || (!local && !replica_keeps(s, crc16_slot(q.key)))) {
+        refuse(l, f->id, OUT_QUORUM);
+        return;
+    }
+    struct guest *g = mem_alloc_zeroed(sizeof *g);
+    g->link = l;
+    g->id = f->id;
+    g->copy_bytes = f->payload.len;
+    g->copy = mem_alloc(f->payload.len);
+    memcpy(g->copy, f->payload.ptr, f->payload.len);
+    g->call = (struct call){ .origin = s->id, .home = s->id, .member = MEMBER_NONE };
+    const struct status st =
+        peer_request_decode(bytes_of(g->copy, g->copy_bytes), &g->call.request, &timeout_ms);
+    ASSERT(status_ok(st));
+    g->call.give_up_ms = os_loop_now_ms(s->loop) + timeout_ms;
+    list_append(&s->guests, &g->all);
+    s->guests_count++;
+    s->guests_bytes += g->copy_bytes;
+    call_move(&g->call, CALL_SENT);
+    shard_call_begin(s, &g->call);
+}
+
+void guest_answered(struct shard *s, struct call *c) {
+    struct guest *g = LIST_ENTRY(c, struct guest, call);
+    ASSERT(c->task == NULL);
+    ASSERT(s->guests_count > 0);
+    if (g->link != NULL) respond(g->link, g->id, &c->response);
+    list_remove(&g->all);
+    s->guests_count--;
+    s->guests_bytes -= g->copy_bytes;
+    shard_call_clear(c);
+    mem_free(g->copy);
+    mem_free(g);
+}
+
+void guests_orphan(struct shard *s, const struct link *l) {
+    for (struct list *n = s->guests.next; n != &s->guests; n = n->next) {
+        struct guest *g = LIST_ENTRY(n, struct guest, all);
+        if (g->link == l) g->link = NULL;
+    }
+}

@@ -1,0 +1,48 @@
+/* forward.h - handing a call to another node, and carrying out what others hand to us.
+ *
+ * A node that keeps no replica of a key hands every call for it to one that does; a
+ * read-modify-write goes to the key's home. When the other node fails, the next takes over: blind
+ * writes keep the version they were given, so that taking effect twice is taking
+ * effect once; the others carry an op id by which a repeat is recognised while it is the newest
+ * write of the key. Parts of a range request are handed to every node's shards.
+ *
+ * A guest is a call that came in over a link: it has no task, and its answer goes back
+ * there, if the link is still the same.
+ *
+ * Owner      one shard. Memory  GUESTS_MAX, freed when answered; bounded in bytes too
+ */
+#ifndef ATOLL_SHARD_FORWARD_H
+#define ATOLL_SHARD_FORWARD_H
+
+#include "base/arena.h"
+#include "proto/peer.h"
+#include "shard/call.h"
+#include "shard/link.h"
+
+#define GUESTS_MAX 16384u
+#define GUESTS_BYTES_MAX (64u * 1024 * 1024) /* of requests, per shard */
+
+struct guest {
+    struct call call;  /* first; its task is NULL */
+    struct list all;   /* in the shard's guests */
+    struct link *link; /* NULL: it was lost */
+    uint64_t id;       /* of the question */
+    uint8_t *copy;     /* the request's bytes; mem_alloc */
+    size_t copy_bytes;
+};
+
+/* Hand a single-key call to a replica of its slot, the first live one from `place` on.
+ * False: nobody is there; nothing was sent. */
+bool forward_call(struct shard *s, struct call *c, uint32_t slot);
+/* Hand a part of a range request to the shard of another node that it is for. */
+void forward_part(struct shard *s, struct call *c);
+void forward_answered(struct shard *s, struct call *c, const struct peer_frame *f);
+void forward_failed(struct shard *s, struct call *c);
+
+/* Another node hands us a call. */
+void guest_begin(struct shard *s, struct link *l, const struct peer_frame *f);
+void guest_answered(struct shard *s, struct call *c);
+/* The link is gone: answers for it go nowhere. */
+void guests_orphan(struct shard *s, const struct link *l);
+
+#endif

@@ -1,0 +1,394 @@
+#include "shard/link.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "shard/forward.h"
+#include "shard/link_internal.h"
+#include "shard/repair.h"
+#include "shard/shard.h"
+
+#define TO(state) (1u << (state))
+#define LINK_WARN_MS 10000u
+/* A link this silent is dead, whatever the kernel says of it: dial again. */
+#define LINK_SILENCE_MS 3000u
+/* Output kept by a link that has nothing to send. */
+#define LINK_KEEP_BYTES (256u * 1024)
+
+static const uint32_t link_next[LINK_STATES] = {
+    [LINK_DOWN] = TO(LINK_DIALLING) | TO(LINK_GREETING),
+    [LINK_DIALLING] = TO(LINK_GREETING) | TO(LINK_DOWN),
+    [LINK_GREETING] = TO(LINK_UP) | TO(LINK_DOWN),
+    [LINK_UP] = TO(LINK_DOWN),
+};
+
+void link_move(struct link *l, enum link_state next) {
+    ASSERT((link_next[l->state] & TO(next)) != 0);
+    l->state = next;
+    l->since_ms = os_loop_now_ms(l->shard->loop);
+}
+
+bool link_check(const struct link *l) {
+    if (l->state >= LINK_STATES) return false;
+    if ((l->state == LINK_DOWN) != (l->sock.os == NULL)) return false;
+    if (l->marks_count > LINK_MARKS_MAX) return false;
+    if (l->state != LINK_UP && !list_is_empty(&l->sent)) return false;
+    return true;
+}
+
+struct link *link_create(struct shard *s, struct peer *p, uint16_t remote_shard) {
+    struct link *l = mem_alloc_zeroed(sizeof *l);
+    l->shard = s;
+    l->peer = p;
+    l->remote_shard = remote_shard;
+    list_init(&l->work);
+    list_init(&l->flush);
+    list_init(&l->waiting);
+    list_init(&l->sent);
+    buffer_init(&l->in, PEER_HEADER_BYTES + 2u * PEER_PAYLOAD_BYTES_MAX);
+    buffer_init(&l->out, SIZE_MAX / 2);
+    buffer_init(&l->held, SIZE_MAX / 2);
+    list_append(&s->links, &l->all);
+    return l;
+}
+
+static void link_destroy(struct link *l) {
+    ASSERT(l->state == LINK_DOWN);
+    list_remove(&l->all);
+    list_remove(&l->work);
+    list_remove(&l->flush);
+    list_remove(&l->waiting);
+    buffer_deinit(&l->in);
+    buffer_deinit(&l->out);
+    buffer_deinit(&l->held);
+    mem_free(l);
+}
+
+/* ---- the end of a connection ---- */
+
+static bool has_link_up(const struct peer *p) {
+    for (uint32_t i = 0; i < SHARDS_MAX; i++) {
+        if (p->links[i] != NULL && p->links[i]->state == LINK_UP) return true;
+    }
+    return false;
+}
+
+static const char *name_of(const struct link *l) {
+    return l->peer == NULL ? "a node" : l->shard->node->members->all[l->peer->member].address;
+}
+
+static void warn(struct link *l, const char *why) {
+    struct peer *p = l->peer;
+    const uint64_t now_ms = os_loop_now_ms(l->shard->loop);
+    if (p != NULL && p->warned_ms != 0 && now_ms < p->warned_ms + LINK_WARN_MS) return;
+    if (p != NULL) p->warned_ms = now_ms;
+    log_warn("shard %u: link to %s: %s", l->shard->id, name_of(l), why);
+}
+
+/* Everything but the link itself goes back to how it began. */
+static void disconnect(struct link *l) {
+    struct shard *s = l->shard;
+    const bool was_up = l->state == LINK_UP;
+    os_sock_close(&l->sock);
+    link_move(l, LINK_DOWN);
+    l->readable = l->writable = false;
+    l->held_start = 0;
+    l->marks_count = 0;
+    buffer_shrink(&l->in, 0);
+    buffer_shrink(&l->out, 0);
+    buffer_shrink(&l->held, 0);
+    list_remove(&l->work);
+    list_remove(&l->flush);
+    list_remove(&l->waiting);
+    if (l->peer != NULL && !has_link_up(l->peer)) detector_lost(&l->peer->detector);
+    if (!was_up) return;
+    s->figures.peer_links_lost++;
+    guests_orphan(s, l);
+    repair_unlinked(s, l);
+    sent_fail_all(s, l);
+}
+
+void link_fail(struct link *l, const char *why) {
+    struct shard *s = l->shard;
+    if (l->state == LINK_DOWN) return;
+    if (why != NULL) warn(l, why);
+    disconnect(l);
+    if (l->dialled) {
+        l->dial_at_ms =
+            os_loop_now_ms(s->loop) + detector_dial_wait_ms(&l->peer->detector, ++s->random * 31);
+        return;
+    }
+    if (l->peer == NULL) s->links_guests--;
+    if (l->peer != NULL && l->peer->links[l->remote_shard] == l)
+        l->peer->links[l->remote_shard] = NULL;
+    list_remove(&l->all);
+    list_append(&s->links_gone, &l->all);
+}
+
+/* ---- dialling ---- */
+
+static void dial(struct link *l) {
+    struct shard *s = l->shard;
+    const char *address = s->node->members->all[l->peer->member].address;
+    ASSERT(l->state == LINK_DOWN);
+    l->dial_at_ms = UINT64_MAX;
+    if (!status_ok(os_sock_connect(s->os, address, &l->sock)) ||
+        !status_ok(os_loop_watch(s->loop, l->sock, l, SHARD_TAG_LINK))) {
+        os_sock_close(&l->sock);
+        l->dial_at_ms = os_loop_now_ms(s->loop) + DETECTOR_DIAL_MS_MAX;
+        return;
+    }
+    l->serial = ++s->link_serials;
+    link_move(l, LINK_DIALLING);
+}
+
+/* Whether this side dials that member. */
+static bool dials(const struct shard *s, uint32_t member) {
+    return s->node->members->self == MEMBER_NONE || s->node->members->self < member;
+}
+
+static uint32_t common_divisor(uint32_t a, uint32_t b) {
+    while (b != 0) {
+        const uint32_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+void links_want(struct shard *s, struct peer *p) {
+    const uint32_t step = common_divisor(s->node->shards_count, p->shards);
+    for (uint32_t i = 0; i < p->shards; i++) {
+        if (i % step != s->id % step || p->links[i] != NULL) continue;
+        p->links[i] = link_create(s, p, (uint16_t)i);
+        p->links[i]->dialled = true;
+    }
+}
+
+void links_create(struct shard *s) {
+    const struct membership *m = s->node->members;
+    if (m == NULL) return;
+    s->peers = mem_alloc_zeroed(m->count * sizeof *s->peers);
+    sent_table_init(&s->sent);
+    for (uint32_t i = 0; i < m->count; i++) {
+        if (i == m->self) continue;
+        struct peer *p = mem_alloc_zeroed(sizeof *p);
+        s->peers[i] = p;
+        p->shard = s;
+        p->member = i;
+        detector_init(&p->detector);
+        if (!dials(s, i)) continue;
+        p->links[s->id] = link_create(s, p, s->id);
+        p->links[s->id]->dialled = true;
+    }
+}
+
+void links_close(struct shard *s) {
+    if (s->peers == NULL) return;
+    for (struct list *n = s->links.next, *next; n != &s->links; n = next) {
+        struct link *l = LIST_ENTRY(n, struct link, all);
+        next = n->next;
+        l->dial_at_ms = UINT64_MAX;
+        link_fail(l, NULL);
+        l->dial_at_ms = UINT64_MAX;
+    }
+}
+
+void links_destroy(struct shard *s) {
+    if (s->peers == NULL) return;
+    links_close(s);
+    links_free_gone(s);
+    links_take_handed(s);
+    while (!list_is_empty(&s->links)) {
+        struct link *l = LIST_ENTRY(s->links.next, struct link, all);
+        link_fail(l, NULL);
+        link_destroy(l);
+    }
+    for (uint32_t i = 0; i < s->node->members->count; i++) mem_free(s->peers[i]);
+    mem_free(s->peers);
+    s->peers = NULL;
+    sent_table_deinit(&s->sent);
+}
+
+void links_free_gone(struct shard *s) {
+    while (!list_is_empty(&s->links_gone))
+        link_destroy(LIST_ENTRY(s->links_gone.next, struct link, all));
+}
+
+/* ---- the pulse ---- */
+
+static void send_ping(struct link *l) {
+    struct shard *s = l->shard;
+    struct peer_ping ping = { .sent_wall_ms = s->turn_wall_ms };
+    size_t begun = 0;
+    repair_tell(s, &ping);
+    struct buffer *out = link_begin(l, PEER_PING, 0, 0, &begun);
+    peer_ping_encode(&ping, out);
+    link_end(l, begun);
+    l->ping_at_ms = os_loop_now_ms(s->loop) + DETECTOR_HEARTBEAT_MS;
+}
+
+static void link_tick(struct link *l, uint64_t now_ms) {
+    switch (l->state) {
+    case LINK_DOWN:
+        if (l->dialled && now_ms >= l->dial_at_ms) dial(l);
+        break;
+    case LINK_DIALLING:
+    case LINK_GREETING:
+        if (now_ms >= l->since_ms + LINK_GREETING_MS) link_fail(l, "no answer to our greeting");
+        break;
+    case LINK_UP:
+        if (now_ms >= l->heard_ms + LINK_SILENCE_MS) {
+            link_fail(l, "silent for three seconds");
+            break;
+        }
+        if (now_ms >= l->ping_at_ms) send_ping(l);
+        sent_expire(l->shard, l);
+        break;
+    case LINK_STATES: ASSERT(false);
+    }
+}
+
+/* What was asked of a silent member is asked elsewhere, and its writes get hints. */
+static void suspect_silent(struct shard *s, uint64_t now_ms) {
+    for (uint32_t i = 0; i < s->node->members->count; i++) {
+        struct peer *p = s->peers[i];
+        if (p == NULL) continue;
+        const bool silent = has_link_up(p) && !detector_is_alive(&p->detector, now_ms);
+        if (silent && !p->suspected) {
+            for (uint32_t k = 0; k < SHARDS_MAX; k++) {
+                if (p->links[k] != NULL) sent_fail_all(s, p->links[k]);
+            }
+        }
+        p->suspected = silent;
+    }
+}
+
+void links_tick(struct shard *s) {
+    if (s->peers == NULL || s->stop_deadline_ms != 0) return;
+    const uint64_t now_ms = os_loop_now_ms(s->loop);
+    for (struct list *n = s->links.next, *next; n != &s->links; n = next) {
+        next = n->next;
+        link_tick(LIST_ENTRY(n, struct link, all), now_ms);
+    }
+    suspect_silent(s, now_ms);
+}
+
+/* ---- finding one ---- */
+
+bool peer_is_alive(const struct shard *s, uint32_t member) {
+    const struct peer *p = s->peers[member];
+    return p != NULL && p->shards != 0 && !p->suspected && p->detector.up;
+}
+
+struct link *link_of_shard(struct shard *s, uint32_t member, uint16_t remote_shard) {
+    if (!peer_is_alive(s, member) || remote_shard >= s->peers[member]->shards) return NULL;
+    struct link *l = s->peers[member]->links[remote_shard];
+    return l != NULL && l->state == LINK_UP ? l : NULL;
+}
+
+struct link *link_of_slot(struct shard *s, uint32_t member, uint32_t slot) {
+    if (!peer_is_alive(s, member)) return NULL;
+    return link_of_shard(s, member, (uint16_t)(slot % s->peers[member]->shards));
+}
+
+struct link *link_find(struct shard *s, uint64_t serial) {
+    for (struct list *n = s->links.next; n != &s->links; n = n->next) {
+        struct link *l = LIST_ENTRY(n, struct link, all);
+        if (l->serial == serial && l->state == LINK_UP) return l;
+    }
+    return NULL;
+}
+
+/* ---- output ---- */
+
+bool link_has_room(const struct link *l) {
+    return l->state == LINK_UP && buffer_len(&l->out) < LINK_OUT_BYTES_PAUSE;
+}
+
+struct buffer *link_begin(struct link *l, enum peer_type type, uint8_t flags, uint64_t id,
+                          size_t *ret_begun) {
+    ASSERT(l->state == LINK_UP || l->state == LINK_GREETING);
+    *ret_begun = peer_begin(&l->out, type, flags, id, l->shard->hlc.last);
+    return &l->out;
+}
+
+void link_end(struct link *l, size_t begun) {
+    peer_end(&l->out, begun);
+    if (list_is_empty(&l->flush)) list_append(&l->shard->links_flush, &l->flush);
+}
+
+struct buffer *link_begin_held(struct link *l, enum peer_type type, uint8_t flags, uint64_t id,
+                               size_t *ret_begun) {
+    ASSERT(l->state == LINK_UP);
+    *ret_begun = peer_begin(&l->held, type, flags, id, l->shard->hlc.last);
+    return &l->held;
+}
+
+void link_end_held(struct link *l, size_t begun, uint64_t sequence) {
+    peer_end(&l->held, begun);
+    const uint64_t end = l->held_start + buffer_len(&l->held);
+    struct link_mark *last = l->marks_count == 0 ? NULL : &l->marks[l->marks_count - 1];
+    if (last == NULL || (sequence > last->sequence && l->marks_count < LINK_MARKS_MAX)) {
+        last = &l->marks[l->marks_count++];
+        *last = (struct link_mark){ .sequence = sequence };
+    }
+    if (sequence > last->sequence) last->sequence = sequence;
+    last->end = end;
+    if (list_is_empty(&l->waiting)) list_append(&l->shard->links_held, &l->waiting);
+}
+
+/* Move what is safe from `held` to `out`. */
+static void release_held(struct link *l, uint64_t acknowledged) {
+    uint32_t passed = 0;
+    while (passed < l->marks_count && l->marks[passed].sequence <= acknowledged) passed++;
+    if (passed == 0) return;
+    const size_t len = (size_t)(l->marks[passed - 1].end - l->held_start);
+    const struct bytes ready = { buffer_bytes(&l->held).ptr, len };
+    buffer_append(&l->out, ready);
+    buffer_consume(&l->held, len);
+    l->held_start += len;
+    l->marks_count -= passed;
+    memmove(l->marks, l->marks + passed, l->marks_count * sizeof l->marks[0]);
+    if (list_is_empty(&l->flush)) list_append(&l->shard->links_flush, &l->flush);
+}
+
+static void release_all_held(struct shard *s) {
+    const uint64_t acknowledged = shard_acknowledged(s);
+    for (struct list *n = s->links_held.next, *next; n != &s->links_held; n = next) {
+        struct link *l = LIST_ENTRY(n, struct link, waiting);
+        next = n->next;
+        release_held(l, acknowledged);
+        if (l->marks_count == 0) list_remove(&l->waiting);
+    }
+}
+
+static void flush(struct link *l) {
+    struct shard *s = l->shard;
+    while (buffer_len(&l->out) > 0 && l->writable) {
+        const struct bytes run = buffer_bytes(&l->out);
+        size_t sent = 0;
+        const struct status st = os_sock_write(l->sock, &run, 1, &sent);
+        if (st.code == ST_WAIT) {
+            l->writable = false;
+        } else if (!status_ok(st)) {
+            link_fail(l, "connection lost while sending");
+            return;
+        } else {
+            buffer_consume(&l->out, sent);
+            s->figures.peer_bytes_out += sent;
+        }
+    }
+    if (buffer_len(&l->out) == 0) buffer_shrink(&l->out, LINK_KEEP_BYTES);
+    if (buffer_len(&l->out) + buffer_len(&l->held) > LINK_OUT_BYTES_MAX)
+        link_fail(l, "the other side does not read");
+}
+
+/* A link that fails here makes others ask elsewhere, and so send more. */
+void links_flush(struct shard *s) {
+    if (s->peers == NULL) return;
+    release_all_held(s);
+    while (!list_is_empty(&s->links_flush))
+        flush(LIST_ENTRY(list_take_first(&s->links_flush), struct link, flush));
+    links_free_gone(s);
+}

@@ -1,0 +1,142 @@
+/* link.h - the stream between this shard and one shard of another node (proto/peer.h).
+ *
+ * Of two members the one that comes first in the membership dials, one link for each pair
+ * of shards that have slots in common; proxies dial everyone. A lost link is dialled
+ * again with back-off. Requests of both sides and their answers share it.
+ *
+ *   DOWN -> DIALLING -> GREETING -> UP -> DOWN      dialled
+ *           (accepted)  GREETING -> UP -> freed     accepted
+ *
+ * Answers that show a write are kept in `held` until the log is safe that far; requests never
+ * wait behind them.
+ *
+ * Lifecycle  link_create -> (event, serve, flush)* -> link_destroy
+ * Owner      one shard
+ * Memory     input: one incomplete frame; output: LINK_OUT_BYTES_MAX, past it the link is dropped
+ * Failure    bad bytes, a failed socket or silence end the link, with one log line a while;
+ *            nothing else is hurt
+ */
+#ifndef ATOLL_SHARD_LINK_H
+#define ATOLL_SHARD_LINK_H
+
+#include "base/buffer.h"
+#include "base/list.h"
+#include "cluster/detector.h"
+#include "cluster/membership.h"
+#include "os/sock.h"
+#include "proto/peer.h"
+#include "shard/sent.h"
+
+/* Requests are refused (the replica counts as failed) once so much waits to be sent. */
+#define LINK_OUT_BYTES_PAUSE (32u * 1024 * 1024)
+/* Answers that the other side does not read: it has failed. */
+#define LINK_OUT_BYTES_MAX (128u * 1024 * 1024)
+#define LINK_READ_BYTES_MAX (1024u * 1024) /* from one link before others get their turn */
+#define LINK_MARKS_MAX 16u
+#define LINK_GREETING_MS 2000u /* how long dialling and greeting may take */
+/* Accepted streams of one shard that have not said who they are, and of proxies. */
+#define LINKS_GUESTS_MAX 256u
+
+struct shard;
+struct hint_queue;
+struct repair;
+
+enum link_state { LINK_DOWN, LINK_DIALLING, LINK_GREETING, LINK_UP, LINK_STATES };
+
+/* `held` up to `end` may go once the log is safe up to `sequence`. */
+struct link_mark {
+    uint64_t sequence;
+    uint64_t end; /* absolute offset in what was ever held */
+};
+
+struct link {
+    struct list all;     /* in the shard's links */
+    struct list work;    /* in the shard's list of links to serve, when not empty */
+    struct list flush;   /* in the shard's list of links to flush, when not empty */
+    struct list waiting; /* in the shard's list of links with something held */
+    struct shard *shard;
+    struct peer *peer; /* NULL: a proxy, or not known yet */
+    enum link_state state;
+    bool dialled;          /* by us: dialled again when it is lost */
+    bool readable;         /* the socket may have bytes */
+    bool writable;         /* the socket may take bytes */
+    uint16_t remote_shard; /* UP: of the other node; before: the one wanted */
+    uint64_t serial;       /* of this connection: answers for an earlier one are dropped */
+    struct os_sock sock;
+    struct buffer in;    /* an incomplete frame */
+    struct buffer out;   /* to be sent */
+    struct buffer held;  /* answers that wait for the log */
+    uint64_t held_start; /* absolute offset of the first byte in `held` */
+    struct link_mark marks[LINK_MARKS_MAX];
+    uint32_t marks_count;
+    struct list sent;    /* struct sent, oldest first */
+    uint64_t since_ms;   /* monotonic: when this state began */
+    uint64_t dial_at_ms; /* DOWN: when to dial */
+    uint64_t ping_at_ms; /* UP: when to send the next heartbeat */
+    uint64_t heard_ms;   /* when anything arrived last */
+};
+
+/* What this shard knows of another member. */
+struct peer {
+    struct shard *shard;
+    uint32_t member;                /* index in the membership */
+    struct detector detector;       /* of all links together: the liveliest counts */
+    uint16_t shards;                /* of its node; 0 = not met yet */
+    struct link *links[SHARDS_MAX]; /* by its shard; NULL = none wanted or none accepted */
+    uint32_t node_id, boot_count;   /* of its data directory, once met */
+    bool fresh;                     /* its data directory is new and not filled (R11) */
+    bool suspected;                 /* it was alive at the last look and then fell silent */
+    uint64_t verified_stamp;        /* as it last said, see struct peer_ping */
+    uint64_t floor_stamp;
+    uint64_t warned_ms;                 /* when a log line about it was last written */
+    struct hint_queue *hints;           /* for it, see hint.h */
+    struct repair *repairs[SHARDS_MAX]; /* by its shard: ranges compared with it, see repair.h */
+};
+
+/* ---- the shard's peers ---- */
+
+/* Make peers and links for every other member; nothing if the node is alone. */
+void links_create(struct shard *s);
+void links_destroy(struct shard *s);
+/* The node stops: no more links. Everything asked over them fails. */
+void links_close(struct shard *s);
+/* Heartbeats, dialling, silence, time limits: called every tick. */
+void links_tick(struct shard *s);
+/* Read and carry out what arrived. */
+void links_serve(struct shard *s);
+/* Answers whose writes are safe now, then everything that waits to be sent. */
+void links_flush(struct shard *s);
+/* Streams that other shards took in for this one. */
+void links_take_handed(struct shard *s);
+
+/* A client's stream turned out to be a node's: take it over with what was read of it. */
+void link_adopt(struct shard *s, struct os_sock sock, struct bytes read);
+void link_event(struct link *l, uint32_t ready);
+
+/* ---- talking ---- */
+
+/* The link for a slot's shard of this member, if it is up and the member seems alive; else
+ * NULL. */
+struct link *link_of_slot(struct shard *s, uint32_t member, uint32_t slot);
+/* The link to one shard of this member, likewise. */
+struct link *link_of_shard(struct shard *s, uint32_t member, uint16_t remote_shard);
+bool peer_is_alive(const struct shard *s, uint32_t member);
+/* The connection with this serial, while it is up; else NULL. */
+struct link *link_find(struct shard *s, uint64_t serial);
+
+/* Begin a request or an answer that may leave at once: write the payload to the buffer
+ * given, then end it. Requests: check link_has_room first. */
+struct buffer *link_begin(struct link *l, enum peer_type type, uint8_t flags, uint64_t id,
+                          size_t *ret_begun);
+void link_end(struct link *l, size_t begun);
+/* The same for an answer that may not leave before the log is safe up to `sequence`. */
+struct buffer *link_begin_held(struct link *l, enum peer_type type, uint8_t flags, uint64_t id,
+                               size_t *ret_begun);
+void link_end_held(struct link *l, size_t begun, uint64_t sequence);
+bool link_has_room(const struct link *l);
+
+/* End this connection with a log line. An accepted link is freed later. */
+void link_fail(struct link *l, const char *why);
+bool link_check(const struct link *l);
+
+#endif

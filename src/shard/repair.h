@@ -1,0 +1,199 @@
+/* repair.h - making replicas equal in the background, whatever was lost on the way.
+ *
+ * Each pair of linked shards walks over the keys both keep, again and again. The side that
+ * dials asks, page by page, "are these the versions you hold?" with a hash
+ * (cluster/range_hash.h); where they differ it gets the other's list of versions, sends
+ * what is newer here and fetches what is newer there, each as a record under R1. Versions
+ * stamped after the pass began (less REPAIR_SETTLE_MS) do not count: they are under way.
+ *
+ * A pass without failure proves that both hold everything up to its stamp. From these:
+ *   verified  = the lowest of this shard's pairs
+ *   floor     = the lowest verified of this shard and of all it is linked to; made durable
+ *               here before it is announced; versions at or below it are refused (R9)
+ *   gc floor  = the lowest announced floor of all: tombstones at or below it may go
+ * A member that is away stops all three: the space is bounded by what is deleted meanwhile, and
+ * /v1/cluster and the log say who is missing.
+ *
+ * A data directory that is new abstains from reads (R11) until each pair has passed over all
+ * that was written before its start, or until a majority of the members say that they are new
+ * as well: then the cluster itself is new.
+ *
+ * Both notes are records under SYSTEM_KEYSPACE (hint.h): "floor" (value: stamp, 8 bytes
+ * little-endian) and "filled" (empty).
+ *
+ * Each step's failure: a link that breaks, a damaged block here or there, an ACCEPT refused for now
+ * make the pass unclean: it goes on with the next page and proves nothing.
+ *
+ * Owner      one shard. Memory  a page of versions, theirs and ours, for REPAIRS_ACTIVE_MAX
+ *            pairs and REPAIR_SERVINGS_MAX questions; REPAIR_ITEMS_MAX records under way
+ */
+#ifndef ATOLL_SHARD_REPAIR_H
+#define ATOLL_SHARD_REPAIR_H
+
+#include "base/buffer.h"
+#include "base/hlc.h"
+#include "base/list.h"
+#include "base/status.h"
+#include "cluster/range_hash.h"
+#include "proto/peer.h"
+#include "shard/lookup.h"
+#include "shard/range_walk.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define REPAIR_SETTLE_MS 10000u     /* longer than a write may take, with skewed clocks */
+#define REPAIR_PAUSE_MS_MIN 2000u   /* between passes; 20 times as long as the pass took, */
+#define REPAIR_PAUSE_MS_MAX 600000u /* but not longer than this */
+#define REPAIR_PAGE_RECORDS 1024u
+#define REPAIR_PAGE_BYTES (256u * 1024) /* of encoded versions; the last one may pass it */
+#define REPAIR_PAGE_EXAMINED 16384u     /* records looked at for one page, counted or not */
+#define REPAIR_ITEMS_MAX 32u            /* differences of one shard being mended at once */
+#define REPAIRS_ACTIVE_MAX 4u           /* passes of one shard at once */
+#define REPAIR_SERVINGS_MAX 64u         /* questions of others being answered by one shard */
+
+static_assert(REPAIR_PAGE_RECORDS <= PEER_VERSIONS_MAX, "a page can be asked about");
+
+struct shard;
+struct peer;
+struct link;
+struct sent;
+
+enum repair_state {
+    REPAIR_IDLE, /* between passes */
+    REPAIR_WALK, /* gathers the versions of the next page */
+    REPAIR_ASK,  /* a question about the page is out, or waits for room */
+    REPAIR_MEND, /* sends and fetches what differs */
+    REPAIR_SYNC, /* all pages are done: waits for the own log */
+    REPAIR_TELL, /* the last question tells the other side that the pass was clean */
+    REPAIR_STATES,
+};
+
+/* Which versions are compared: both sides must choose alike. */
+struct repair_rule {
+    uint32_t member;       /* the other one's index in the membership */
+    uint32_t slots_modulo; /* the other one keeps slots with slot % slots_modulo == slots_rest */
+    uint32_t slots_rest;
+    uint64_t below_stamp; /* as in struct peer_range */
+    uint64_t floor_stamp; /* as in struct peer_range */
+};
+
+/* This shard and one of another node, in the peer's `repairs`. */
+struct repair {
+    struct list link;        /* in the shard's `asking` if this side asks */
+    struct list active;      /* in the shard's `active` while not REPAIR_IDLE */
+    struct peer *peer;       /* the other one's node */
+    uint16_t remote_shard;   /* the other one */
+    uint32_t node_id;        /* of the data directory that `verified_stamp` is about */
+    uint32_t boot_count;     /* likewise: what it did not sync it may have lost */
+    uint64_t verified_stamp; /* both hold everything up to here; 0 = not known */
+    uint64_t heard_verified; /* the other's own, for all its pairs; 0 = not known */
+    uint64_t heard_floor;    /* the other's durable floor */
+    /* the pass, on the side that asks */
+    enum repair_state state; /* changed by repair_move */
+    bool under_way;          /* a pass has begun and not ended; it may be IDLE for want of a link */
+    bool unclean;            /* it proves nothing */
+    bool blind;              /* damage here: this page is only asked about to get past it */
+    uint64_t below_stamp;    /* of the pass: later versions do not count */
+    uint64_t floor_stamp;    /* of the page */
+    uint64_t begun_ms;       /* monotonic */
+    uint64_t next_ms;        /* monotonic: when the next pass begins, or this one goes on */
+    uint64_t sequence;       /* log position of what the pass fetched */
+    uint32_t examined;       /* records looked at for this page */
+    struct range_walk walk;  /* over own records */
+    struct range_hash hash;  /* of the page */
+    struct buffer start;     /* the page is behind this ikey; empty = from the first */
+    struct buffer end;       /* and goes up to this one; empty = to the last */
+    struct buffer page;      /* own versions, as lists in proto/peer.h */
+    struct buffer list;      /* the other's */
+    struct bytes mine, theirs;                  /* what of them is still to be compared; views */
+    struct peer_version mine_next, theirs_next; /* taken from them; empty ikey = none left */
+    struct sent *question;                      /* out now; NULL = none */
+    uint32_t items_used;                        /* differences being mended */
+};
+
+/* One key in which the two differ. */
+struct repair_item {
+    struct list link;      /* in the shard's `items_free` */
+    struct repair *repair; /* that it is of; NULL = free */
+    struct lookup lookup;  /* of the own version; its owner is this */
+    struct buffer ikey;    /* of the key */
+    struct ballot theirs;  /* what the other holds; zero = it did not list the key */
+    struct sent *sent;     /* out now; NULL = none */
+    bool fetches;          /* what is out is a QUERY, else an ACCEPT */
+};
+
+/* A question of another shard being answered. */
+struct repair_serving {
+    struct list link; /* in the shard's `servings` */
+    struct link *to;  /* who asks; NULL = the link is gone: to be freed */
+    uint64_t id;      /* of the question */
+    struct repair_rule rule;
+    struct buffer end; /* the range goes up to this ikey; empty = to the last */
+    uint32_t count;    /* asked about */
+    uint64_t sum;      /* asked about */
+    struct range_walk walk;
+    struct range_hash hash; /* of what was seen so far */
+    struct buffer list;     /* of the same */
+    uint32_t examined;      /* records looked at */
+};
+
+/* What is known of one member, besides its struct peer. */
+struct repair_member {
+    bool common;            /* some slot of this shard is kept by both */
+    uint16_t shards;        /* that `wanted` was worked out for; 0 = not met yet */
+    uint64_t wanted;        /* bits: its shards that have slots in common with this one */
+    uint64_t away_since_ms; /* monotonic; 0 = it is there */
+    uint64_t warned_ms;     /* monotonic: last line about its absence */
+};
+
+/* All of a shard's repair. */
+struct repair_shard {
+    struct list asking;            /* struct repair, the one to begin soonest in front */
+    struct list active;            /* struct repair */
+    uint32_t active_count;         /* in `active` */
+    struct list servings;          /* struct repair_serving */
+    uint32_t servings_count;       /* in `servings` */
+    struct repair_item *items;     /* [REPAIR_ITEMS_MAX] */
+    struct list items_free;        /* of them */
+    struct repair_member *members; /* [membership count] */
+    int64_t tokens;           /* thousandths of records that may be looked at; negative = debt */
+    uint64_t tokens_ms;       /* monotonic: when they were last raised */
+    uint64_t floors_at_ms;    /* monotonic: when to work out floors next */
+    uint64_t note_ms;         /* monotonic: when the floor's note was last written */
+    uint64_t note_stamp;      /* written, not durable yet; 0 = none */
+    uint64_t note_sequence;   /* its log position */
+    uint64_t opened_stamp;    /* no version acknowledged before this start is above it */
+    uint64_t forgotten_stamp; /* the gc floor given to the engine */
+    uint64_t sent, fetched;   /* records, since the last log line */
+    uint64_t logged_ms;       /* monotonic: when that was */
+};
+
+/* Read the notes; blocking, at start, before any put, when the peers are there. Sets the shard's
+ * `floor_stamp` and `filled`. Errors  ST_CORRUPT, ST_IO: the notes cannot be read */
+STATUS repairs_open(struct shard *s);
+/* Requires  repairs_are_idle, and that every question was ended */
+void repairs_close(struct shard *s);
+/* Whether no job reads for repair. */
+bool repairs_are_idle(const struct shard *s);
+/* A link is up: begin its passes at once if this side asks. */
+void repair_linked(struct shard *s, struct link *l);
+/* The other side's notes, from its HELLO or PING. */
+void repair_heard(struct shard *s, struct link *l, const struct peer_ping *p);
+/* What to say in our own PING. */
+void repair_tell(struct shard *s, struct peer_ping *ret_ping);
+/* Go on with passes within the rate, work out floors, keep notes; every tick. */
+void repairs_tick(struct shard *s);
+/* Slices of walks; every turn. True: more is to be done without waiting. */
+bool repairs_turn(struct shard *s);
+void repair_answered(struct shard *s, void *owner, uint32_t place, const struct peer_frame *f);
+void repair_failed(struct shard *s, void *owner, uint32_t place);
+void repair_found(struct shard *s, struct lookup *l);
+/* The other side of `l` asks for a comparison. */
+void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame *f);
+/* The link is gone. */
+void repair_unlinked(struct shard *s, struct link *l);
+/* Tombstones stamped at or below this may be gone here; 0 = none. */
+uint64_t repair_forgotten_stamp(const struct shard *s);
+
+#endif

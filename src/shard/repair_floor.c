@@ -1,0 +1,267 @@
+/* repair_floor.c - what passes prove: verified, floor, gc floor, filled; and their notes. */
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/mutant.h"
+#include "shard/hint.h"
+#include "shard/repair_internal.h"
+
+#define FLOORS_EVERY_MS 200u
+/* The floor's note is a synced write: not more often than this. */
+#define FLOOR_NOTE_MS 5000u
+#define AWAY_WARN_MS 600000u
+#define NOTE_FLOOR "floor"
+#define NOTE_FILLED "filled"
+#define NOTE_FLOOR_BYTES 8u
+#define NOTE_IKEY_BYTES_MAX 16u
+
+static_assert(2 + sizeof NOTE_FILLED - 1 <= NOTE_IKEY_BYTES_MAX, "the longest note's ikey fits");
+static_assert(2 + sizeof NOTE_FLOOR - 1 <= NOTE_IKEY_BYTES_MAX, "the floor's ikey fits");
+
+/* ---- notes ---- */
+
+/* Errors  ST_NOT_FOUND, ST_CORRUPT, ST_IO */
+static STATUS note_read(struct shard *s, struct bytes name, uint64_t *ret_value) {
+    uint8_t space[NOTE_IKEY_BYTES_MAX];
+    struct engine_read read = { 0 };
+    struct status st = engine_get(s->engine, ikey_make(SYSTEM_KEYSPACE, name, space), true, &read);
+    if (status_ok(st)) {
+        const struct bytes value = read.record.value;
+        if (value.len == NOTE_FLOOR_BYTES)
+            *ret_value = get_u64_le(value.ptr);
+        else if (value.len != 0)
+            st = status_of(ST_CORRUPT);
+    }
+    engine_read_deinit(s->engine, &read);
+    return st;
+}
+
+/* Errors  as engine_put: nothing was kept */
+static STATUS note_write(struct shard *s, struct bytes name, struct bytes value,
+                         uint64_t *ret_sequence) {
+    uint8_t space[NOTE_IKEY_BYTES_MAX];
+    const struct record r = {
+        .ikey = ikey_make(SYSTEM_KEYSPACE, name, space),
+        .ballot = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
+                    .node = s->node->node_id,
+                    .boot = s->node->boot_count },
+        .value = value,
+    };
+    return engine_put(s->engine, &r, ret_sequence);
+}
+
+STATUS repair_notes_read(struct shard *s) {
+    uint64_t stamp = 0, nothing = 0;
+    ASSERT(s->repair != NULL);
+    ASSERT(s->engine != NULL);
+    const struct status floor = note_read(s, BYTES_LIT(NOTE_FLOOR), &stamp);
+    if (!status_ok(floor) && floor.code != ST_NOT_FOUND) return floor;
+    const struct status filled = note_read(s, BYTES_LIT(NOTE_FILLED), &nothing);
+    if (!status_ok(filled) && filled.code != ST_NOT_FOUND) return filled;
+    s->floor_stamp = stamp;
+    s->filled = status_ok(filled);
+    return status_of(ST_OK);
+}
+
+/* ---- members ---- */
+
+/* Bits: rests of the slots that this shard and the member both keep, modulo the member's
+ * number of shards. */
+static uint64_t common_rests(const struct shard *s, uint32_t member, uint32_t shards) {
+    const struct membership *m = s->node->members;
+    uint64_t rests = 0;
+    ASSERT(shards >= 1 && shards <= SHARDS_MAX);
+    for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
+        if (ring_place(m->ring, slot, m->self) >= 0 && ring_place(m->ring, slot, member) >= 0)
+            rests |= UINT64_C(1) << slot % shards;
+    }
+    return rests;
+}
+
+void repair_members_create(struct shard *s) {
+    const struct membership *m = s->node->members;
+    ASSERT(m->self != MEMBER_NONE);
+    ASSERT(s->repair->members == NULL);
+    s->repair->members = mem_alloc_zeroed(m->count * sizeof *s->repair->members);
+    for (uint32_t i = 0; i < m->count; i++) {
+        if (i != m->self) s->repair->members[i].common = common_rests(s, i, 1) != 0;
+    }
+}
+
+/* Bits: the member's shards that have slots in common with this one. */
+static uint64_t wanted_of(struct shard *s, const struct peer *p) {
+    struct repair_member *k = &s->repair->members[p->member];
+    ASSERT(p->shards >= 1);
+    if (k->shards != p->shards) {
+        k->wanted = common_rests(s, p->member, p->shards);
+        k->shards = p->shards;
+    }
+    return k->wanted;
+}
+
+bool repair_is_wanted(struct shard *s, const struct peer *p, uint16_t remote_shard) {
+    if (p->shards == 0 || remote_shard >= p->shards) return false;
+    return (wanted_of(s, p) >> remote_shard & 1) != 0;
+}
+
+/* ---- what the others say ---- */
+
+void repair_heard(struct shard *s, struct link *l, const struct peer_ping *p) {
+    if (s->repair == NULL || l->peer == NULL) return;
+    ASSERT(l->remote_shard < SHARDS_MAX);
+    struct repair *r = repair_of(s, l->peer, l->remote_shard);
+    r->heard_verified = p->verified_stamp;
+    r->heard_floor = p->floor_stamp;
+    l->peer->fresh = (p->flags & PEER_HELLO_FRESH) != 0;
+}
+
+void repair_tell(struct shard *s, struct peer_ping *ret_ping) {
+    const bool keeps = s->repair != NULL;
+    ret_ping->verified_stamp = keeps ? s->verified_stamp : 0;
+    ret_ping->floor_stamp = keeps ? s->floor_stamp : 0;
+    ret_ping->flags = keeps && !s->filled ? PEER_HELLO_FRESH : 0;
+}
+
+uint64_t repair_forgotten_stamp(const struct shard *s) {
+    return s->repair == NULL ? 0 : s->repair->forgotten_stamp;
+}
+
+/* ---- floors ---- */
+
+/* The lowest of all pairs; UINT64_MAX if there is none. */
+struct lowest {
+    uint64_t verified; /* what this shard's own pairs have proved */
+    uint64_t heard;    /* what the others have, of theirs */
+    uint64_t floor;    /* the others' durable floors */
+};
+
+static void lower(uint64_t *at, uint64_t stamp) {
+    if (stamp < *at) *at = stamp;
+}
+
+/* A pair that does not exist yet has proved nothing. */
+static struct lowest lowest_of_member(struct shard *s, struct peer *p) {
+    struct lowest low = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
+    if (!s->repair->members[p->member].common) return low;
+    if (p->shards == 0) return (struct lowest){ 0 };
+    const uint64_t wanted = wanted_of(s, p);
+    for (uint32_t i = 0; i < p->shards; i++) {
+        if ((wanted >> i & 1) == 0) continue;
+        const struct repair *r = p->repairs[i];
+        if (r == NULL) return (struct lowest){ 0 };
+        lower(&low.verified, r->verified_stamp);
+        lower(&low.heard, r->heard_verified);
+        lower(&low.floor, r->heard_floor);
+    }
+    p->verified_stamp = low.heard;
+    p->floor_stamp = low.floor;
+    return low;
+}
+
+static struct lowest lowest_of_all(struct shard *s) {
+    struct lowest low = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
+    for (uint32_t i = 0; i < s->node->members->count; i++) {
+        if (s->peers[i] == NULL) continue;
+        const struct lowest one = lowest_of_member(s, s->peers[i]);
+        lower(&low.verified, one.verified);
+        lower(&low.heard, one.heard);
+        lower(&low.floor, one.floor);
+    }
+    return low;
+}
+
+/* Note the floor, and raise it once the note is durable: everything it is about lies before it in
+ * the log, so a log that lost its tail never has the one without the other. */
+static void floor_raise(struct shard *s, uint64_t stamp, uint64_t now_ms) {
+    struct repair_shard *rs = s->repair;
+    if (rs->note_stamp != 0) {
+        if (rs->note_sequence > shard_acknowledged(s)) return;
+        ASSERT(rs->note_stamp > s->floor_stamp);
+        s->floor_stamp = rs->note_stamp;
+        rs->note_stamp = 0;
+    }
+    if (stamp <= s->floor_stamp) return;
+    if (rs->note_ms != 0 && now_ms < rs->note_ms + FLOOR_NOTE_MS) return;
+    uint8_t value[NOTE_FLOOR_BYTES];
+    put_u64_le(value, stamp);
+    const struct status st =
+        note_write(s, BYTES_LIT(NOTE_FLOOR), bytes_of(value, sizeof value), &rs->note_sequence);
+    if (!status_ok(st)) return; /* the next tick tries again */
+    rs->note_stamp = stamp;
+    rs->note_ms = now_ms;
+}
+
+static void forget(struct shard *s, uint64_t stamp) {
+    if (MUTANT("drop_tombstone_early")) stamp = s->hlc.last;
+    if (stamp <= s->repair->forgotten_stamp) return;
+    s->repair->forgotten_stamp = stamp;
+    engine_set_gc_floor(s->engine, (struct ballot){ stamp, UINT32_MAX, UINT32_MAX });
+}
+
+/* ---- filled ---- */
+
+static bool most_are_fresh(const struct shard *s) {
+    const struct membership *m = s->node->members;
+    uint32_t fresh = 1;
+    for (uint32_t i = 0; i < m->count; i++) {
+        const struct peer *p = s->peers[i];
+        if (p != NULL && p->node_id != 0 && p->fresh && peer_is_alive(s, i)) fresh++;
+    }
+    return fresh >= membership_majority(m->count);
+}
+
+/* What was acknowledged before this shard was opened may rest on what its disk once held, so
+ * passes must have covered all of that; later writes come here like to any replica. Where nothing
+ * is ever compared nothing can fill it either. */
+static void fill(struct shard *s, const struct lowest *low) {
+    uint64_t sequence = 0;
+    if (s->filled) return;
+    /* Opened under a clock that was ahead: now is late enough too. */
+    lower(&s->repair->opened_stamp, hlc_of_ms(s->turn_wall_ms + HLC_SKEW_MS_MAX));
+    const bool is_compared = low->verified >= s->repair->opened_stamp;
+    const bool is_off = s->node->repair_rate == 0;
+    if (!is_compared && !is_off && !most_are_fresh(s)) return;
+    if (!is_off && !status_ok(note_write(s, BYTES_LIT(NOTE_FILLED), BYTES_NONE, &sequence))) return;
+    s->filled = true;
+    const char *why = is_compared ? "compared with all others" : "the cluster is new";
+    log_info("shard %u: %s: it answers reads from now on", s->id,
+             is_off ? "new, and repair is off" : why);
+}
+
+/* ---- every so often ---- */
+
+static void watch_absence(struct shard *s, uint64_t now_ms) {
+    if (s->id != 0) return; /* once for the node */
+    for (uint32_t i = 0; i < s->node->members->count; i++) {
+        struct repair_member *k = &s->repair->members[i];
+        if (s->peers[i] == NULL || !k->common) continue;
+        if (peer_is_alive(s, i)) {
+            k->away_since_ms = 0;
+            continue;
+        }
+        if (k->away_since_ms == 0) k->away_since_ms = now_ms;
+        const uint64_t since_ms = k->warned_ms > k->away_since_ms ? k->warned_ms : k->away_since_ms;
+        if (now_ms < since_ms + AWAY_WARN_MS) continue;
+        k->warned_ms = now_ms;
+        log_warn("%s has been away for %llu minutes: until it is back, what is deleted "
+                 "keeps taking space",
+                 s->node->members->all[i].address,
+                 (unsigned long long)((now_ms - k->away_since_ms) / 60000));
+    }
+}
+
+void repair_floors_tick(struct shard *s, uint64_t now_ms) {
+    struct repair_shard *rs = s->repair;
+    ASSERT(rs != NULL);
+    ASSERT(s->engine != NULL);
+    rs->floors_at_ms = now_ms + FLOORS_EVERY_MS;
+    struct lowest low = lowest_of_all(s);
+    /* Without a pair everything that can be known of is held by all that keep it. */
+    const uint64_t settled = repair_below_stamp(s, REPAIR_SETTLE_MS);
+    lower(&low.verified, settled == 0 ? 0 : settled - 1);
+    s->verified_stamp = low.verified;
+    fill(s, &low);
+    floor_raise(s, low.verified < low.heard ? low.verified : low.heard, now_ms);
+    forget(s, low.floor < s->floor_stamp ? low.floor : s->floor_stamp);
+    watch_absence(s, now_ms);
+}

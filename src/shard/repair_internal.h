@@ -1,0 +1,67 @@
+/* repair_internal.h - what repair.c (passes), repair_mend.c (differences), repair_serve.c (the
+ * answering side) and repair_floor.c (floors and notes) share. */
+#ifndef ATOLL_SHARD_REPAIR_INTERNAL_H
+#define ATOLL_SHARD_REPAIR_INTERNAL_H
+
+#include "shard/link.h"
+#include "shard/repair.h"
+#include "shard/shard.h"
+
+/* Records looked at before others get their turn. */
+#define REPAIR_SLICE_RECORDS 512u
+/* How long the other side may take to walk over a page. */
+#define REPAIR_ANSWER_MS 30000u
+/* Place of a question about a range; others are the number of an item. */
+#define REPAIR_PLACE_RANGE UINT32_MAX
+/* Keyspaces from here on are a shard's own and are not compared. */
+#define REPAIR_KEYSPACES_END 0xFFF0u
+
+/* ---- repair.c ---- */
+
+/* The pair on this link; made when there is none. */
+struct repair *repair_of(struct shard *s, struct peer *p, uint16_t remote_shard);
+/* Whether the version is among those compared. Requires  a user's keyspace */
+bool repair_counts(const struct shard *s, const struct record *r, const struct repair_rule *rule);
+/* Whether the ikey lies behind all that is compared. */
+bool repair_is_past_users(struct bytes ikey);
+/* So many records were looked at: the rate pays for it. */
+void repair_spend(struct shard *s, uint32_t records);
+/* Go on behind the page. */
+void repair_page_done(struct shard *s, struct repair *r);
+/* The highest stamp a comparison may be about now; 0 = none yet. */
+uint64_t repair_below_stamp(const struct shard *s, uint32_t settle_ms);
+
+/* ---- repair_mend.c ---- */
+
+void repair_items_create(struct repair_shard *rs);
+/* Requires  no job of theirs is under way */
+void repair_items_destroy(struct shard *s);
+bool repair_items_are_idle(const struct repair_shard *rs);
+/* Take the other's list for this page. False: it makes no sense. */
+bool repair_mend_begin(struct shard *s, struct repair *r, const struct peer_versions *m);
+/* Begin with some differences. True: there is more to do without waiting. */
+bool repair_mend(struct shard *s, struct repair *r, struct link *l);
+void repair_item_answered(struct shard *s, struct repair_item *item, const struct peer_frame *f);
+void repair_item_failed(struct shard *s, struct repair_item *item);
+
+/* ---- repair_serve.c ---- */
+
+/* A slice of each walk for others. True: there is more to do without waiting. */
+bool repair_serve_turn(struct shard *s);
+void repair_servings_orphan(struct shard *s, const struct link *l);
+/* Requires  no job of theirs is under way */
+void repair_servings_destroy(struct shard *s);
+bool repair_servings_are_idle(const struct repair_shard *rs);
+
+/* ---- repair_floor.c ---- */
+
+/* Errors  ST_CORRUPT, ST_IO */
+STATUS repair_notes_read(struct shard *s);
+/* Which members have slots in common with this shard. */
+void repair_members_create(struct shard *s);
+/* Whether the two shards have slots in common. */
+bool repair_is_wanted(struct shard *s, const struct peer *p, uint16_t remote_shard);
+/* Verified, floor, gc floor, filled; and a line in the log when a member holds them up. */
+void repair_floors_tick(struct shard *s, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,319 @@
+/* repair_mend.c - one page's differences: each key is read here, then sent or fetched. */
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/mutant.h"
+#include "shard/repair_internal.h"
+#include "shard/replica.h"
+
+/* Differences begun before others get their turn. */
+#define MEND_SLICE_ITEMS 256u
+/* Memory an item keeps for the next key. */
+#define ITEM_KEEP_BYTES 1024u
+
+/* ---- items ---- */
+
+void repair_items_create(struct repair_shard *rs) {
+    rs->items = mem_alloc_zeroed(REPAIR_ITEMS_MAX * sizeof *rs->items);
+    list_init(&rs->items_free);
+    for (uint32_t i = 0; i < REPAIR_ITEMS_MAX; i++) {
+        buffer_init(&rs->items[i].ikey, IKEY_BYTES_MAX);
+        list_append(&rs->items_free, &rs->items[i].link);
+    }
+}
+
+static struct repair_item *item_take(struct shard *s, struct repair *r) {
+    struct list *node = list_take_first(&s->repair->items_free);
+    if (node == NULL) return NULL;
+    struct repair_item *item = LIST_ENTRY(node, struct repair_item, link);
+    ASSERT(item->repair == NULL && item->sent == NULL);
+    item->repair = r;
+    item->lookup = (struct lookup){ .owner = item, .kind = LOOKUP_REPAIR };
+    list_init(&item->lookup.link);
+    buffer_reset(&item->ikey);
+    r->items_used++;
+    return item;
+}
+
+static void item_free(struct shard *s, struct repair_item *item) {
+    ASSERT(item->repair != NULL && item->sent == NULL);
+    ASSERT(item->repair->items_used > 0);
+    lookup_end(s, &item->lookup);
+    item->repair->items_used--;
+    item->repair = NULL;
+    buffer_shrink(&item->ikey, ITEM_KEEP_BYTES);
+    list_append(&s->repair->items_free, &item->link);
+}
+
+void repair_items_destroy(struct shard *s) {
+    for (uint32_t i = 0; i < REPAIR_ITEMS_MAX; i++) {
+        struct repair_item *item = &s->repair->items[i];
+        if (item->sent != NULL) sent_close(s, item->sent);
+        item->sent = NULL;
+        if (item->repair != NULL) {
+            list_remove(&item->lookup.link); /* its block may have been read just now */
+            item_free(s, item);
+        }
+        buffer_deinit(&item->ikey);
+    }
+    mem_free(s->repair->items);
+    s->repair->items = NULL;
+}
+
+bool repair_items_are_idle(const struct repair_shard *rs) {
+    for (uint32_t i = 0; i < REPAIR_ITEMS_MAX; i++) {
+        if (rs->items[i].repair != NULL && rs->items[i].lookup.fetching) return false;
+    }
+    return true;
+}
+
+/* ---- what both say ---- */
+
+static void mine_take(struct repair *r) {
+    if (!peer_versions_next(&r->mine, &r->mine_next)) r->mine_next.ikey = BYTES_NONE;
+    /* The other's list does not reach so far: the next page begins there. */
+    const struct bytes end = buffer_bytes(&r->end);
+    if (end.len > 0 && bytes_compare(r->mine_next.ikey, end) > 0) {
+        r->mine = BYTES_NONE;
+        r->mine_next.ikey = BYTES_NONE;
+    }
+}
+
+static void theirs_take(struct repair *r) {
+    if (!peer_versions_next(&r->theirs, &r->theirs_next)) r->theirs_next.ikey = BYTES_NONE;
+}
+
+/* A key that should not be in the list would be compared, and asked for, again and again. */
+static bool list_is_ours(const struct shard *s, const struct repair *r, struct bytes list) {
+    const struct bytes start = buffer_bytes(&r->start);
+    const struct bytes end = buffer_bytes(&r->end);
+    struct peer_version v;
+    while (peer_versions_next(&list, &v)) {
+        if (v.ikey.len > 2 + KEY_BYTES_MAX || repair_is_past_users(v.ikey)) return false;
+        if (bytes_compare(v.ikey, start) <= 0) return false;
+        if (end.len > 0 && bytes_compare(v.ikey, end) > 0) return false;
+        if (!replica_keeps(s, crc16_slot(ikey_key(v.ikey)))) return false;
+        if (v.version.stamp >= r->below_stamp) return false;
+    }
+    return true;
+}
+
+bool repair_mend_begin(struct shard *s, struct repair *r, const struct peer_versions *m) {
+    ASSERT(r->state == REPAIR_ASK);
+    ASSERT(r->items_used == 0);
+    const struct bytes end = buffer_bytes(&r->end);
+    if (m->last.len > 0) {
+        if (bytes_compare(m->last, buffer_bytes(&r->start)) <= 0) return false;
+        if (end.len > 0 && bytes_compare(m->last, end) > 0) return false;
+        if (repair_is_past_users(m->last)) return false;
+    }
+    if (!list_is_ours(s, r, m->list)) return false;
+    if (m->last.len > 0) {
+        buffer_reset(&r->end);
+        buffer_append(&r->end, m->last);
+    }
+    if (r->blind) return true; /* nothing can be said about what is here */
+    buffer_reset(&r->list);
+    buffer_append(&r->list, m->list);
+    ASSERT(!r->list.overflowed);
+    r->mine = buffer_bytes(&r->page);
+    r->theirs = buffer_bytes(&r->list);
+    mine_take(r);
+    theirs_take(r);
+    return true;
+}
+
+/* The next key in which the page and the list differ, with the other's version or zero. The view
+ * holds while the page is mended. */
+static bool difference_next(struct repair *r, struct peer_version *ret_difference) {
+    for (;;) {
+        const struct peer_version mine = r->mine_next;
+        const struct peer_version theirs = r->theirs_next;
+        if (mine.ikey.len == 0 && theirs.ikey.len == 0) return false;
+        int order = mine.ikey.len == 0 ? 1 : -1;
+        if (mine.ikey.len > 0 && theirs.ikey.len > 0) order = bytes_compare(mine.ikey, theirs.ikey);
+        if (order <= 0) mine_take(r);
+        if (order >= 0) theirs_take(r);
+        if (order == 0 && ballot_compare(mine.version, theirs.version) == 0) continue;
+        *ret_difference = order < 0 ? (struct peer_version){ .ikey = mine.ikey } : theirs;
+        return true;
+    }
+}
+
+/* ---- mending one ---- */
+
+static void record_encode(struct buffer *out, const struct record *r) {
+    const struct peer_record m = {
+        .ikey = r->ikey,
+        .version = r->ballot,
+        .tombstone = (r->flags & RECORD_TOMBSTONE) != 0,
+        .expires_at_ms = r->expires_at_ms,
+        .op_high = r->op.high,
+        .op_low = r->op.low,
+        .value = r->value,
+    };
+    peer_record_encode(&m, out);
+}
+
+/* `r` NULL: fetch. False: nothing can be asked now. */
+static bool item_ask(struct shard *s, struct repair_item *item, const struct record *r) {
+    struct repair *pair = item->repair;
+    const uint32_t place = (uint32_t)(item - s->repair->items);
+    struct link *l = link_of_shard(s, pair->peer->member, pair->remote_shard);
+    if (l == NULL || !link_has_room(l)) return false;
+    struct sent *q = sent_open(s, l, SENT_RECORD, pair, place, s->node->quorum_wait_ms);
+    if (q == NULL) return false;
+    item->sent = q;
+    item->fetches = r == NULL;
+    size_t begun = 0;
+    struct buffer *out = r == NULL
+                             ? link_begin(l, PEER_QUERY, 0, sent_id(s, q), &begun)
+                             : link_begin(l, PEER_ACCEPT, PEER_FLAG_REPAIR, sent_id(s, q), &begun);
+    if (r == NULL)
+        buffer_append(out, buffer_bytes(&item->ikey));
+    else
+        record_encode(out, r);
+    link_end(l, begun);
+    return true;
+}
+
+/* What the other holds below the floors here is settled: it cannot be taken (R9). */
+static bool is_settled(const struct shard *s, struct bytes ikey, struct ballot theirs) {
+    if (theirs.stamp <= s->floor_stamp || theirs.stamp <= s->repair->forgotten_stamp) return true;
+    return ballot_compare(theirs, engine_floor(s->engine, ikey_keyspace(ikey))) <= 0;
+}
+
+/* Whether the other lacks what is here, and should not. */
+static bool is_to_send(const struct shard *s, const struct repair_item *item,
+                       const struct record *own) {
+    const struct repair *r = item->repair;
+    if (own->ballot.stamp >= r->below_stamp) return false; /* it is under way to them */
+    const bool forgettable =
+        own->ballot.stamp <= r->floor_stamp && record_is_absent(own, s->turn_wall_ms);
+    return !forgettable || !ballot_is_zero(item->theirs);
+}
+
+/* True: a question is out. */
+static bool item_decide(struct shard *s, struct repair_item *item, const struct record *own) {
+    struct repair *r = item->repair;
+    const struct bytes ikey = buffer_bytes(&item->ikey);
+    const int order = own == NULL ? (ballot_is_zero(item->theirs) ? 0 : -1)
+                                  : ballot_compare(own->ballot, item->theirs);
+    bool asked = true, wanted = true;
+    if (order > 0 && is_to_send(s, item, own)) {
+        asked = item_ask(s, item, own);
+    } else if (order < 0 && own != NULL && MUTANT("repair_keeps_older")) {
+        struct record older = *own;
+        older.ballot = (struct ballot){ .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
+                                        .node = s->node->node_id,
+                                        .boot = s->node->boot_count };
+        asked = item_ask(s, item, &older);
+    } else if (order < 0 && !is_settled(s, ikey, item->theirs)) {
+        asked = item_ask(s, item, NULL);
+    } else {
+        wanted = false;
+    }
+    if (!asked) r->unclean = true;
+    return asked && wanted;
+}
+
+/* A damaged key here proves nothing, and what is here cannot be told (R12). */
+static void item_try(struct shard *s, struct repair_item *item) {
+    ASSERT(item->repair != NULL && item->sent == NULL);
+    const struct status st = lookup_begin(s, &item->lookup, buffer_bytes(&item->ikey));
+    if (st.code == ST_WAIT) return;
+    bool asked = false;
+    if (status_ok(st))
+        asked = item_decide(s, item, &item->lookup.read.record);
+    else if (st.code == ST_NOT_FOUND)
+        asked = item_decide(s, item, NULL);
+    else
+        item->repair->unclean = true;
+    if (asked)
+        lookup_end(s, &item->lookup);
+    else
+        item_free(s, item);
+}
+
+void repair_found(struct shard *s, struct lookup *l) {
+    struct repair_item *item = l->owner;
+    ASSERT(item->repair != NULL);
+    ASSERT(!l->fetching);
+    if (s->stop_deadline_ms != 0) {
+        item->repair->unclean = true;
+        item_free(s, item);
+        return;
+    }
+    item_try(s, item);
+}
+
+bool repair_mend(struct shard *s, struct repair *r, struct link *l) {
+    ASSERT(r->state == REPAIR_MEND);
+    struct peer_version difference;
+    for (uint32_t i = 0; i < MEND_SLICE_ITEMS; i++) {
+        if (r->mine_next.ikey.len == 0 && r->theirs_next.ikey.len == 0) {
+            if (r->items_used > 0) return false;
+            repair_page_done(s, r);
+            return true;
+        }
+        if (list_is_empty(&s->repair->items_free) || !link_has_room(l)) return false;
+        if (!difference_next(r, &difference)) continue;
+        struct repair_item *item = item_take(s, r);
+        buffer_append(&item->ikey, difference.ikey);
+        item->theirs = difference.version;
+        item_try(s, item);
+    }
+    return true;
+}
+
+/* ---- answers ---- */
+
+static bool sent_ok(struct shard *s, const struct peer_frame *f) {
+    struct peer_accepted m;
+    if (f->type != PEER_ACCEPTED || !status_ok(peer_accepted_decode(f->payload, &m))) return false;
+    if (m.status == PEER_ACCEPT_FLOOR) return true; /* settled there */
+    if (m.status != PEER_ACCEPT_OK) return false;
+    s->figures.repair_records++;
+    s->repair->sent++;
+    return true;
+}
+
+static bool fetched_ok(struct shard *s, struct repair_item *item, const struct peer_frame *f) {
+    struct peer_answer m;
+    if (f->type != PEER_ANSWER || !status_ok(peer_answer_decode(f->payload, &m))) return false;
+    if (m.status == PEER_ANSWER_NOTHING) return true; /* forgotten there meanwhile */
+    if (m.status != PEER_ANSWER_FOUND || m.record.value.len != m.value_len) return false;
+    const struct record r = {
+        .ikey = buffer_bytes(&item->ikey),
+        .ballot = m.record.version,
+        .flags = m.record.tombstone ? RECORD_TOMBSTONE : 0,
+        .expires_at_ms = m.record.expires_at_ms,
+        .op = { .high = m.record.op_high, .low = m.record.op_low },
+        .value = m.record.value,
+    };
+    uint64_t sequence = 0;
+    const enum peer_accept_status st = replica_accept(s, &r, &sequence);
+    if (st == PEER_ACCEPT_FLOOR) return true;
+    if (st != PEER_ACCEPT_OK) return false;
+    if (sequence > item->repair->sequence) item->repair->sequence = sequence;
+    s->figures.repair_records++;
+    s->repair->fetched++;
+    return true;
+}
+
+void repair_item_answered(struct shard *s, struct repair_item *item, const struct peer_frame *f) {
+    ASSERT(item->repair != NULL);
+    ASSERT(item->sent != NULL);
+    item->sent = NULL;
+    const bool ok = item->fetches ? fetched_ok(s, item, f) : sent_ok(s, f);
+    if (!ok) item->repair->unclean = true;
+    item_free(s, item);
+}
+
+void repair_item_failed(struct shard *s, struct repair_item *item) {
+    ASSERT(item->repair != NULL);
+    ASSERT(item->sent != NULL);
+    item->sent = NULL;
+    item->repair->unclean = true;
+    item_free(s, item);
+}

@@ -1,0 +1,181 @@
+/* repair_serve.c - the answering side: is this what you hold? */
+#include "base/assert.h"
+#include "base/mem.h"
+#include "shard/repair_internal.h"
+
+/* Records looked at for one answer; then the list tells how far it goes. */
+#define SERVE_EXAMINED_MAX 65536u
+
+static_assert(SERVE_EXAMINED_MAX > REPAIR_PAGE_EXAMINED, "equal pages are seen to be equal");
+
+static void answer(struct link *l, uint64_t id, const struct peer_versions *m) {
+    size_t begun = 0;
+    struct buffer *out = link_begin(l, PEER_VERSIONS, 0, id, &begun);
+    peer_versions_encode(m, out);
+    link_end(l, begun);
+}
+
+static void answer_failed(struct link *l, uint64_t id) {
+    const struct peer_versions m = { .status = PEER_VERSIONS_FAILED };
+    answer(l, id, &m);
+}
+
+static void serving_destroy(struct repair_shard *rs, struct repair_serving *v) {
+    ASSERT(!v->walk.fetching);
+    ASSERT(rs->servings_count > 0);
+    list_remove(&v->link);
+    rs->servings_count--;
+    range_walk_deinit(&v->walk);
+    buffer_deinit(&v->end);
+    buffer_deinit(&v->list);
+    mem_free(v);
+}
+
+/* An earlier pass of the asker was clean: it holds for both. A stamp from the future would
+ * raise floors above what is still to be written (R14). */
+static void learn_verified(struct shard *s, struct link *l, uint64_t verified_stamp) {
+    struct repair *r = repair_of(s, l->peer, l->remote_shard);
+    const uint64_t stamp_end = repair_below_stamp(s, REPAIR_SETTLE_MS - HLC_SKEW_MS_MAX);
+    ASSERT(!l->dialled);
+    if (verified_stamp < stamp_end && verified_stamp > r->verified_stamp)
+        r->verified_stamp = verified_stamp;
+}
+
+static bool is_answerable(struct shard *s, struct link *l, const struct peer_range *m) {
+    if (s->repair->servings_count >= REPAIR_SERVINGS_MAX) return false;
+    if (m->slots_modulo != l->peer->shards || m->slots_rest != l->remote_shard) return false;
+    return m->below_stamp <= repair_below_stamp(s, REPAIR_SETTLE_MS - HLC_SKEW_MS_MAX);
+}
+
+void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame *f) {
+    struct peer_range m;
+    if (!status_ok(peer_range_decode(f->payload, &m))) {
+        link_fail(l, "malformed question about a range");
+        return;
+    }
+    if (s->repair == NULL || l->peer == NULL || l->dialled) {
+        link_fail(l, "a question about a range that does not belong here");
+        return;
+    }
+    learn_verified(s, l, m.verified_stamp);
+    if (f->id == 0) return; /* nobody waits for the answer */
+    if (s->stop_deadline_ms != 0 || !is_answerable(s, l, &m)) {
+        answer_failed(l, f->id);
+        return;
+    }
+    struct repair_serving *v = mem_alloc_zeroed(sizeof *v);
+    v->to = l;
+    v->id = f->id;
+    v->rule = (struct repair_rule){ .member = l->peer->member,
+                                    .slots_modulo = m.slots_modulo,
+                                    .slots_rest = m.slots_rest,
+                                    .below_stamp = m.below_stamp,
+                                    .floor_stamp = m.floor_stamp };
+    v->count = m.count;
+    v->sum = m.hash;
+    range_hash_init(&v->hash);
+    buffer_init(&v->end, IKEY_BYTES_MAX);
+    buffer_append(&v->end, m.end);
+    buffer_init(&v->list, PEER_VERSIONS_BYTES_MAX + 2 * IKEY_BYTES_MAX);
+    range_walk_init(&v->walk, s);
+    range_walk_seek(&v->walk, m.start, true);
+    list_append(&s->repair->servings, &v->link);
+    s->repair->servings_count++;
+}
+
+void repair_servings_orphan(struct shard *s, const struct link *l) {
+    struct repair_shard *rs = s->repair;
+    for (struct list *n = rs->servings.next; n != &rs->servings; n = n->next) {
+        struct repair_serving *v = LIST_ENTRY(n, struct repair_serving, link);
+        if (v->to == l) v->to = NULL;
+    }
+}
+
+void repair_servings_destroy(struct shard *s) {
+    struct repair_shard *rs = s->repair;
+    while (!list_is_empty(&rs->servings))
+        serving_destroy(rs, LIST_ENTRY(rs->servings.next, struct repair_serving, link));
+}
+
+bool repair_servings_are_idle(const struct repair_shard *rs) {
+    for (const struct list *n = rs->servings.next; n != &rs->servings; n = n->next) {
+        if (LIST_ENTRY(n, struct repair_serving, link)->walk.fetching) return false;
+    }
+    return true;
+}
+
+/* ---- the walk ---- */
+
+static bool is_full(const struct repair_serving *v) {
+    return v->hash.count >= PEER_VERSIONS_MAX || v->examined >= SERVE_EXAMINED_MAX ||
+           buffer_len(&v->list) >= PEER_VERSIONS_BYTES_MAX;
+}
+
+/* `last` empty: all of the range was seen. The own list goes along, so that one question is
+ * enough where the two differ. */
+static void serving_answer(struct shard *s, struct repair_serving *v, struct bytes last) {
+    const bool same = v->hash.count == v->count && v->hash.sum == v->sum;
+    struct peer_versions m = { .status = PEER_VERSIONS_EQUAL };
+    if (last.len > 0 || !same) {
+        m = (struct peer_versions){ .status = PEER_VERSIONS_LIST,
+                                    .last = last,
+                                    .count = v->hash.count,
+                                    .list = buffer_bytes(&v->list) };
+    }
+    ASSERT(!v->list.overflowed);
+    answer(v->to, v->id, &m);
+    serving_destroy(s->repair, v);
+}
+
+static void serving_add(struct shard *s, struct repair_serving *v, const struct record *record) {
+    v->examined++;
+    if (!repair_counts(s, record, &v->rule)) return;
+    const struct peer_version version = { .ikey = record->ikey, .version = record->ballot };
+    peer_versions_append(&v->list, &version);
+    range_hash_add(&v->hash, version.ikey, version.version);
+}
+
+static bool is_past(const struct repair_serving *v, struct bytes ikey) {
+    const struct bytes end = buffer_bytes(&v->end);
+    return repair_is_past_users(ikey) || (end.len > 0 && bytes_compare(ikey, end) > 0);
+}
+
+/* True: go on without waiting. May end it. */
+static bool serving_slice(struct shard *s, struct repair_serving *v) {
+    if (v->walk.fetching) return false;
+    if (v->to == NULL) {
+        serving_destroy(s->repair, v);
+        return false;
+    }
+    struct status st = range_walk_open(&v->walk);
+    for (uint32_t i = 0; status_ok(st) && i < REPAIR_SLICE_RECORDS; i++) {
+        const struct record *record = range_walk_record(&v->walk);
+        const bool whole = record == NULL || is_past(v, record->ikey);
+        if (whole || is_full(v)) {
+            const struct bytes last = whole ? BYTES_NONE : range_walk_last(&v->walk);
+            repair_spend(s, v->examined);
+            serving_answer(s, v, last);
+            return false;
+        }
+        serving_add(s, v, record);
+        st = range_walk_next(&v->walk);
+    }
+    if (st.code == ST_WAIT) return false;
+    if (status_ok(st)) {
+        range_walk_pause(&v->walk);
+        return true;
+    }
+    answer_failed(v->to, v->id);
+    serving_destroy(s->repair, v);
+    return false;
+}
+
+bool repair_serve_turn(struct shard *s) {
+    struct repair_shard *rs = s->repair;
+    bool more = false;
+    for (struct list *n = rs->servings.next, *next; n != &rs->servings; n = next) {
+        next = n->next;
+        more |= serving_slice(s, LIST_ENTRY(n, struct repair_serving, link));
+    }
+    return more;
+}

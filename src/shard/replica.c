@@ -1,0 +1,201 @@
+#include "shard/replica.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/mutant.h"
+#include "shard/lookup.h"
+#include "shard/shard.h"
+
+/* A query that waits for a block. */
+struct query {
+    struct lookup lookup; /* its owner is this */
+    uint64_t serial;      /* of the connection it came over */
+    uint64_t id;          /* of the question */
+    uint8_t flags;        /* PEER_FLAG_DIGEST */
+    size_t ikey_len;
+    uint8_t ikey[]; /* ikey_len bytes */
+};
+
+bool replica_keeps(const struct shard *s, uint32_t slot) {
+    const struct membership *m = s->node->members;
+    if (m == NULL) return true;
+    return m->self != MEMBER_NONE && slot % s->node->shards_count == s->id &&
+           ring_place(m->ring, slot, m->self) >= 0;
+}
+
+enum peer_accept_status replica_accept(struct shard *s, const struct record *r,
+                                       uint64_t *ret_sequence) {
+    ASSERT(s->engine != NULL);
+    ASSERT(record_check(r));
+    if (hlc_ms(r->ballot.stamp) > s->turn_wall_ms + HLC_SKEW_MS_MAX) return PEER_ACCEPT_CLOCK;
+    if (r->ballot.stamp <= s->floor_stamp) return PEER_ACCEPT_FLOOR;
+    hlc_observe(&s->hlc, r->ballot.stamp);
+    const struct status st = engine_put(s->engine, r, ret_sequence);
+    switch (st.code) {
+    case ST_OK:
+        s->write_allowance -= (int64_t)(r->ikey.len + r->value.len);
+        s->figures.put_bytes += r->ikey.len + r->value.len;
+        return PEER_ACCEPT_OK;
+    case ST_BUSY: return PEER_ACCEPT_BUSY;
+    case ST_FULL: return PEER_ACCEPT_FULL;
+    case ST_CONFLICT: return PEER_ACCEPT_FLOOR;
+    default: return PEER_ACCEPT_FAILED;
+    }
+}
+
+void replica_send(struct link *l, uint8_t flags, uint64_t id, const struct record *r) {
+    const struct peer_record m = { .ikey = r->ikey,
+                                   .version = r->ballot,
+                                   .tombstone = (r->flags & RECORD_TOMBSTONE) != 0,
+                                   .expires_at_ms = r->expires_at_ms,
+                                   .op_high = r->op.high,
+                                   .op_low = r->op.low,
+                                   .value = r->value };
+    size_t begun = 0;
+    struct buffer *out = link_begin(l, PEER_ACCEPT, flags, id, &begun);
+    peer_record_encode(&m, out);
+    link_end(l, begun);
+}
+
+struct record replica_record(const struct peer_record *m, struct bytes ikey) {
+    return (struct record){ .ikey = ikey,
+                            .ballot = m->version,
+                            .flags = m->tombstone ? RECORD_TOMBSTONE : 0,
+                            .expires_at_ms = m->expires_at_ms,
+                            .op = { .high = m->op_high, .low = m->op_low },
+                            .value = m->value };
+}
+
+static void answer_accept(struct link *l, uint64_t id, enum peer_accept_status status,
+                          uint64_t sequence) {
+    const struct peer_accepted m = { .status = status };
+    const bool held = status == PEER_ACCEPT_OK && sequence > shard_acknowledged(l->shard);
+    size_t begun = 0;
+    if (id == 0) return; /* nobody waits for it */
+    struct buffer *out = held ? link_begin_held(l, PEER_ACCEPTED, 0, id, &begun)
+                              : link_begin(l, PEER_ACCEPTED, 0, id, &begun);
+    peer_accepted_encode(&m, out);
+    if (held)
+        link_end_held(l, begun, sequence);
+    else
+        link_end(l, begun);
+}
+
+void replica_serve_accept(struct shard *s, struct link *l, const struct peer_frame *f) {
+    struct peer_record m;
+    if (!status_ok(peer_record_decode(f->payload, &m))) {
+        link_fail(l, "malformed record");
+        return;
+    }
+    struct record r = replica_record(&m, m.ikey);
+    s->figures.peer_accepts++;
+    if (!replica_keeps(s, crc16_slot(ikey_key(m.ikey)))) {
+        answer_accept(l, f->id, PEER_ACCEPT_NOT_MINE, 0);
+        return;
+    }
+    if (MUTANT("hint_overwrites_newer") && (f->flags & PEER_FLAG_HINT) != 0)
+        r.ballot.stamp = hlc_next(&s->hlc, s->turn_wall_ms);
+    uint64_t sequence = 0;
+    const enum peer_accept_status status = replica_accept(s, &r, &sequence);
+    answer_accept(l, f->id, status, sequence);
+}
+
+/* ---- queries ---- */
+
+static void answer_query(struct link *l, uint64_t id, uint8_t flags, struct status st,
+                         const struct engine_read *read) {
+    struct peer_answer m = { .status = PEER_ANSWER_ABSTAIN };
+    uint64_t sequence = 0;
+    if (st.code == ST_NOT_FOUND) m.status = PEER_ANSWER_NOTHING;
+    if (status_ok(st)) {
+        const struct record *r = &read->record;
+        m.status = PEER_ANSWER_FOUND;
+        m.value_len = r->value.len;
+        m.record = (struct peer_record){ .version = r->ballot,
+                                         .tombstone = (r->flags & RECORD_TOMBSTONE) != 0,
+                                         .expires_at_ms = r->expires_at_ms,
+                                         .op_high = r->op.high,
+                                         .op_low = r->op.low,
+                                         .value = r->value };
+        if ((flags & PEER_FLAG_DIGEST) != 0) m.record.value = BYTES_NONE;
+        sequence = read->sequence;
+    }
+    const bool held = sequence > shard_acknowledged(l->shard);
+    size_t begun = 0;
+    struct buffer *out = held ? link_begin_held(l, PEER_ANSWER, flags, id, &begun)
+                              : link_begin(l, PEER_ANSWER, flags, id, &begun);
+    peer_answer_encode(&m, out);
+    if (held)
+        link_end_held(l, begun, sequence);
+    else
+        link_end(l, begun);
+}
+
+static void query_try(struct shard *s, struct query *q) {
+    const struct status st = lookup_begin(s, &q->lookup, bytes_of(q->ikey, q->ikey_len));
+    if (st.code == ST_WAIT) return;
+    struct link *l = link_find(s, q->serial);
+    if (l != NULL) answer_query(l, q->id, q->flags, st, &q->lookup.read);
+    lookup_end(s, &q->lookup);
+    mem_free(q);
+}
+
+static void query_wait(struct shard *s, struct link *l, const struct peer_frame *f,
+                       struct bytes ikey) {
+    struct query *q = mem_alloc_zeroed(sizeof *q + ikey.len);
+    q->lookup = (struct lookup){ .owner = q, .kind = LOOKUP_QUERY };
+    q->serial = l->serial;
+    q->id = f->id;
+    q->flags = f->flags & PEER_FLAG_DIGEST;
+    q->ikey_len = ikey.len;
+    memcpy(q->ikey, ikey.ptr, ikey.len);
+    query_try(s, q);
+}
+
+void replica_found(struct shard *s, struct lookup *l) {
+    query_try(s, l->owner);
+}
+
+void replica_serve_query(struct shard *s, struct link *l, const struct peer_frame *f) {
+    struct bytes ikey;
+    if (!status_ok(peer_query_decode(f->payload, &ikey))) {
+        link_fail(l, "malformed query");
+        return;
+    }
+    s->figures.peer_queries++;
+    struct engine_read read = { 0 };
+    struct status st = status_of(ST_CORRUPT);
+    if (s->filled && replica_keeps(s, crc16_slot(ikey_key(ikey))))
+        st = engine_get(s->engine, ikey, false, &read);
+    if (st.code != ST_WAIT) answer_query(l, f->id, f->flags & PEER_FLAG_DIGEST, st, &read);
+    if (s->engine != NULL) engine_read_deinit(s->engine, &read);
+    if (st.code == ST_WAIT) query_wait(s, l, f, ikey);
+}
+
+/* ---- truncation ---- */
+
+void replica_serve_floor(struct shard *s, struct link *l, const struct peer_frame *f) {
+    struct peer_floor m;
+    if (!status_ok(peer_floor_decode(f->payload, &m))) {
+        link_fail(l, "malformed floor");
+        return;
+    }
+    const bool ahead = hlc_ms(m.floor.stamp) > s->turn_wall_ms + HLC_SKEW_MS_MAX;
+    if (s->engine == NULL || ahead) return;
+    hlc_observe(&s->hlc, m.floor.stamp);
+    if (ballot_compare(m.floor, engine_floor(s->engine, m.keyspace)) > 0)
+        shard_truncate(s, m.keyspace, m.floor);
+}
+
+void shard_tell_floors(struct shard *s, struct link *l) {
+    const uint16_t keyspace = 0; /* the only one there is */
+    if (s->engine == NULL) return;
+    const struct peer_floor m = { .keyspace = keyspace,
+                                  .floor = engine_floor(s->engine, keyspace) };
+    if (ballot_is_zero(m.floor)) return;
+    size_t begun = 0;
+    struct buffer *out = link_begin(l, PEER_FLOOR, 0, 0, &begun);
+    peer_floor_encode(&m, out);
+    link_end(l, begun);
+}

@@ -1,0 +1,35 @@
+/* replica.h - what this shard does for coordinators on other nodes, and for its own.
+ *
+ * One door for every version of a key, whoever brings it (R1): a client's write, a hint, a
+ * repair. A version is taken unless it is stamped too far ahead of the clock (R14) or lies
+ * at or below the floor (R9); of two the engine keeps the higher ballot. A damaged
+ * key is not a missing one: the replica abstains (R12).
+ */
+#ifndef ATOLL_SHARD_REPLICA_H
+#define ATOLL_SHARD_REPLICA_H
+
+#include "proto/peer.h"
+#include "shard/link.h"
+#include "storage/record.h"
+
+struct shard;
+
+/* Keep this version here. `ret_sequence`: it is durable once the log is safe up to there. */
+enum peer_accept_status replica_accept(struct shard *s, const struct record *r,
+                                       uint64_t *ret_sequence);
+/* Send it to another replica; `id` 0 = no answer wanted. */
+void replica_send(struct link *l, uint8_t flags, uint64_t id, const struct record *r);
+/* What came over a link, under this ikey. */
+struct record replica_record(const struct peer_record *m, struct bytes ikey);
+/* Whether this shard keeps the slot's keys. */
+bool replica_keeps(const struct shard *s, uint32_t slot);
+
+/* Carry out what the other side of `l` asks. */
+void replica_serve_accept(struct shard *s, struct link *l, const struct peer_frame *f);
+void replica_serve_query(struct shard *s, struct link *l, const struct peer_frame *f);
+void replica_serve_floor(struct shard *s, struct link *l, const struct peer_frame *f);
+/* A query's block has been read. */
+struct lookup;
+void replica_found(struct shard *s, struct lookup *l);
+
+#endif

@@ -1,0 +1,88 @@
+/* The table of a cluster says what the answer says, and nothing is taken from an answer that
+ * is none. */
+#include "cli/cluster_status.h"
+
+#include "test/unit/harness.h"
+
+#include <string.h>
+
+#define SELF                                                                                \
+    "{\"id\":11,\"address\":\"10.0.0.1:8080\",\"self\":true,\"state\":\"up\",\"weight\":1," \
+    "\"zone\":0,\"slots_owned\":5461,\"slots_kept\":16384,\"node_id\":1,\"boot_count\":2,"  \
+    "\"latency_us\":0,\"clock_ahead_ms\":0,\"hints_waiting\":0}"
+#define OTHER                                                                                    \
+    "{\"id\":12,\"address\":\"[fd00::2]:8080\",\"self\":false,\"state\":\"down\",\"weight\":10," \
+    "\"zone\":0,\"slots_owned\":10923,\"slots_kept\":16384,\"node_id\":0,\"boot_count\":0,"      \
+    "\"latency_us\":1234,\"clock_ahead_ms\":-5,\"hints_waiting\":42}"
+#define REST                                                                           \
+    "],\"leader\":null,\"epoch\":1,\"change\":null,\"replicas\":3,\"write_quorum\":2," \
+    "\"read_quorum\":1,\"slots\":16384"
+
+static const char *text_of(struct buffer *out) {
+    buffer_append_u8(out, '\0');
+    out->end--;
+    return (const char *)out->ptr + out->start;
+}
+
+TEST(cluster_status, prints_a_line_a_node) {
+    struct buffer out;
+    buffer_init(&out, 1 << 16);
+    CHECK_OK(cluster_status_encode(
+        BYTES_LIT("{\"nodes\":[" SELF "," OTHER REST ",\"proxy\":false,\"filled\":true}\n"), false,
+        &out));
+    CHECK_BYTES(buffer_bytes(&out),
+                BYTES_LIT("ADDRESS         STATE  WEIGHT  SLOTS   KEPT  HINTS  LATENCY\n"
+                          "10.0.0.1:8080   up          1   5461  16384      0        -  (asked)\n"
+                          "[fd00::2]:8080  down       10  10923  16384     42   1.2 ms\n"
+                          "2 nodes, 1 up; replicas 3, write quorum 2, read quorum 1\n"));
+    buffer_reset(&out);
+    CHECK_OK(cluster_status_encode(
+        BYTES_LIT("{\"nodes\":[" OTHER REST ",\"proxy\":true,\"filled\":false}"), true, &out));
+    const char *text = text_of(&out);
+    CHECK(strstr(text, "\033[1mADDRESS ") == text);
+    CHECK(strstr(text, "\033[31m  down \033[0m") != NULL);
+    CHECK(strstr(text, "\n1 node, 0 up; ") != NULL);
+    CHECK(strstr(text, "\nasked a proxy, which keeps no data\n") != NULL);
+    CHECK(strstr(text, "\nthe node asked does not hold yet what it should") != NULL);
+    buffer_deinit(&out);
+}
+
+TEST(cluster_status, refuses_other_answers) {
+    static const char *const bad[] = {
+        "",
+        "[]",
+        "{}",
+        "{\"nodes\":7" REST,
+        "{\"nodes\":[" REST "}",
+        "{\"nodes\":[{}" REST "}",
+        "{\"nodes\":[" SELF ",7" REST "}",
+        "{\"nodes\":[" SELF "],\"replicas\":3}",
+        "{\"nodes\":[{\"address\":7,\"self\":true,\"state\":\"up\",\"weight\":1,\"slots_owned\":1,"
+        "\"slots_kept\":1,\"hints_waiting\":1,\"latency_us\":1}" REST "}",
+        "{\"nodes\":[{\"address\":\"a\",\"self\":true,\"state\":\"up\",\"weight\":-1,"
+        "\"slots_owned\":1,\"slots_kept\":1,\"hints_waiting\":1,\"latency_us\":1}" REST "}",
+    };
+    struct buffer out;
+    buffer_init(&out, 1 << 16);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        CHECK_STATUS(cluster_status_encode(bytes_of_string(bad[i]), false, &out), ST_CORRUPT);
+        CHECK_EQ(buffer_len(&out), 0);
+    }
+    buffer_deinit(&out);
+}
+
+/* A name that holds an escape sequence cannot reach the terminal. */
+TEST(cluster_status, escapes_what_the_node_says) {
+    struct buffer out;
+    buffer_init(&out, 1 << 16);
+    CHECK_OK(cluster_status_encode(
+        BYTES_LIT("{\"nodes\":[{\"address\":\"\\u001b[2J\",\"self\":false,\"state\":\"up\\n\","
+                  "\"weight\":1,\"slots_owned\":1,\"slots_kept\":1,\"hints_waiting\":1,"
+                  "\"latency_us\":999}" REST "}"),
+        false, &out));
+    const char *text = text_of(&out);
+    CHECK(strchr(text, '\033') == NULL);
+    CHECK(strstr(text, "  999 us\n") != NULL);
+    CHECK(strstr(text, "up\n") == NULL);
+    buffer_deinit(&out);
+}
