@@ -1,5 +1,6 @@
 /* What clients send, and what they make of the answers. */
 #include "base/assert.h"
+#include "base/log.h"
 #include "proto/etag.h"
 #include "sim/client_internal.h"
 
@@ -184,6 +185,8 @@ static void take_one(struct client *c, const struct client_reply *reply) {
     json_t *error = reply->status == 200 ? NULL : error_of(reply->body);
     const enum history_outcome outcome = outcome_of(reply->status, error);
     json_decref(error);
+    if (op->must_work && reply->status >= 500)
+        log_info("client: %.*s", (int)reply->body.len, (const char *)reply->body.ptr);
     op->version = reply->version;
     op->expires_at_ms = reply->expires_at_ms;
     if (outcome == HISTORY_OK && op->kind == HISTORY_GET) fill_read(op, reply->body);

@@ -1,6 +1,7 @@
 /* sim SEED [NAME=VALUE...]: one run of a whole cluster with faults, in one process.
  *
- * Names are those of scenario_set, and log=1 (what nodes say and every fault), mutant=NAME.
+ * Names are those of scenario_set, and log=1 (what nodes say and every fault), show=KEY (what
+ * clients did to it), mutant=NAME.
  * tools/sim calls this, gives each run a process and the limits, and makes sums.
  *
  * The last line is `trace HEX`; after a failure, exit code 1, it is what replays the run. */
@@ -18,6 +19,7 @@ enum exit_code { EXIT_HOLDS = 0, EXIT_VIOLATED = 1, EXIT_USAGE = 2 };
 struct run {
     struct scenario scenario;
     bool log;                      /* print what nodes say */
+    const char *show;              /* print what was done to this key; NULL = to none */
     char replay[REPLAY_BYTES_MAX]; /* arguments behind the seed, as given */
 };
 
@@ -31,7 +33,7 @@ static void say(void *user, const char *line) {
 static int usage(const char *what) {
     fprintf(
         stderr,
-        "sim: %s\nsim SEED [log=1] [mutant=NAME] [nodes=1..7] [alone=1] [replicas=N] [shards=N] "
+        "sim: %s\nsim SEED [log=1] [show=KEY] [mutant=NAME] [nodes=1..7] [alone=1] [replicas=N] [shards=N] "
         "[clients=N] [keys=N] [seconds=N] [gap=MS] [think=MS] [faults=NAME,..|none|all]\n",
         what);
     return EXIT_USAGE;
@@ -62,6 +64,10 @@ static const char *parse_option(struct run *run, char *text) {
     *value++ = '\0';
     if (strcmp(text, "log") == 0) {
         run->log = strcmp(value, "1") == 0;
+        return NULL;
+    }
+    if (strcmp(text, "show") == 0) {
+        run->show = value;
         return NULL;
     }
     if (strcmp(text, "mutant") == 0) return set_mutant(value) ? NULL : "this build has no mutants";
@@ -98,12 +104,36 @@ static void print_summary(const struct world_counts *c, const struct world_findi
     printf("simulated: %llu ms\n", (unsigned long long)c->simulated_ms);
 }
 
+static void print_op(const struct history *h, uint32_t index) {
+    const struct history_op *op = &h->ops[index];
+    char version[BALLOT_TEXT_BYTES];
+    char session[BALLOT_TEXT_BYTES];
+    ballot_print(op->version, version);
+    ballot_print(op->session, session);
+    printf("%6u %9.3f..%-9.3f %-6s by client %u at node %u: %s (%u) version %s need %u", index,
+           (double)op->began_ns / 1e9, (double)op->ended_ns / 1e9, history_kind_name(op->kind),
+           op->client, op->node + 1, history_outcome_name(op->outcome), op->status, version,
+           op->need);
+    if (op->ttl_ms > 0) printf(" ttl %u ms", op->ttl_ms);
+    if (op->expires_at_ms > 0) printf(" expires %llu", (unsigned long long)op->expires_at_ms);
+    printf(ballot_is_zero(op->session) ? "\n" : " session %s\n", session);
+}
+
+static void print_history(const struct history *h, const char *key) {
+    for (uint32_t i = 0; i < h->ops_count; i++) {
+        const struct history_op *op = &h->ops[i];
+        if (op->kind != HISTORY_SCAN && strcmp(h->keys[op->key].text, key) == 0) print_op(h, i);
+    }
+}
+
 static void print_findings(const struct world_findings *f) {
-    for (uint32_t i = 0; i < WORLD_CHECKS; i++) {
+    for (uint32_t k = 0; k < WORLD_CHECKS; k++) {
+        /* The nodes' own come first: they may be why the others fail. */
+        const uint32_t i = (k + CHECK_KINDS) % WORLD_CHECKS;
         const struct findings *one = &f->by_check[i];
         const uint32_t lines = one->count < FINDINGS_MAX ? one->count : FINDINGS_MAX;
-        for (uint32_t k = 0; k < lines; k++)
-            printf("violated: %s: %s\n", f->names[i], one->lines[k]);
+        for (uint32_t line = 0; line < lines; line++)
+            printf("violated: %s: %s\n", f->names[i], one->lines[line]);
         if (one->count > lines)
             printf("violated: %s: and %u more\n", f->names[i], one->count - lines);
     }
@@ -130,6 +160,7 @@ int main(int argc, char **argv) {
     world_run(world);
     world_check(world, &findings);
     const struct world_counts counts = world_counts(world);
+    if (run.show != NULL) print_history(world_history(world), run.show);
     print_summary(&counts, &findings);
     print_findings(&findings);
     if (findings.count > 0) {

@@ -187,6 +187,10 @@ struct world_counts world_counts(const struct world *w) {
     return c;
 }
 
+const struct history *world_history(const struct world *w) {
+    return &w->history;
+}
+
 uint64_t world_trace(const struct world *w) {
     return w->trace.hash;
 }

@@ -54,6 +54,8 @@ struct world_counts {
     uint32_t losses;                                      /* replicas that lost their storage */
 };
 struct world_counts world_counts(const struct world *w);
+/* What clients did; holds as long as the world. */
+const struct history *world_history(const struct world *w);
 /* Of all that happened: the same seed gives the same. */
 uint64_t world_trace(const struct world *w);
 

@@ -30,6 +30,8 @@ void peer_range_encode(const struct peer_range *m, struct buffer *out) {
     p = peer_put_u16(p, m->slots_rest);
     p = peer_put_u32(p, m->count);
     p = peer_put_u64(p, m->below_stamp);
+    p = peer_put_u64(p, m->floor_stamp);
+    p = peer_put_u64(p, m->verified_stamp);
     p = peer_put_u64(p, m->hash);
     ASSERT(p == begin + PEER_RANGE_FIXED_BYTES);
     p = peer_put_run(p, m->start);
@@ -43,6 +45,8 @@ STATUS peer_range_decode(struct bytes in, struct peer_range *ret) {
     m.slots_rest = cursor_u16_le(&c);
     m.count = cursor_u32_le(&c);
     m.below_stamp = cursor_u64_le(&c);
+    m.floor_stamp = cursor_u64_le(&c);
+    m.verified_stamp = cursor_u64_le(&c);
     m.hash = cursor_u64_le(&c);
     m.start = peer_take_run(&c, 0, IKEY_BYTES_MAX);
     m.end = peer_take_run(&c, 0, IKEY_BYTES_MAX);

@@ -265,19 +265,55 @@ static uint32_t search_run(struct search *s, const struct load *l, const struct 
     return PLACE_EMPTY;
 }
 
+/* Give the places along the chain that ends at `end`. Two of its steps never hinder each other:
+ * were they in one slot, the last taker could take from the first giver at once, and the chain
+ * would be shorter. Returns where it begins. */
+static uint32_t chain_apply(const struct search *s, struct load *l, const struct placement *p,
+                            uint32_t end) {
+    uint32_t taker = end;
+    while (!s->root[taker]) {
+        ASSERT(l->may_take(p, s->slot[taker], s->place[taker], taker));
+        load_give(l, s->slot[taker], s->place[taker], taker);
+        taker = s->giver[taker];
+    }
+    return taker;
+}
+
+/* Find another place for the same step, in a later slot. */
+static bool step_again(struct search *s, const struct load *l, const struct placement *p,
+                       uint32_t taker, const uint16_t *spared) {
+    const uint32_t giver = s->giver[taker];
+    for (uint32_t slot = s->slot[taker] + UINT32_C(1); slot < RING_SLOTS; slot++) {
+        if (spared != NULL && spared[slot] == giver) continue;
+        for (uint32_t i = 0; i < l->width; i++) {
+            if (*place_of(l, slot, i) != giver || !l->may_take(p, slot, i, taker)) continue;
+            s->slot[taker] = (uint16_t)slot;
+            s->place[taker] = (uint8_t)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Find the same chain of members once more, elsewhere. Chains never get shorter as they are
+ * used, so that it is still a shortest. */
+static bool chain_again(struct search *s, const struct load *l, const struct placement *p,
+                        uint32_t end, const uint16_t *spared) {
+    for (uint32_t taker = end; !s->root[taker]; taker = s->giver[taker]) {
+        if (!step_again(s, l, p, taker, spared)) return false;
+    }
+    return true;
+}
+
 void load_level_chains(struct load *l, const struct placement *p, const uint16_t *spared) {
     ASSERT(load_check(l));
     struct search *s = mem_alloc(sizeof *s);
     for (;;) {
-        uint32_t taker = search_run(s, l, p, spared);
-        if (taker == PLACE_EMPTY) break;
-        /* Two steps of one chain never hinder each other: were they in one slot, the last
-         * taker could take from the first giver at once, and the chain would be shorter. */
-        while (!s->root[taker]) {
-            ASSERT(l->may_take(p, s->slot[taker], s->place[taker], taker));
-            load_give(l, s->slot[taker], s->place[taker], taker);
-            taker = s->giver[taker];
-        }
+        const uint32_t end = search_run(s, l, p, spared);
+        if (end == PLACE_EMPTY) break;
+        uint32_t root = chain_apply(s, l, p, end);
+        while (is_above(l, root) && is_below(l, end) && chain_again(s, l, p, end, spared))
+            root = chain_apply(s, l, p, end);
     }
     mem_free(s);
     ASSERT(load_check(l));

@@ -256,11 +256,41 @@ static void level_stage(struct placement *p, enum load_stage stage, load_rule *r
     p->copies.may_take = placement_may_copy;
 }
 
+/* The member with most room, or least over its target, that may have this reserved place. */
+static uint32_t reserve_of(const struct placement *p, uint32_t slot, uint32_t place) {
+    const struct load *l = &p->copies;
+    uint32_t best = PLACE_EMPTY;
+    int64_t best_room = INT64_MIN;
+    for (uint32_t i = 0; i < count_of(p); i++) {
+        const int64_t room = (int64_t)l->target[i] - l->held[i];
+        if (room <= best_room || !may_copy_reserved(p, slot, place, i)) continue;
+        best = i;
+        best_room = room;
+    }
+    return best;
+}
+
+/* Fill the places that only one zone may have, even where that takes its members over their
+ * targets. No other table is allowed, and what they are over they give away elsewhere. */
+static void fill_reserved(struct placement *p) {
+    for (uint32_t i = 0; i < RING_SLOTS; i++) {
+        const uint32_t slot = p->order[i];
+        for (uint32_t place = 0; place < p->ring->copies; place++) {
+            if (p->ring->slots[slot][place] != PLACE_EMPTY) continue;
+            const uint32_t member = reserve_of(p, slot, place);
+            if (member != PLACE_EMPTY) load_give(&p->copies, slot, place, member);
+        }
+    }
+}
+
 /* The copies of every slot, to the last: the targets can always be met, as every slot giving
  * each member the same part of itself would meet them (integrality of flows), and chains find
  * whatever a flow finds. Reserved copies go first, as fewer members can take them. */
 static void level_copies(struct placement *p) {
-    if (p->zoned) level_stage(p, LOAD_ACROSS, may_copy_reserved);
+    if (p->zoned) {
+        level_stage(p, LOAD_ACROSS, may_copy_reserved);
+        fill_reserved(p);
+    }
     level_stage(p, LOAD_ACROSS, placement_may_copy);
     if (p->zoned) level_stage(p, LOAD_WITHIN, placement_may_copy);
     load_level_chains(&p->copies, p, p->owner);

@@ -9,7 +9,7 @@
 
 #define TO(state) (1u << (state))
 /* A pass is followed by a pause of so many times its length. */
-#define REPAIR_PAUSE_TIMES 20u
+#define REPAIR_PAUSE_US_A_RECORD 50u
 #define REPAIR_LOG_MS 60000u
 #define TOKENS_A_RECORD 1000
 
@@ -147,6 +147,7 @@ void repair_unlinked(struct shard *s, struct link *l) {
 
 static void page_begin(struct shard *s, struct repair *r) {
     r->blind = false;
+    r->looked_at += r->examined;
     r->examined = 0;
     r->floor_stamp = s->floor_stamp;
     range_hash_init(&r->hash);
@@ -157,7 +158,7 @@ static void page_begin(struct shard *s, struct repair *r) {
     range_walk_seek(&r->walk, buffer_bytes(&r->start), true);
 }
 
-static void pass_begin(struct shard *s, struct repair *r, uint64_t now_ms) {
+static void pass_begin(struct shard *s, struct repair *r) {
     struct repair_shard *rs = s->repair;
     ASSERT(r->items_used == 0);
     ASSERT(r->question == NULL);
@@ -165,7 +166,7 @@ static void pass_begin(struct shard *s, struct repair *r, uint64_t now_ms) {
         r->under_way = true;
         r->unclean = false;
         r->below_stamp = repair_below_stamp(s, REPAIR_SETTLE_MS);
-        r->begun_ms = now_ms;
+        r->looked_at = r->examined = 0;
         r->sequence = 0;
         buffer_reset(&r->start);
     }
@@ -194,11 +195,12 @@ static void repair_rest(struct shard *s, struct repair *r) {
     list_append(&rs->asking, &r->link);
 }
 
-/* A pass that proved nothing is tried again sooner. */
+/* The work of a pass takes about a microsecond a record on each side: with the pause it is
+ * some two per cent of a processor. Whoever waits to be filled waits no longer than it must. */
 static void pass_end(struct shard *s, struct repair *r) {
     const uint64_t now_ms = os_loop_now_ms(s->loop);
-    const uint64_t took_ms = now_ms - r->begun_ms;
-    uint64_t pause_ms = r->unclean ? took_ms : took_ms * REPAIR_PAUSE_TIMES;
+    uint64_t pause_ms = (r->looked_at + r->examined) * REPAIR_PAUSE_US_A_RECORD / 1000;
+    if (r->unclean || !s->filled || r->peer->fresh) pause_ms = 0;
     if (pause_ms < REPAIR_PAUSE_MS_MIN) pause_ms = REPAIR_PAUSE_MS_MIN;
     if (pause_ms > REPAIR_PAUSE_MS_MAX) pause_ms = REPAIR_PAUSE_MS_MAX;
     repair_rest(s, r);
@@ -446,7 +448,7 @@ void repairs_tick(struct shard *s) {
     for (struct list *n = rs->asking.next; n != &rs->asking; n = n->next) {
         struct repair *r = LIST_ENTRY(n, struct repair, link);
         if (rs->active_count >= REPAIRS_ACTIVE_MAX || s->node->repair_rate == 0) break;
-        if (is_due(s, r, now_ms)) pass_begin(s, r, now_ms);
+        if (is_due(s, r, now_ms)) pass_begin(s, r);
     }
     log_repaired(s, now_ms);
     if (now_ms < rs->floors_at_ms) return;

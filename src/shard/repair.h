@@ -43,7 +43,7 @@
 #include <stdint.h>
 
 #define REPAIR_SETTLE_MS 10000u     /* longer than a write may take, with skewed clocks */
-#define REPAIR_PAUSE_MS_MIN 2000u   /* between passes; 20 times as long as the pass took, */
+#define REPAIR_PAUSE_MS_MIN 2000u   /* between passes; longer after many records, */
 #define REPAIR_PAUSE_MS_MAX 600000u /* but not longer than this */
 #define REPAIR_PAGE_RECORDS 1024u
 #define REPAIR_PAGE_BYTES (256u * 1024) /* of encoded versions; the last one may pass it */
@@ -96,7 +96,7 @@ struct repair {
     bool blind;              /* damage here: this page is only asked about to get past it */
     uint64_t below_stamp;    /* of the pass: later versions do not count */
     uint64_t floor_stamp;    /* of the page */
-    uint64_t begun_ms;       /* monotonic */
+    uint64_t looked_at;      /* records of the pages before this one */
     uint64_t next_ms;        /* monotonic: when the next pass begins, or this one goes on */
     uint64_t sequence;       /* log position of what the pass fetched */
     uint32_t examined;       /* records looked at for this page */

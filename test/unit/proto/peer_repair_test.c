@@ -17,6 +17,8 @@ static void range_round_trip(const struct peer_range *m) {
     CHECK_EQ(back.slots_modulo, m->slots_modulo);
     CHECK_EQ(back.slots_rest, m->slots_rest);
     CHECK_EQ(back.below_stamp, m->below_stamp);
+    CHECK_EQ(back.floor_stamp, m->floor_stamp);
+    CHECK_EQ(back.verified_stamp, m->verified_stamp);
     CHECK_EQ(back.count, m->count);
     CHECK_EQ(back.hash, m->hash);
     buffer_deinit(&space);
@@ -33,6 +35,8 @@ TEST(peer_repair, range_carries_everything) {
         .slots_modulo = SLOTS,
         .slots_rest = SLOTS - 1,
         .below_stamp = UINT64_MAX,
+        .floor_stamp = UINT64_MAX - 1,
+        .verified_stamp = UINT64_MAX - 2,
         .count = PEER_VERSIONS_MAX,
         .hash = UINT64_MAX,
     });
@@ -46,11 +50,11 @@ TEST(peer_repair, range_carries_everything) {
 
 /* The fixed part of a range over everything, with one field made another. */
 static struct status range_with(size_t at, uint32_t value, size_t size, struct bytes places) {
-    uint8_t p[64] = { 1 };
+    uint8_t p[80] = { 1 };
     struct peer_range back;
     memcpy(p + at, &value, size);
-    memcpy(p + 24, places.ptr, places.len);
-    return peer_range_decode(bytes_of(p, 24 + places.len), &back);
+    memcpy(p + 40, places.ptr, places.len);
+    return peer_range_decode(bytes_of(p, 40 + places.len), &back);
 }
 
 TEST(peer_repair, range_contradictions_are_corrupt) {

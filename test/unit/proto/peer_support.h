@@ -211,6 +211,8 @@ static inline void write_range(struct buffer *out) {
         .slots_modulo = 12,
         .slots_rest = 11,
         .below_stamp = UINT64_C(0x4142434445464748),
+        .floor_stamp = UINT64_C(0x2122232425262728),
+        .verified_stamp = UINT64_C(0x3132333435363738),
         .count = PEER_VERSIONS_MAX,
         .hash = UINT64_C(0x5152535455565758),
     };
