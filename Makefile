@@ -1,7 +1,7 @@
 # Thin targets over meson; ./dev installs what they need and calls them.
 # Every NAME=value given on the command line reaches the tools as environment.
 
-.PHONY: build run cluster test sim sim-mutants fuzz bench tidy format clean
+.PHONY: build run cluster test sim sim-mutants fuzz bench bench-cluster tidy format clean
 
 build:
 	@tools/build
@@ -27,6 +27,10 @@ fuzz:
 
 bench:
 	@tools/bench
+
+bench-cluster:
+	@tools/build release atoll
+	@exec bench/cluster.py $(ARGS)
 
 tidy:
 	@tools/tidy

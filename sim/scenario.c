@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define REPAIR_RATE 50000u
+
 static const char *const fault_names[FAULT_KINDS] = {
     [FAULT_KILL] = "kill",
     [FAULT_POWER] = "power",
@@ -74,6 +76,7 @@ static void draw_cluster(struct scenario *s, struct sim_random *dice) {
     s->memtable_bytes = PICK(dice, 64, 128, 256) * 1024;
     s->segment_bytes = PICK(dice, 256, 512, 1024) * 1024;
     s->cache_bytes = PICK(dice, 256, 1024, 4096) * 1024;
+    s->repair_rate = REPAIR_RATE;
     s->hint_bytes_max = PICK(dice, 4, 64, 1024, 1024, 16384) * 1024;
 }
 
@@ -167,6 +170,10 @@ STATUS scenario_set(struct scenario *s, const char *name, const char *value) {
     } else if (strcmp(name, "alone") == 0) {
         to.alone = n != 0;
         if (to.alone && to.sync != WAL_SYNC_ALWAYS) to.mix.session_permille = 0;
+    } else if (strcmp(name, "repair") == 0) {
+        to.repair_rate = n;
+    } else if (strcmp(name, "hints") == 0) {
+        to.hint_bytes_max = n;
     } else if (strcmp(name, "shards") == 0) {
         to.shards = n;
     } else if (strcmp(name, "clients") == 0) {

@@ -75,6 +75,7 @@ struct scenario {
     uint32_t think_ms;       /* at most so long between two requests of a client */
     uint32_t timeout_ms;     /* a client gives up */
     uint32_t hint_bytes_max; /* of each node */
+    uint32_t repair_rate;    /* records a second; 0 = hints and reads alone make replicas equal */
     uint32_t faulty_ms;      /* length of the first phase */
     uint32_t fault_gap_ms;   /* mean time between two faults */
     uint32_t down_ms_max;    /* a dead node comes back within this */

@@ -20,7 +20,6 @@
 #define QUORUM_WAIT_MS 2000u
 #define WRITE_WAIT_MS 1000u
 #define HINT_AGE_MS (3600u * 1000)
-#define REPAIR_RATE 50000u
 #define INPUT_BYTES_MAX (64u * 1024 * 1024)
 
 void world_node_init(struct world *w, uint32_t index) {
@@ -76,7 +75,7 @@ static void fill_node(const struct world *w, struct world_node *n, const struct 
     node->quorum_wait_ms = QUORUM_WAIT_MS;
     node->hint_bytes_max = w->scenario->hint_bytes_max;
     node->hint_age_ms = HINT_AGE_MS;
-    node->repair_rate = REPAIR_RATE;
+    node->repair_rate = w->scenario->repair_rate;
     node->sync_interval_ms = w->scenario->interval_ms;
     uint32_t cursors_start = 0;
     os_entropy(p->os, &cursors_start, sizeof cursors_start);

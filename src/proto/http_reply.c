@@ -134,6 +134,7 @@ static const struct outcome_text {
     [OUT_TIMEOUT] = { 504, "timeout", "the deadline passed" },
     [OUT_STOPPING] = { 503, "stopping", "the node is shutting down; ask another" },
     [OUT_QUORUM] = { 503, "quorum_unavailable", "too few replicas answered" },
+    [OUT_OVERTAKEN] = { 503, "busy", "others wrote the key first, again and again; try again" },
     [OUT_CLOCK] = { 503, "clock_skew",
                     "the clock of this node is too far from the others', so it may not stamp "
                     "writes; nothing was done: check NTP on this node, ask another meanwhile" },

@@ -62,7 +62,9 @@ enum peer_type {
 #define PEER_FLAG_DIGEST 0x01u /* QUERY, ANSWER */
 #define PEER_FLAG_LOCAL 0x02u  /* FORWARD */
 #define PEER_FLAG_HINT 0x04u   /* ACCEPT: kept for you while you were away */
-#define PEER_FLAG_REPAIR 0x08u /* ACCEPT: found to be missing or older at you */
+#define PEER_FLAG_REPAIR \
+    0x08u /* ACCEPT: found to be missing or older at you; QUERY: tell what
+                                  you hold even if you were not filled yet */
 #define PEER_FLAGS_KNOWN 0x0Fu
 
 struct peer_frame {

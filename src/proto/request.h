@@ -79,7 +79,7 @@ struct request {
     uint64_t expires_at_ms;   /* EXPIRY_AT; wall ms */
     uint64_t op_high, op_low; /* op id of the client, zero = none */
     struct ballot session;    /* reads: never answer with less than this version; zero = none */
-    struct ballot stamp; /* blind writes that were forwarded: the version to write; zero = none */
+    struct ballot stamp; /* writes that were forwarded: what the version is made of; zero = none */
     int64_t increment;   /* OP_INCR */
     long double increment_float;
     /* OP_SCAN */
@@ -110,12 +110,14 @@ enum outcome {
     OUT_CORRUPT,         /* the key's block fails its checksum: refused, nothing else is hurt */
     OUT_TIMEOUT,         /* deadline passed; a write may or may not have happened */
     OUT_STOPPING,        /* the node drains */
-    OUT_QUORUM, /* fewer replicas answered than the level wants: acks, needed; a write may still
+    OUT_QUORUM,    /* fewer replicas answered than the level wants: acks, needed; a write may still
                    take effect, as an answer may be what was lost, unless it was `untried` */
-    OUT_CLOCK,  /* this node's clock is too far from the others': it may not stamp writes */
+    OUT_CLOCK,     /* this node's clock is too far from the others': it may not stamp writes */
+    OUT_OVERTAKEN, /* between nodes: the stamp that the request brought is behind what is there;
+                      nothing was done */
 };
 
-#define OUTCOMES ((uint32_t)OUT_CLOCK + 1)
+#define OUTCOMES ((uint32_t)OUT_OVERTAKEN + 1)
 
 struct response {
     enum outcome outcome;

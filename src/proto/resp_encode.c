@@ -24,6 +24,7 @@ static const char *outcome_error(enum outcome outcome, bool writes) {
         if (writes) return "ERR timeout: " MAYBE;
         return "TRYAGAIN timeout: no answer in time; retry";
     case OUT_STOPPING: return "TRYAGAIN the node is stopping; retry elsewhere";
+    case OUT_OVERTAKEN: return "TRYAGAIN others wrote the key first, again and again";
     case OUT_CLOCK:
         return "CLUSTERDOWN the clock of this node is too far from the others', it may not stamp "
                "writes: check NTP on this node";

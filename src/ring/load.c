@@ -5,6 +5,10 @@
 
 #include <string.h>
 
+/* Slots that every member below its target is tried in, to know its chances. Only their relation
+ * counts, and slots are in random order: a part tells as much as all. */
+#define SLOTS_ASKED_MAX 2048u
+
 static uint16_t *place_of(const struct load *l, uint32_t slot, uint32_t place) {
     return &l->places[slot * l->stride + place];
 }
@@ -157,15 +161,18 @@ static bool has_chance(const struct pass *s, uint32_t slot, uint32_t taker) {
     return false;
 }
 
-static void pass_init(struct pass *s) {
+static void pass_init(struct pass *s, const uint16_t *order) {
     uint32_t group_slot[RING_MEMBERS_MAX + 1]; /* the last slot counted for a group */
     memset(group_slot, 0xff, sizeof group_slot);
     s->takers_count = 0;
     for (uint32_t i = 0; i < s->l->members_count; i++) {
         if (is_below(s->l, i)) s->takers[s->takers_count++] = (uint16_t)i;
     }
-    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
+    uint32_t offered = 0;
+    for (uint32_t k = 0; k < RING_SLOTS && offered < SLOTS_ASKED_MAX; k++) {
+        const uint32_t slot = order[k];
         if (place_to_give(s, slot, 0) == s->l->width) continue;
+        offered++;
         for (uint32_t i = 0; i < s->takers_count; i++) {
             const uint32_t taker = s->takers[i];
             const uint32_t group = s->l->group_of[taker];
@@ -195,7 +202,7 @@ void load_level_direct(struct load *l, const struct placement *p, enum load_stag
                        const uint16_t *order, const uint16_t *spared) {
     ASSERT(load_check(l));
     struct pass s = { .l = l, .p = p, .stage = stage, .spared = spared };
-    pass_init(&s);
+    pass_init(&s, order);
     for (uint32_t i = 0; i < RING_SLOTS && s.takers_count > 0; i++) {
         ASSERT(order[i] < RING_SLOTS);
         level_slot(&s, order[i]);

@@ -3,13 +3,13 @@
  * 16,384 slots (the Redis Cluster mapping, base/hash.h crc16_slot), each with a list of N
  * distinct members, owner first. The first table comes from weighted virtual nodes (Karger et
  * al. 1997) with bounded loads (Mirrokni et al. 2017), a later one from the table before it.
- *
- * Rules, the earlier wins: (1) all slots full; fewer members than N: all are in each. (2) Zones:
- * with N zones or more no list has two of one zone, with fewer it is as even as zone sizes
- * allow. (3) Balance: members own and keep slots by weight; what (1) or (2) takes from the
- * heavy is kept by the others by weight, but owned by weight still. (4) Fewest moves.
- * Shares are met to the slot, owners to one or two where the lists leave no choice.
- *
+ * Of these rules the earlier wins:
+ *   whole     every list is full; with no more than N members all are in each
+ *   zones     N zones or more: no two of one zone in a list; fewer: as even as they have members
+ *   balance   members own and keep slots by weight, to the slot (owners: give or take one or
+ *             two); what the rules above take from the heavy is kept by the others by weight
+ *   movement  within a tenth of the fewest copies and owners that these rules let move; with
+ *             zones owners may be a fifth, and above 100 members a few single slots
  * Pure. Lifecycle  ring_create -> read only -> ring_destroy
  * Owner      whoever made it; any thread may read
  * Failure    ST_INVALID, see ring_create
@@ -41,8 +41,8 @@ struct ring {
 };
 
 /* `members` need not be sorted: equal members make equal rings, byte for byte, on every
- * machine. `previous` is NULL for a first table; else the new one moves at most 1.1 times the
- * fewest copies and owners that lead to the same shares. Nothing of it is kept.
+ * machine. `previous` is NULL for a first table, else where the members' slots were until now,
+ * with any other members, weights, zones and replicas; nothing of it is kept.
  *
  * Errors  ST_INVALID  count or replicas out of range, an id twice or 0, a weight out of range */
 STATUS ring_create(const struct ring_member *members, uint32_t count, uint32_t replicas,

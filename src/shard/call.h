@@ -57,6 +57,7 @@ struct call {
     uint16_t remote_shard; /* of that member */
     uint32_t merged;       /* SCAN: rows of the page that are merged already */
     uint8_t attempts;      /* nodes it was handed to */
+    uint8_t overtaken;     /* times its stamp was too low */
     uint64_t tried;        /* bits of the members it was handed to */
     uint64_t give_up_ms;   /* monotonic: when it is not handed on any more; 0 = not begun */
     enum call_state state;

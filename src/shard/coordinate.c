@@ -299,17 +299,50 @@ static void log_wait(struct shard *s, struct coordination *k, uint64_t sequence)
         (void)round_answered(&k->round, (uint32_t)k->self, k->version);
 }
 
+/* The version to write; see forward.h for those that another node stamped. False: it would not be
+ * above what is there. */
+static bool choose_version(struct shard *s, const struct coordination *k,
+                           struct ballot *ret_version) {
+    const struct request *q = &k->call->request;
+    *ret_version = (struct ballot){ .node = s->node->node_id, .boot = s->node->boot_count };
+    if (ballot_is_zero(q->stamp)) {
+        ret_version->stamp = hlc_next(&s->hlc, s->turn_wall_ms);
+        return true;
+    }
+    if (!operation_reads_and_writes(q)) {
+        *ret_version = q->stamp;
+        return true;
+    }
+    ret_version->stamp = q->stamp.stamp;
+    return !k->has_newest || ballot_compare(*ret_version, k->newest.ballot) > 0;
+}
+
+/* Hand the call back as it came, or, if it is of this node, give it another stamp. */
+static void overtaken(struct shard *s, struct coordination *k) {
+    struct call *c = k->call;
+    if (c->task == NULL) {
+        fail_call(s, k, OUT_OVERTAKEN);
+        return;
+    }
+    k->call = NULL;
+    list_remove(&k->link);
+    close_questions(s, k);
+    forward_overtaken(s, c);
+}
+
 /* Give the version to every replica, the own one first: if that is to be tried again later,
  * nothing has been sent. */
 static STATUS write_begin(struct shard *s, struct coordination *k, const struct decision *d) {
     const struct request *q = &k->call->request;
     const uint8_t copies = (uint8_t)s->node->members->ring->copies;
-    const struct ballot own = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
-                                .node = s->node->node_id,
-                                .boot = s->node->boot_count };
+    struct ballot version;
+    if (!choose_version(s, k, &version)) {
+        overtaken(s, k);
+        return status_of(ST_OK);
+    }
     const struct record r = {
         .ikey = buffer_bytes(&k->ikey),
-        .ballot = ballot_is_zero(q->stamp) ? own : q->stamp,
+        .ballot = version,
         .flags = d->write == DECISION_DELETE ? RECORD_TOMBSTONE : 0,
         .expires_at_ms = d->expires_at_ms,
         .op = { .high = q->op_high, .low = q->op_low },

@@ -10,6 +10,9 @@
 
 /* A part of a range request looks at many keys; a dead node is noticed by its link. */
 #define PART_TIMEOUT_MS 60000u
+/* How far ahead of the clock a stamp is put after it was overtaken; well below the bound (R14). */
+#define OVERTAKEN_AHEAD_MS 5u
+#define OVERTAKEN_AHEAD_MS_MAX (HLC_SKEW_MS_MAX / 3)
 
 /* ---- handing calls to others ---- */
 
@@ -25,19 +28,39 @@ static uint32_t next_member(const struct shard *s, const struct call *c, uint32_
     return MEMBER_NONE;
 }
 
+static void stamp(struct shard *s, struct request *q, uint32_t ahead_ms) {
+    q->stamp = (struct ballot){
+        .stamp = hlc_next(&s->hlc, s->turn_wall_ms) + hlc_of_ms(ahead_ms),
+        .node = s->stamp_node,
+        .boot = s->node->boot_count,
+    };
+}
+
 /* What makes a repeat at another node harmless: see forward.h. */
 static void mark_for_repeat(struct shard *s, struct request *q) {
-    if (!operation_needs_read(q)) {
-        if (!ballot_is_zero(q->stamp) || s->node->node_id == 0) return;
-        q->stamp = (struct ballot){ .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
-                                    .node = s->node->node_id,
-                                    .boot = s->node->boot_count };
-        return;
-    }
     if (operation_only_reads(q)) return;
-    if (q->op_high != 0 || q->op_low != 0) return;
+    if (ballot_is_zero(q->stamp)) stamp(s, q, 0);
+    if (!operation_needs_read(q) || q->op_high != 0 || q->op_low != 0) return;
     os_entropy(s->os, &q->op_high, sizeof q->op_high);
     os_entropy(s->os, &q->op_low, sizeof q->op_low);
+}
+
+/* Each time further ahead, so that clocks that run ahead do not always win. */
+void forward_overtaken(struct shard *s, struct call *c) {
+    ASSERT(c->task != NULL);
+    const uint32_t ahead_ms = OVERTAKEN_AHEAD_MS << c->overtaken;
+    shard_call_clear(c);
+    if (os_loop_now_ms(s->loop) >= c->give_up_ms) {
+        shard_call_fail(s, c, OUT_BUSY);
+        return;
+    }
+    if (OVERTAKEN_AHEAD_MS << (c->overtaken + 1) <= OVERTAKEN_AHEAD_MS_MAX) c->overtaken++;
+    stamp(s, &c->request, ahead_ms);
+    c->tried = 0;
+    shard_call_park(s, c);
+    call_move(c, CALL_SENT);
+    list_append(&s->runnable, &c->link);
+    s->turn_again = true;
 }
 
 static bool send_call(struct shard *s, struct call *c, struct link *l, uint8_t flags,
@@ -113,6 +136,10 @@ void forward_answered(struct shard *s, struct call *c, const struct peer_frame *
         mem_free(c->value_copy);
         c->value_copy = NULL;
         forward_failed(s, c);
+        return;
+    }
+    if (c->response.outcome == OUT_OVERTAKEN && !is_part(c)) {
+        forward_overtaken(s, c);
         return;
     }
     c->sequence = 0;

@@ -1,10 +1,14 @@
 /* forward.h - handing a call to another node, and carrying out what others hand to us.
  *
  * A node that keeps no replica of a key hands every call for it to one that does; a
- * read-modify-write goes to the key's home. When the other node fails, the next takes over: blind
- * writes keep the version they were given, so that taking effect twice is taking
- * effect once; the others carry an op id by which a repeat is recognised while it is the newest
- * write of the key. Parts of a range request are handed to every node's shards.
+ * read-modify-write goes to the key's home. When the other node fails, the next takes over.
+ * Nobody knows what became of the first attempt: it may still be under way and take effect
+ * late, over something newer. So all attempts carry one stamp: blind writes have
+ * it as their version, the others write under it and the coordinator's own id, and only if it is
+ * above what is there; else the attempt is OUT_OVERTAKEN and the call gets a
+ * later stamp. A late attempt is therefore always behind what came after it. An op id tells a
+ * repeat while it is the newest write of the key.
+ * Parts of a range request are handed to every node's shards.
  *
  * A guest is a call that came in over a link: it has no task, and its answer goes back
  * there, if the link is still the same.
@@ -34,6 +38,8 @@ struct guest {
 /* Hand a single-key call to a replica of its slot, the first live one from `place` on.
  * False: nobody is there; nothing was sent. */
 bool forward_call(struct shard *s, struct call *c, uint32_t slot);
+/* The call's stamp is behind what is there: try again under a later one. */
+void forward_overtaken(struct shard *s, struct call *c);
 /* Hand a part of a range request to the shard of another node that it is for. */
 void forward_part(struct shard *s, struct call *c);
 void forward_answered(struct shard *s, struct call *c, const struct peer_frame *f);

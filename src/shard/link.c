@@ -231,7 +231,7 @@ static void send_ping(struct link *l) {
 static void link_tick(struct link *l, uint64_t now_ms) {
     switch (l->state) {
     case LINK_DOWN:
-        if (l->dialled && now_ms >= l->dial_at_ms) dial(l);
+        if (l->dialled && now_ms >= l->dial_at_ms && l->shard->stop_deadline_ms == 0) dial(l);
         break;
     case LINK_DIALLING:
     case LINK_GREETING:
@@ -242,7 +242,8 @@ static void link_tick(struct link *l, uint64_t now_ms) {
             link_fail(l, "silent for three seconds");
             break;
         }
-        if (now_ms >= l->ping_at_ms) send_ping(l);
+        /* A node that stops falls silent, so that others ask elsewhere. */
+        if (now_ms >= l->ping_at_ms && l->shard->stop_deadline_ms == 0) send_ping(l);
         sent_expire(l->shard, l);
         break;
     case LINK_STATES: ASSERT(false);
@@ -265,7 +266,7 @@ static void suspect_silent(struct shard *s, uint64_t now_ms) {
 }
 
 void links_tick(struct shard *s) {
-    if (s->peers == NULL || s->stop_deadline_ms != 0) return;
+    if (s->peers == NULL) return;
     const uint64_t now_ms = os_loop_now_ms(s->loop);
     for (struct list *n = s->links.next, *next; n != &s->links; n = next) {
         next = n->next;

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "shard/hint.h"
 #include "shard/repair_internal.h"
 
 #define TO(state) (1u << (state))
@@ -23,8 +24,8 @@ static const uint32_t repair_next[REPAIR_STATES] = {
 };
 
 /* Both lie behind every user's key: a range without keys, which carries the stamps alone. */
-static const uint8_t tell_start[] = { REPAIR_KEYSPACES_END >> 8, REPAIR_KEYSPACES_END & 0xff, 0 };
-static const uint8_t tell_end[] = { REPAIR_KEYSPACES_END >> 8, REPAIR_KEYSPACES_END & 0xff, 1 };
+static const uint8_t tell_start[] = { RESERVED_KEYSPACES >> 8, RESERVED_KEYSPACES & 0xff, 0 };
+static const uint8_t tell_end[] = { RESERVED_KEYSPACES >> 8, RESERVED_KEYSPACES & 0xff, 1 };
 
 static void repair_move(struct repair *r, enum repair_state next) {
     ASSERT(next < REPAIR_STATES);
@@ -35,7 +36,7 @@ static void repair_move(struct repair *r, enum repair_state next) {
 /* ---- what is compared ---- */
 
 bool repair_is_past_users(struct bytes ikey) {
-    return ikey_keyspace(ikey) >= REPAIR_KEYSPACES_END;
+    return ikey_keyspace(ikey) >= RESERVED_KEYSPACES;
 }
 
 bool repair_counts(const struct shard *s, const struct record *r, const struct repair_rule *rule) {

@@ -13,8 +13,6 @@
 #define REPAIR_ANSWER_MS 30000u
 /* Place of a question about a range; others are the number of an item. */
 #define REPAIR_PLACE_RANGE UINT32_MAX
-/* Keyspaces from here on are a shard's own and are not compared. */
-#define REPAIR_KEYSPACES_END 0xFFF0u
 
 /* ---- repair.c ---- */
 

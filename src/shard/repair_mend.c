@@ -166,9 +166,8 @@ static bool item_ask(struct shard *s, struct repair_item *item, const struct rec
     item->sent = q;
     item->fetches = r == NULL;
     size_t begun = 0;
-    struct buffer *out = r == NULL
-                             ? link_begin(l, PEER_QUERY, 0, sent_id(s, q), &begun)
-                             : link_begin(l, PEER_ACCEPT, PEER_FLAG_REPAIR, sent_id(s, q), &begun);
+    const enum peer_type type = r == NULL ? PEER_QUERY : PEER_ACCEPT;
+    struct buffer *out = link_begin(l, type, PEER_FLAG_REPAIR, sent_id(s, q), &begun);
     if (r == NULL)
         buffer_append(out, buffer_bytes(&item->ikey));
     else

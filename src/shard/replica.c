@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "shard/hint.h"
 #include "shard/lookup.h"
 #include "shard/shard.h"
 
@@ -90,6 +91,11 @@ void replica_serve_accept(struct shard *s, struct link *l, const struct peer_fra
     }
     struct record r = replica_record(&m, m.ikey);
     s->figures.peer_accepts++;
+    const bool own_notes = ikey_keyspace(m.ikey) >= RESERVED_KEYSPACES;
+    if (own_notes || m.ikey.len > 2 + KEY_BYTES_MAX) {
+        link_fail(l, "a record that no client can have written");
+        return;
+    }
     if (!replica_keeps(s, crc16_slot(ikey_key(m.ikey)))) {
         answer_accept(l, f->id, PEER_ACCEPT_NOT_MINE, 0);
         return;
@@ -166,7 +172,8 @@ void replica_serve_query(struct shard *s, struct link *l, const struct peer_fram
     s->figures.peer_queries++;
     struct engine_read read = { 0 };
     struct status st = status_of(ST_CORRUPT);
-    if (s->filled && replica_keeps(s, crc16_slot(ikey_key(ikey))))
+    const bool may_tell = s->filled || (f->flags & PEER_FLAG_REPAIR) != 0;
+    if (may_tell && s->engine != NULL && replica_keeps(s, crc16_slot(ikey_key(ikey))))
         st = engine_get(s->engine, ikey, false, &read);
     if (st.code != ST_WAIT) answer_query(l, f->id, f->flags & PEER_FLAG_DIGEST, st, &read);
     if (s->engine != NULL) engine_read_deinit(s->engine, &read);

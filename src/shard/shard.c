@@ -60,6 +60,9 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     buffer_init(&s->after, SIZE_MAX / 2);
     os_entropy(s->os, &s->key_seed, sizeof s->key_seed);
     os_entropy(s->os, &s->random, sizeof s->random);
+    os_entropy(s->os, &s->stamp_node, sizeof s->stamp_node);
+    if (node->node_id != 0) s->stamp_node = node->node_id;
+    s->stamp_node |= s->stamp_node == 0;
     os_mutex_init(&s->figures_lock);
     os_mutex_init(&s->handed_lock);
     os_timer_init(&s->tick, s, SHARD_TAG_TICK);
@@ -418,7 +421,9 @@ bool shard_is_over(struct shard *s) {
     if (atomic_load(&s->node->drained) < s->node->shards_count) return false;
     if (!s->closing) begin_close(s);
     if (s->coordinations_used > 0) return false;
-    return s->engine == NULL || engine_is_idle(s->engine);
+    if (s->engine == NULL) return true;
+    if (shard_is_clustered(s) && !(hints_are_idle(s) && repairs_are_idle(s))) return false;
+    return engine_is_idle(s->engine);
 }
 
 void shard_close(struct shard *s) {

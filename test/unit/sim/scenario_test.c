@@ -36,6 +36,10 @@ TEST(scenario, changes_one_thing) {
     CHECK_EQ(s.replicas, 3);
     CHECK_EQ(s.losses_max, 1);
     CHECK_EQ(s.faults, 1u << FAULT_KILL | 1u << FAULT_FRAMES_LATE);
+    CHECK_OK(scenario_set(&s, "repair", "0"));
+    CHECK_OK(scenario_set(&s, "hints", "1000"));
+    CHECK_EQ(s.repair_rate, 0);
+    CHECK_EQ(s.hint_bytes_max, 1000);
     CHECK_OK(scenario_set(&s, "faults", "none"));
     CHECK_EQ(s.faults, 0);
     const struct scenario before = s;
