@@ -11,6 +11,7 @@
  * may take can be far away on the circle. */
 #define POINTS_TRIED_MAX 512u
 
+/* What part of what an owner is still to own it may be ahead. */
 #define AHEAD_PART 2
 
 static_assert(RING_SLOTS == UINT32_C(1) << 14, "the slot is the top 14 bits of a point");
@@ -30,8 +31,8 @@ struct circle {
 struct rest {
     uint32_t slots;             /* not yet filled, with the one at hand */
     uint32_t copies[ZONES_MAX]; /* of members of the zone */
-    uint8_t least[ZONES_MAX];   /* bounds of every slot */
-    uint8_t most[ZONES_MAX];
+    uint8_t least[ZONES_MAX];   /* copies of every slot that are reserved for the zone */
+    uint8_t most[ZONES_MAX];    /* copies of a slot it may have */
 };
 
 static uint32_t points_of(const struct placement *p, uint32_t member) {

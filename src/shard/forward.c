@@ -9,7 +9,7 @@
 #include "shard/shard.h"
 
 /* A part of a range request looks at many keys; a dead node is noticed by its link. */
-#define PART_TIMEOUT_MS 60000u
+#define PART_TIMEOUT_MS 15000u
 /* How far ahead of the clock a stamp is put after it was overtaken; well below the bound (R14). */
 #define OVERTAKEN_AHEAD_MS 5u
 #define OVERTAKEN_AHEAD_MS_MAX (HLC_SKEW_MS_MAX / 3)

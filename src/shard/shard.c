@@ -412,6 +412,7 @@ bool shard_is_over(struct shard *s) {
         if (atomic_load(&s->stop)) begin_stop(s);
         return false;
     }
+    if (shard_is_past_drain(s)) links_close(s); /* nothing is waited for any more */
     const bool drained = is_drained(s);
     if (drained && !s->drained) {
         s->drained = true;

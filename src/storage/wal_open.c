@@ -41,21 +41,15 @@ static STATUS file_bytes(struct os *os, const char *path, uint64_t *ret_bytes) {
     return s;
 }
 
-/* Keep the spares that can be used, remove the others. */
-static STATUS adopt_spares(struct recovery *v) {
+/* Spares of an earlier process go: one whose sync failed may look whole in the page cache and be
+ * short on the disk, and a later sync would not mend it. */
+static STATUS remove_spares(struct recovery *v) {
     struct wal *w = v->wal;
-    struct wal_spares *spares = &w->preparation.spares;
     for (uint32_t i = 0; i < v->folder.spare_count; i++) {
         const uint64_t id = v->folder.spares[i];
         const struct wal_path path = wal_spare_path(w->dir, id);
-        uint64_t bytes;
-        TRY(file_bytes(w->os, path.text, &bytes));
-        if (id >= spares->id_next) spares->id_next = id + 1;
-        if (bytes == w->segment_bytes && spares->count < WAL_SPARE_SEGMENTS_MAX) {
-            spares->ids[spares->count++] = id;
-        } else {
-            TRY(os_path_remove(w->os, path.text));
-        }
+        if (id >= w->preparation.spares.id_next) w->preparation.spares.id_next = id + 1;
+        TRY(os_path_remove(w->os, path.text));
     }
     return status_of(ST_OK);
 }
@@ -225,7 +219,7 @@ static STATUS recover(struct recovery *v) {
         log_error("wal: %s", v->reader.finding);
     TRY(read);
 
-    TRY(adopt_spares(v));
+    TRY(remove_spares(v));
     if (list_is_empty(&w->row))
         TRY(start_row(v));
     else

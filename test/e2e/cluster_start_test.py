@@ -140,6 +140,34 @@ def lone_again():
     equal(cluster[0].stop(), 0)
 
 
+def ready_means_ready(shards):
+    """From the moment that /ready is 200 on, a node whose fellows are there answers at quorum: of a
+    new cluster, and after a restart."""
+    cluster = Cluster(shards=shards, wait=False)
+    refused = []
+
+    def ask(node, when):
+        for i in range(24):
+            for method, body in (("PUT", b"x"), ("GET", None)):
+                status, _, reply = node.kv(method, f"ready{i}", body)
+                if status != 200:
+                    refused.append(f"{when}: {method}: {status} {reply.decode(errors='replace')}")
+
+    for node in cluster.nodes:
+        eventually(20, node.is_ready)
+    for node in cluster.nodes:
+        ask(node, "new cluster")
+    cluster.wait_ready()
+    for i, node in enumerate(cluster.nodes):
+        cluster.kill(i)
+        cluster.wait_seen_down(i)
+        node.start()
+        ask(node, f"restart of node {i}")
+        cluster.wait_ready()
+    equal(cluster.stop(), [0, 0, 0])
+    assert not refused, f"{len(refused)} refusals, as {refused[0]} and {refused[-1]}"
+
+
 def disagreement():
     """Two lists: both nodes say so, and neither takes a thing from the other."""
     a, b, c = free_ports(3)
@@ -182,6 +210,8 @@ test("two nodes", two_nodes)
 test("five nodes, three copies", five_nodes)
 test("one of three alone at first", one_alone)
 test("one of three alone after a restart", lone_again)
+test("a node that is ready answers", lambda: ready_means_ready(1))
+test("a node that is ready answers, shard counts differ", lambda: ready_means_ready([1, 2, 3]))
 test("lists that do not agree are refused by both", disagreement)
 test("lists that cannot be", bad_lists)
 finish()

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """./dev cluster: three nodes with one command, and one Ctrl-C ends them all."""
+import fcntl
 import os
 import pty
 import signal
+import socket
 import subprocess
+import termios
 import time
 import urllib.request
 
@@ -31,14 +34,11 @@ class Tool:
     @staticmethod
     def own_terminal():
         os.setsid()
-        import fcntl
-        import termios
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     @staticmethod
     def free_ports():
         """The first of three in a row."""
-        import socket
         while True:
             port = free_port()
             try:
@@ -65,10 +65,12 @@ class Tool:
         with urllib.request.urlopen(request, timeout=5) as reply:
             return reply.read()
 
-    def ready(self):
-        if self.process.poll() is not None:
-            raise SystemExit(f"ended: {self.read()}")
-        return "Ctrl-C stops all of them" in self.read()
+    def await_ready(self, seconds=60):
+        end = time.monotonic() + seconds
+        while "Ctrl-C stops all of them" not in self.read():
+            assert self.process.poll() is None, f"ended: {self.text[-1000:]}"
+            assert time.monotonic() < end, f"not ready after {seconds} s: {self.text[-1000:]}"
+            time.sleep(0.02)
 
     def pids(self):
         return [int(word) for line in self.text.splitlines() if "  pid " in line for word in line.split()[-1:]]
@@ -98,7 +100,7 @@ def gone(pid):
 def life(end):
     tool = Tool(f"tool-{end}")
     try:
-        eventually(120, tool.ready)
+        tool.await_ready(120)
         pids = tool.pids()
         equal(len(pids), 3)
         eventually(10, lambda: tool.ask(0, "/v1/kv/hello", "PUT", b"world"))
@@ -119,7 +121,7 @@ def quick():
     """The build is up to date after the first test, so this is the start alone."""
     tool = Tool("tool-quick")
     try:
-        eventually(60, tool.ready)
+        tool.await_ready()
         after = tool.text.split(" serve, after ")[1].split()[0]
         assert float(after) < READY_SECONDS, f"ready after {after} s"
     finally:
@@ -130,7 +132,7 @@ def death():
     """One node is killed: the others go on, and the way to start it again is shown."""
     tool = Tool("tool-death")
     try:
-        eventually(60, tool.ready)
+        tool.await_ready()
         eventually(10, lambda: tool.ask(0, "/v1/kv/hello", "PUT", b"world"))
         os.kill(tool.pids()[2], signal.SIGKILL)
         eventually(5, lambda: contains(tool.read(), "n3 has ended (killed by SIGKILL)"))
@@ -153,7 +155,7 @@ def death():
 def port_taken():
     tool = Tool("tool-first")
     try:
-        eventually(60, tool.ready)
+        tool.await_ready()
         environment = dict(os.environ, PORT=str(tool.port), DIR=os.path.join(work, "tool-second"))
         done = subprocess.run(["./dev", "cluster"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=60)
