@@ -10,7 +10,7 @@
 /* Records looked at before others get their turn. */
 #define REPAIR_SLICE_RECORDS 512u
 /* How long the other side may take to walk over a page. */
-#define REPAIR_ANSWER_MS 30000u
+#define REPAIR_ANSWER_MS 5000u
 /* Place of a question about a range; others are the number of an item. */
 #define REPAIR_PLACE_RANGE UINT32_MAX
 
