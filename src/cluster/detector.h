@@ -18,7 +18,7 @@
 #define DETECTOR_HEDGE_MS_MIN 5u
 #define DETECTOR_HEDGE_MS_MAX 50u
 #define DETECTOR_DIAL_MS_MIN 20u /* first try again after a lost link */
-#define DETECTOR_DIAL_MS_MAX 1000u
+#define DETECTOR_DIAL_MS_MAX 300u
 
 struct detector {
     bool up;                /* the link is up */

@@ -78,6 +78,8 @@ static bool clock_is_off(const struct shard *s) {
     return behind * 2 > heard;
 }
 
+static void missed(struct shard *s, struct coordination *k, uint32_t place);
+
 /* ---- a coordination's life ---- */
 
 static struct coordination *coordination_take(struct shard *s) {
@@ -126,6 +128,10 @@ void coordinations_deinit(struct shard *s) {
     }
 }
 
+bool coordinate_is_answered(const struct coordination *k) {
+    return k->call == NULL;
+}
+
 static bool is_asking(const struct coordination *k) {
     for (uint32_t i = 0; i < k->round.count; i++) {
         if (k->round.states[i] == PLACE_ASKED) return true;
@@ -140,10 +146,22 @@ static void close_questions(struct shard *s, struct coordination *k) {
     }
 }
 
+/* Answered writes do not wait for the silent. */
+static void let_silent_go(struct shard *s, struct coordination *k) {
+    const uint16_t *list = ring_list(s->node->members->ring, k->slot);
+    for (uint32_t i = 0; i < k->round.count; i++) {
+        if (k->sents[i] == NULL || peer_is_alive(s, list[i])) continue;
+        sent_close(s, k->sents[i]);
+        k->sents[i] = NULL;
+        missed(s, k, i);
+    }
+}
+
 /* The call has its answer; what is still to come only matters to hints. */
 static void end_call(struct shard *s, struct coordination *k) {
     struct call *c = k->call;
     k->call = NULL;
+    if (k->phase == COORDINATE_WRITE) let_silent_go(s, k);
     c->response.acks = k->round.answered;
     c->response.needed = k->round.need;
     c->response.replicas = k->round.count;
@@ -204,7 +222,7 @@ static uint8_t ask_own(struct shard *s, struct coordination *k, uint32_t place) 
 /* Send a question. False: it cannot be sent. */
 static bool send_query(struct shard *s, struct coordination *k, uint32_t place, bool digest) {
     const uint16_t member = ring_list(s->node->members->ring, k->slot)[place];
-    struct link *l = link_of_slot(s, member, k->slot);
+    struct link *l = link_to_slot(s, member, k->slot); /* the silent ones are asked last */
     if (l == NULL || !link_has_room(l)) return false;
     struct sent *q = sent_open(s, l, SENT_QUESTION, k, place, s->node->quorum_wait_ms);
     if (q == NULL) return false;
@@ -265,10 +283,12 @@ static void read_begin(struct shard *s, struct coordination *k) {
 
 /* ---- writing ---- */
 
+/* A silent replica gets a hint at once, unless the write cannot succeed without it. */
 static bool send_record(struct shard *s, struct coordination *k, uint32_t place,
                         const struct record *r) {
     const uint16_t member = ring_list(s->node->members->ring, k->slot)[place];
-    struct link *l = link_of_slot(s, member, k->slot);
+    const bool spare = __builtin_popcount(live_places(s, k->slot)) >= k->round.need;
+    struct link *l = spare ? link_of_slot(s, member, k->slot) : link_to_slot(s, member, k->slot);
     if (l == NULL || !link_has_room(l)) return false;
     struct sent *q = sent_open(s, l, SENT_QUESTION, k, place, s->node->quorum_wait_ms);
     if (q == NULL) return false;
@@ -581,7 +601,21 @@ void coordinate_hedge(struct shard *s) {
 
 /* ---- beginning ---- */
 
+/* A node that has just started and has not met enough of the others: whoever handed the call over
+ * should ask another. */
+static bool is_too_early(const struct shard *s, const struct call *c, uint32_t slot) {
+    if (c->task != NULL || atomic_load_explicit(&s->settled, memory_order_relaxed)) return false;
+    const enum round_kind kind = operation_needs_read(&c->request) ? ROUND_READ : ROUND_WRITE;
+    return __builtin_popcount(live_places(s, slot)) < shard_need(s, &c->request, kind);
+}
+
 static STATUS coordinate_here(struct shard *s, struct call *c, uint32_t slot, int self) {
+    if (is_too_early(s, c, slot)) {
+        c->response = (struct response){ .outcome = OUT_QUORUM, .untried = true };
+        c->sequence = 0;
+        shard_call_finish(s, c);
+        return status_of(ST_OK);
+    }
     struct coordination *k = coordination_take(s);
     if (k == NULL) return status_of(ST_BUSY);
     k->call = c;

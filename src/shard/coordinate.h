@@ -62,6 +62,8 @@ STATUS coordinate_call(struct shard *s, struct call *c);
 void coordinate_answered(struct shard *s, struct coordination *k, uint32_t place,
                          const struct peer_frame *f);
 void coordinate_failed(struct shard *s, struct coordination *k, uint32_t place);
+/* Whether its client has been answered: what it waits for only matters to hints. */
+bool coordinate_is_answered(const struct coordination *k);
 /* The own replica's block has been read. */
 void coordinate_found(struct shard *s, struct coordination *k);
 /* Own writes as far as the log is safe now. */

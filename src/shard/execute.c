@@ -108,6 +108,10 @@ STATUS shard_operate(struct shard *s, const struct request *q, struct engine_rea
     struct decision d;
     operation_decide(q, current, s->turn_wall_ms, s->node->value_bytes_max, &s->scratch, &d);
     if (d.write != DECISION_KEEP) TRY(write_decision(s, q, ikey, &d, &d.response, &sequence));
+    if (shard_is_clustered(s)) {
+        d.response.acks = d.response.needed = 1;
+        d.response.replicas = (uint8_t)s->node->members->ring->copies;
+    }
     *ret_response = d.response;
     *ret_sequence = sequence;
     count_read(s, q, ret_response);

@@ -136,6 +136,13 @@ static void cluster_view(struct shard *s, struct node_cluster *ret_view) {
     };
 }
 
+static bool is_settled(const struct node *n) {
+    for (uint32_t i = 0; i < n->shards_count; i++) {
+        if (!atomic_load_explicit(&n->shards[i]->settled, memory_order_relaxed)) return false;
+    }
+    return true;
+}
+
 void shard_node_view(struct shard *s, const struct connection *asker, struct node_view *ret_view) {
     const struct node *n = s->node;
     const struct cache_stats cache = cache_stats(n->cache);
@@ -158,7 +165,7 @@ void shard_node_view(struct shard *s, const struct connection *asker, struct nod
         .cache_evictions = cache.evictions,
         .data_dir = n->data_dir,
         .sync_mode = n->sync_mode,
-        .ready = atomic_load(&n->ready),
+        .ready = atomic_load(&n->ready) && is_settled(n),
         .stopping = atomic_load(&n->stopping),
         .config = n->config,
         .config_count = n->config_count,

@@ -132,7 +132,10 @@ void forward_answered(struct shard *s, struct call *c, const struct peer_frame *
         forward_failed(s, c);
         return;
     }
-    if (c->response.outcome == OUT_STOPPING && !is_part(c)) {
+    const enum outcome outcome = c->response.outcome;
+    const bool not_there =
+        outcome == OUT_STOPPING || (outcome == OUT_QUORUM && c->response.untried);
+    if (not_there && !is_part(c)) {
         mem_free(c->value_copy);
         c->value_copy = NULL;
         forward_failed(s, c);

@@ -12,6 +12,10 @@
 #define LINK_WARN_MS 10000u
 /* A link this silent is dead, whatever the kernel says of it: dial again. */
 #define LINK_SILENCE_MS 3000u
+/* Ticks come every 50 ms; later than this the shard itself was held up. */
+#define LINK_HELD_UP_MS 150u
+/* How long a start may wait for the other members before the node says that it is ready. */
+#define LINKS_SETTLE_MS 2000u
 /* Output kept by a link that has nothing to send. */
 #define LINK_KEEP_BYTES (256u * 1024)
 
@@ -73,16 +77,29 @@ static bool has_link_up(const struct peer *p) {
     return false;
 }
 
-static const char *name_of(const struct link *l) {
-    return l->peer == NULL ? "a node" : l->shard->node->members->all[l->peer->member].address;
+/* Anybody can connect: one line a while for all of them. */
+static void warn_of_stranger(struct shard *s, const char *why, uint64_t now_ms) {
+    if (s->strangers_warned_ms != 0 && now_ms < s->strangers_warned_ms + LINK_WARN_MS) {
+        s->strangers_quiet++;
+        return;
+    }
+    log_warn("shard %u: a stream that began like a node's: %s (%u more since the last such line)",
+             s->id, why, s->strangers_quiet);
+    s->strangers_warned_ms = now_ms;
+    s->strangers_quiet = 0;
 }
 
 static void warn(struct link *l, const char *why) {
     struct peer *p = l->peer;
     const uint64_t now_ms = os_loop_now_ms(l->shard->loop);
-    if (p != NULL && p->warned_ms != 0 && now_ms < p->warned_ms + LINK_WARN_MS) return;
-    if (p != NULL) p->warned_ms = now_ms;
-    log_warn("shard %u: link to %s: %s", l->shard->id, name_of(l), why);
+    if (p == NULL) {
+        warn_of_stranger(l->shard, why, now_ms);
+        return;
+    }
+    if (p->warned_ms != 0 && now_ms < p->warned_ms + LINK_WARN_MS) return;
+    p->warned_ms = now_ms;
+    log_warn("shard %u: link to %s: %s", l->shard->id,
+             l->shard->node->members->all[p->member].address, why);
 }
 
 /* Everything but the link itself goes back to how it began. */
@@ -250,7 +267,20 @@ static void link_tick(struct link *l, uint64_t now_ms) {
     }
 }
 
-/* What was asked of a silent member is asked elsewhere, and its writes get hints. */
+/* A shard that was held up itself has heard nobody: that says nothing about the others. */
+static bool was_held_up(struct shard *s, uint64_t now_ms) {
+    const bool held_up = s->links_tick_ms != 0 && now_ms > s->links_tick_ms + LINK_HELD_UP_MS;
+    s->links_tick_ms = now_ms;
+    if (!held_up) return false;
+    for (uint32_t i = 0; i < s->node->members->count; i++) {
+        if (s->peers[i] != NULL && has_link_up(s->peers[i]))
+            detector_heard(&s->peers[i]->detector, now_ms);
+    }
+    return true;
+}
+
+/* What was handed to a silent member is handed to another, and writes that were answered give it
+ * a hint. Those that still need its answer wait for it: it may only be slow. */
 static void suspect_silent(struct shard *s, uint64_t now_ms) {
     for (uint32_t i = 0; i < s->node->members->count; i++) {
         struct peer *p = s->peers[i];
@@ -258,11 +288,22 @@ static void suspect_silent(struct shard *s, uint64_t now_ms) {
         const bool silent = has_link_up(p) && !detector_is_alive(&p->detector, now_ms);
         if (silent && !p->suspected) {
             for (uint32_t k = 0; k < SHARDS_MAX; k++) {
-                if (p->links[k] != NULL) sent_fail_all(s, p->links[k]);
+                if (p->links[k] != NULL) sent_suspect(s, p->links[k]);
             }
         }
         p->suspected = silent;
     }
+}
+
+/* Once reads and writes can find a quorum, or it has been waited for long enough, the shard counts
+ * as ready; a node that stays alone serves what needs only itself. */
+static void settle(struct shard *s, uint64_t now_ms) {
+    if (atomic_load_explicit(&s->settled, memory_order_relaxed)) return;
+    const struct membership *m = s->node->members;
+    uint32_t alive = m->self != MEMBER_NONE && s->filled;
+    for (uint32_t i = 0; i < m->count; i++) alive += peer_is_alive(s, i);
+    if (alive < m->count && now_ms < s->opened_ms + LINKS_SETTLE_MS) return;
+    atomic_store(&s->settled, true);
 }
 
 void links_tick(struct shard *s) {
@@ -272,7 +313,8 @@ void links_tick(struct shard *s) {
         next = n->next;
         link_tick(LIST_ENTRY(n, struct link, all), now_ms);
     }
-    suspect_silent(s, now_ms);
+    if (!was_held_up(s, now_ms)) suspect_silent(s, now_ms);
+    settle(s, now_ms);
 }
 
 /* ---- finding one ---- */
@@ -291,6 +333,13 @@ struct link *link_of_shard(struct shard *s, uint32_t member, uint16_t remote_sha
 struct link *link_of_slot(struct shard *s, uint32_t member, uint32_t slot) {
     if (!peer_is_alive(s, member)) return NULL;
     return link_of_shard(s, member, (uint16_t)(slot % s->peers[member]->shards));
+}
+
+struct link *link_to_slot(struct shard *s, uint32_t member, uint32_t slot) {
+    const struct peer *p = s->peers[member];
+    if (p == NULL || p->shards == 0) return NULL;
+    struct link *l = p->links[slot % p->shards];
+    return l != NULL && l->state == LINK_UP ? l : NULL;
 }
 
 struct link *link_find(struct shard *s, uint64_t serial) {

@@ -85,6 +85,7 @@ struct peer {
     struct link *links[SHARDS_MAX]; /* by its shard; NULL = none wanted or none accepted */
     uint32_t node_id, boot_count;   /* of its data directory, once met */
     bool fresh;                     /* its data directory is new and not filled (R11) */
+    bool met_fresh;                 /* it was fresh when it was met */
     bool suspected;                 /* it was alive at the last look and then fell silent */
     uint64_t verified_stamp;        /* as it last said, see struct peer_ping */
     uint64_t floor_stamp;
@@ -118,7 +119,9 @@ void link_event(struct link *l, uint32_t ready);
 /* The link for a slot's shard of this member, if it is up and the member seems alive; else
  * NULL. */
 struct link *link_of_slot(struct shard *s, uint32_t member, uint32_t slot);
-/* The link to one shard of this member, likewise. */
+/* The same of a member that may be silent. */
+struct link *link_to_slot(struct shard *s, uint32_t member, uint32_t slot);
+/* The link to one shard of this member, if it is up and the member seems alive; else NULL. */
 struct link *link_of_shard(struct shard *s, uint32_t member, uint16_t remote_shard);
 bool peer_is_alive(const struct shard *s, uint32_t member);
 /* The connection with this serial, while it is up; else NULL. */

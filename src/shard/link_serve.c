@@ -81,6 +81,7 @@ static void learn_peer(struct link *l, const struct peer_hello *m) {
     if (p->node_id != 0 && p->node_id != m->node_id)
         log_warn("%s has another data directory than before",
                  l->shard->node->members->all[p->member].address);
+    if (p->node_id != m->node_id) p->met_fresh = (m->flags & PEER_HELLO_FRESH) != 0;
     p->node_id = m->node_id;
     p->boot_count = m->boot_count;
     p->fresh = (m->flags & PEER_HELLO_FRESH) != 0;

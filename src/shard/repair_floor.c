@@ -205,7 +205,8 @@ static bool most_are_fresh(const struct shard *s) {
     uint32_t fresh = 1;
     for (uint32_t i = 0; i < m->count; i++) {
         const struct peer *p = s->peers[i];
-        if (p != NULL && p->node_id != 0 && p->fresh && peer_is_alive(s, i)) fresh++;
+        if (p != NULL && p->node_id != 0 && (p->fresh || p->met_fresh) && peer_is_alive(s, i))
+            fresh++;
     }
     return fresh >= membership_majority(m->count);
 }

@@ -97,15 +97,33 @@ void sent_fail_all(struct shard *s, struct link *l) {
     while (!list_is_empty(&now)) fail(s, LIST_ENTRY(now.next, struct sent, link));
 }
 
-void sent_expire(struct shard *s, struct link *l) {
-    const uint64_t now_ms = s->turn_ns / 1000000;
-    struct list late;
-    list_init(&late);
+static void fail_those(struct shard *s, struct link *l,
+                       bool (*is_over)(const struct shard *s, const struct sent *q)) {
+    struct list over;
+    list_init(&over);
     for (struct list *n = l->sent.next, *next; n != &l->sent; n = next) {
         next = n->next;
-        if (LIST_ENTRY(n, struct sent, link)->deadline_ms > now_ms) continue;
+        if (!is_over(s, LIST_ENTRY(n, struct sent, link))) continue;
         list_remove(n);
-        list_append(&late, n);
+        list_append(&over, n);
     }
-    while (!list_is_empty(&late)) fail(s, LIST_ENTRY(late.next, struct sent, link));
+    while (!list_is_empty(&over)) fail(s, LIST_ENTRY(over.next, struct sent, link));
+}
+
+static bool is_late(const struct shard *s, const struct sent *q) {
+    return q->deadline_ms <= s->turn_ns / 1000000;
+}
+
+static bool is_for_another_time(const struct shard *s, const struct sent *q) {
+    (void)s;
+    if (q->kind == SENT_FORWARD) return true;
+    return q->kind == SENT_QUESTION && coordinate_is_answered(q->owner);
+}
+
+void sent_suspect(struct shard *s, struct link *l) {
+    fail_those(s, l, is_for_another_time);
+}
+
+void sent_expire(struct shard *s, struct link *l) {
+    fail_those(s, l, is_late);
 }

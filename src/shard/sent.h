@@ -63,6 +63,9 @@ void sent_close(struct shard *s, struct sent *q);
 
 /* Everything asked over this link failed: tell the owners. */
 void sent_fail_all(struct shard *s, struct link *l);
+/* The other side is silent: the same for calls handed over, and for writes whose client has been
+ * answered. */
+void sent_suspect(struct shard *s, struct link *l);
 /* The same for what waited too long. */
 void sent_expire(struct shard *s, struct link *l);
 

@@ -88,6 +88,8 @@ static STATUS open_engine(struct shard *s, const struct engine_options *options)
 STATUS shard_open(struct shard *s, const struct engine_options *options) {
     if (options != NULL) TRY(open_engine(s, options));
     s->filled = !shard_is_clustered(s);
+    s->opened_ms = os_mono_ns(s->os) / 1000000;
+    atomic_store(&s->settled, !shard_is_clustered(s));
     if (shard_is_clustered(s)) {
         s->row_space = mem_alloc(sizeof(struct row_page));
         links_create(s);

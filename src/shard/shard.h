@@ -121,6 +121,8 @@ struct shard {
     struct list links_gone;  /* accepted ones that failed: freed at the end of the turn */
     uint32_t links_guests;   /* accepted ones without a peer */
     uint64_t link_serials;
+    uint64_t strangers_warned_ms; /* monotonic: last log line about a stream of nobody known */
+    uint32_t strangers_quiet;     /* ended without a line since */
     struct os_mutex handed_lock;
     struct list handed; /* streams taken in by other shards for this one; under the lock */
     struct sent_table sent;
@@ -133,6 +135,9 @@ struct shard {
     uint32_t guests_count;
     uint64_t guests_bytes;
     struct os_timer hedge_timer;
+    uint64_t links_tick_ms;  /* monotonic: the last look at them */
+    uint64_t opened_ms;      /* monotonic */
+    _Atomic bool settled;    /* has met enough others, or waited for them long enough */
     uint64_t floor_stamp;    /* versions stamped at or below are refused; durable (R9) */
     uint64_t verified_stamp; /* all pairs of this shard are equal up to here */
     bool filled;             /* holds what it should: may answer reads (R11) */

@@ -81,6 +81,7 @@ static bool options_check(const struct engine_options *o) {
 }
 
 static void engine_destroy(struct engine *e) {
+    engine_damage_cancel(e);
     while (!list_is_empty(&e->edits)) {
         struct engine_edit *edit = LIST_ENTRY(list_take_first(&e->edits), struct engine_edit, link);
         const bool own = edit != &e->flush_edit && edit != &e->compaction_edit;
@@ -315,5 +316,6 @@ bool engine_check(const struct engine *e) {
         segment = e->waiting[i]->first_segment;
     }
     if (!list_is_empty(&e->edits) && e->edits_writing > 0 && !e->manifest_running) return false;
+    if (e->dropping && e->compaction_state != WORK_IDLE) return false;
     return floors_check(&e->floors) && floors_check(&e->floors_durable);
 }

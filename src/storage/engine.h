@@ -17,7 +17,8 @@
  *                        recovers by itself when space returns
  *            ST_BUSY     flush or compaction is behind (write stall); try again
  *            ST_CORRUPT  a block, WAL or manifest fails its checksum: reported with
- *                        file and offset, never served, never skipped
+ *                        file and offset, never served, never skipped; whoever can get
+ *                        the data back may give up such tables (engine_drop_damaged)
  *            failed sync: the process ends (see wal.h)
  */
 #ifndef ATOLL_STORAGE_ENGINE_H
@@ -142,12 +143,25 @@ void engine_truncate(struct engine *e, uint16_t keyspace, struct ballot floor,
 struct ballot engine_floor(const struct engine *e, uint16_t keyspace);
 /* Tombstones and expired values with a ballot at or below this may be dropped
  * where nothing older lies anywhere else (R9); later puts at or below it are refused. It
- * never goes down and is not kept on disk: set it again after opening, before any put.
- * A single node sets it to "now". */
+ * never goes down, but for engine_drop_damaged, and is not kept on disk: set it again after
+ * opening, before any put. A single node sets it to "now". */
 void engine_set_gc_floor(struct engine *e, struct ballot floor);
 
 /* Highest ballot stored, for the clock to start above. */
 struct ballot engine_ballot_max(const struct engine *e);
+
+/* ---- damage ---- */
+
+/* Whether a table of the version has a block that was found damaged, by a read, a scan or a
+ * compaction; known within a second of engine_turns. Each such table is logged once. */
+bool engine_is_damaged(const struct engine *e);
+/* Give up the damaged tables: everything in them is gone, so that older versions and what their
+ * tombstones hid may show, and the gc floor is zero again, as what is put back may be as old as
+ * any. Do not set it before everything is back. `done` is called when that is durable, or with
+ * ST_BUSY or ST_FULL when the engine is closed before. Waits for a compaction to end. The files
+ * are kept as `damaged-0` .. `damaged-3`, the oldest first to be overwritten.
+ * Requires  no earlier call whose `done` is still to come */
+void engine_drop_damaged(struct engine *e, void (*done)(void *user, struct status s), void *user);
 
 /* ---- care ---- */
 
@@ -172,6 +186,7 @@ struct engine_stats {
     uint64_t stalls;      /* puts refused with ST_BUSY */
     uint64_t full;        /* puts refused with ST_FULL */
     uint64_t corruptions; /* reads that met a bad block */
+    uint64_t tables_dropped; /* by engine_drop_damaged */
     uint64_t level_tables[ENGINE_LEVELS];
     uint64_t level_bytes[ENGINE_LEVELS];
     uint64_t records; /* in all tables and memtables, superseded ones included */

@@ -4,6 +4,7 @@
  *   engine_read.c       get
  *   engine_iterator.c   scan
  *   engine_turn.c       flush, compaction and manifest: when they start, what follows
+ *   engine_damage.c     damaged tables: found, logged, given up
  *   engine_recovery.c   open: manifest, tables, WAL
  *   engine_verify.c     the offline check
  */
@@ -99,6 +100,14 @@ struct engine {
     uint64_t bad[COMPACTION_BAD_MAX]; /* tables that are not compacted any more */
     uint32_t bad_count;
 
+    uint64_t damage_look_ms;                        /* when to look for damaged tables next */
+    uint64_t damage_looked;                         /* corruptions counted at the last look */
+    bool damaged;                                   /* the last look found one */
+    bool drop_wanted;                               /* waits for the compaction to end */
+    bool dropping;                                  /* its edit is queued */
+    void (*drop_done)(void *user, struct status s); /* of the drop that is wanted */
+    void *drop_user;                                /* for `drop_done` */
+
     atomic_bool stop_jobs; /* a compaction ends early */
     bool stopping;
     bool stop_flush;           /* the memtables are to be flushed before it is idle */
@@ -131,6 +140,14 @@ void engine_edit_deinit(struct engine_edit *edit);
 /* The whole state as encoded edits, for a new manifest. */
 void engine_snapshot(const struct engine *e, uint64_t number, struct buffer *out);
 void engine_note_corrupt(struct engine *e);
+
+/* engine_damage.c */
+/* How many files of given up tables are kept for a look at them. */
+#define ENGINE_DAMAGED_KEPT 4u
+/* Look for damaged tables now and then, and begin with a drop that is due; every turn. */
+void engine_damage_turn(struct engine *e);
+/* The engine is closed: what is wanted will not come. */
+void engine_damage_cancel(struct engine *e);
 
 /* engine_recovery.c */
 STATUS engine_recover(struct engine *e);

@@ -6,7 +6,8 @@
 #include "base/mem.h"
 #include "storage/table_internal.h"
 
-struct status table_corrupt(const struct table *t, uint64_t offset, const char *what) {
+struct status table_corrupt(struct table *t, uint64_t offset, const char *what) {
+    atomic_store(&t->damaged, true);
     log_error("table: %s: offset %llu: %s", t->path, (unsigned long long)offset, what);
     return status_of(ST_CORRUPT);
 }
@@ -25,7 +26,7 @@ STATUS table_read(struct table *t, uint64_t offset, size_t len, uint8_t *ret_byt
     return status_of(ST_OK);
 }
 
-STATUS table_block_decode(const struct table *t, uint64_t offset, struct bytes stored,
+STATUS table_block_decode(struct table *t, uint64_t offset, struct bytes stored,
                           struct stored_block *ret_block) {
     struct stored_block b;
     if (!status_ok(stored_block_decode(stored, t->uid, offset, &b))) {
@@ -231,6 +232,14 @@ void table_doom(struct table *t) {
     atomic_store(&t->doomed, true);
 }
 
+bool table_is_damaged(const struct table *t) {
+    return atomic_load_explicit(&t->damaged, memory_order_relaxed);
+}
+
+bool table_tell_damage(struct table *t) {
+    return table_is_damaged(t) && !atomic_exchange(&t->damage_told, true);
+}
+
 const struct table_properties *table_properties(const struct table *t) {
     return &t->properties;
 }
@@ -251,7 +260,7 @@ void table_prefetch(const struct table *t, uint64_t hash) {
 }
 
 /* Find `ikey` in the block held. */
-static STATUS block_get(const struct table *t, uint64_t offset, struct bytes raw, struct bytes ikey,
+static STATUS block_get(struct table *t, uint64_t offset, struct bytes raw, struct bytes ikey,
                         struct record *ret_record) {
     struct block b;
     struct block_entry e;

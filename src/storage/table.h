@@ -78,6 +78,10 @@ STATUS table_open(struct os *os, const char *path, struct cache *cache, struct t
 void table_retain(struct table *t);
 void table_release(struct table *t);
 void table_doom(struct table *t);
+/* Whether a block of it was found damaged since it was opened, by whoever read it. */
+bool table_is_damaged(const struct table *t);
+/* The same, but true only once, for the one who reports it. */
+bool table_tell_damage(struct table *t);
 const struct table_properties *table_properties(const struct table *t);
 const char *table_path(const struct table *t);
 

@@ -1,7 +1,7 @@
 /* table_internal.h - what the table_*.c files share: an open table and its blocks.
  *
  * Lifecycle  table_open -> table_retain* / table_release* (table.h)
- * Owner      any thread; all fields but the two atomics are constant after open
+ * Owner      any thread; all fields but the atomics are constant after open
  * Memory     index, filter and properties, reserved in the cache's budget
  * Failure    a bad block is logged with file and offset where it is met
  */
@@ -36,6 +36,8 @@ struct table {
     size_t memory_bytes;                /* reserved in the cache */
     _Atomic uint32_t reference_count;   /* 0 = being closed */
     _Atomic bool doomed;                /* remove the file when closed */
+    _Atomic bool damaged;               /* some part of it was found damaged since it was opened */
+    _Atomic bool damage_told;           /* table_tell_damage has said so */
 };
 
 /* Where data block `block` lies. */
@@ -47,14 +49,14 @@ static inline uint32_t table_block_len(const struct table *t, uint32_t block) {
                       table_index_offset(&t->index, block));
 }
 
-/* Log what is wrong at `offset`; gives ST_CORRUPT. */
-struct status table_corrupt(const struct table *t, uint64_t offset, const char *what);
+/* Log what is wrong at `offset` and remember that something is; gives ST_CORRUPT. */
+struct status table_corrupt(struct table *t, uint64_t offset, const char *what);
 /* Fill `ret_bytes` with [offset, offset + len) of the file.
  * Errors  ST_IO, ST_CORRUPT (the file ends before) */
 STATUS table_read(struct table *t, uint64_t offset, size_t len, uint8_t *ret_bytes);
 /* Check the stored bytes of a data block that lies at `offset`.
  * Errors  ST_CORRUPT, logged */
-STATUS table_block_decode(const struct table *t, uint64_t offset, struct bytes stored,
+STATUS table_block_decode(struct table *t, uint64_t offset, struct bytes stored,
                           struct stored_block *ret_block);
 /* Get data block `block` from the cache, or read it if `may_block`.
  * Errors  ST_WAIT (*ret_fetch is set), ST_CORRUPT, ST_IO */

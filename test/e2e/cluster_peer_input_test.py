@@ -10,7 +10,7 @@ import time
 from lib import Cluster, Load, equal, finish, read_until, test
 
 MAGIC = b"\0atoll\r\n"
-HELLO, REFUSE, PING, PONG, ACCEPT, QUERY, FORWARD = 1, 2, 3, 4, 5, 7, 9
+HELLO, REFUSE, PING, ACCEPT, QUERY, FORWARD = 1, 2, 3, 5, 7, 9
 VERSION = 1
 TABLE = []
 for n in range(256):
