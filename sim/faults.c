@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "sim/world_internal.h"
+#include "storage/manifest.h"
 
 #include <stdio.h>
 
@@ -227,13 +228,27 @@ static bool disk_fault(struct world *w, enum fault_kind kind) {
 #define ROT_FILES_MAX 256u
 
 struct files {
+    bool tables_only;                             /* others are not taken */
     uint32_t count;                               /* seen */
     char names[ROT_FILES_MAX][OS_NAME_BYTES_MAX]; /* the first of them */
 };
 
+static bool is_table(const char *name) {
+    uint64_t number;
+    return manifest_name_number(name, "table-", &number);
+}
+
 static void files_add(void *user, const char *name) {
     struct files *f = user;
+    if (f->tables_only && !is_table(name)) return;
+    if (strncmp(name, "damaged-", 8) == 0) return; /* nobody reads it */
     if (f->count < ROT_FILES_MAX) snprintf(f->names[f->count++], OS_NAME_BYTES_MAX, "%s", name);
+}
+
+/* Whether a node gets back what a damaged table held. */
+static bool heals(const struct world *w) {
+    const struct scenario *c = w->scenario;
+    return !c->alone && c->replicas > 1 && c->repair_rate != 0;
 }
 
 static bool rot_fault(struct world *w) {
@@ -243,22 +258,31 @@ static bool rot_fault(struct world *w) {
     char path[OS_PATH_BYTES_MAX];
     struct bytes content;
     files.count = 0;
+    files.tables_only = heals(w) && below(w, 2) == 0;
     snprintf(dir, sizeof dir, "data/shard-%02u", (unsigned)below(w, w->scenario->shards));
     if (!status_ok(sim_disk_list(n->disk, dir, files_add, &files)) || files.count == 0)
         return false;
     const char *name = files.names[below(w, files.count)];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     if (!status_ok(sim_disk_view(n->disk, path, &content)) || content.len == 0) return false;
-    if (!take_loss(w)) return false;
+    /* More of it in the tables of one node is no more than the loss of that node. */
+    const bool again = n->rotten && files.tables_only;
+    if (!again && !take_loss(w)) return false;
     const uint64_t offset = below(w, content.len);
     const struct status st = sim_disk_flip(n->disk, path, offset, (uint32_t)below(w, 8));
     ASSERT(status_ok(st));
+    world_note(w, "node %u: bit rot in %s at %llu", n->index + 1, path, (unsigned long long)offset);
+    if (is_table(name) && heals(w)) {
+        /* It gives the table up, whenever it finds out, and has it all back in the end. */
+        n->rotten = true;
+        history_loss(&w->history, n->index);
+        return true;
+    }
     n->may_die = n->suspect = true;
     /* The end of a log that is damaged looks like one that was torn, so it is cut: what was
      * acknowledged there is gone without a sign. Elsewhere damage must be noticed. */
     if (strncmp(name, "wal-", 4) == 0) n->astray = true;
     if (n->astray) history_loss(&w->history, n->index);
-    world_note(w, "node %u: bit rot in %s at %llu", n->index + 1, path, (unsigned long long)offset);
     return true;
 }
 

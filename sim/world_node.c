@@ -162,7 +162,7 @@ static void boot_refused(struct world *w, struct world_node *n, struct status st
     forget(w, n, SIM_NET_CRASH_PROCESS);
     n->boot_ns = w->now_ns + RETRY_NS;
     if (st.code == ST_FULL || st.code == ST_IO) return;
-    if (!n->suspect)
+    if (!n->suspect && !n->rotten)
         findings_add(&w->findings,
                      "at %llu ms node %u refused its storage (%s), undamaged as it is",
                      (unsigned long long)(w->now_ns / NS_A_MS), n->index + 1, status_name(st));
@@ -245,6 +245,7 @@ void world_wipe(struct world *w, struct world_node *n, uint64_t boot_ns) {
     history_loss(&w->history, n->index);
     n->suspect = false;
     n->astray = false;
+    n->rotten = false;
     n->may_die = false;
     n->boot_ns = boot_ns;
 }

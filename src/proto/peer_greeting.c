@@ -5,6 +5,7 @@
 /* HELLO, REFUSE and PING: what is said of the stream and its ends, and not of keys. */
 
 #define HELLO_FLAGS_KNOWN (PEER_HELLO_PROXY | PEER_HELLO_FRESH)
+#define PING_FLAGS_KNOWN (PEER_HELLO_FRESH | PEER_HELLO_DAMAGED)
 
 static bool text_valid(struct bytes text) {
     return text.len <= PEER_TEXT_BYTES_MAX && peer_text_is_printable(text);
@@ -77,7 +78,7 @@ STATUS peer_refuse_decode(struct bytes in, struct bytes *ret_text) {
 }
 
 void peer_ping_encode(const struct peer_ping *m, struct buffer *out) {
-    ASSERT((m->flags & ~PEER_HELLO_FRESH) == 0);
+    ASSERT((m->flags & ~PING_FLAGS_KNOWN) == 0);
     uint8_t bytes[PEER_PING_BYTES] = { 0 };
     uint8_t *p = bytes;
     p = peer_put_u64(p, m->sent_wall_ms);
@@ -95,7 +96,7 @@ STATUS peer_ping_decode(struct bytes in, struct peer_ping *ret) {
     m.answer_wall_ms = cursor_u64_le(&c);
     m.verified_stamp = cursor_u64_le(&c);
     m.floor_stamp = cursor_u64_le(&c);
-    m.flags = peer_take_flags(&c, PEER_HELLO_FRESH);
+    m.flags = peer_take_flags(&c, PING_FLAGS_KNOWN);
     peer_take_zeros(&c, 7);
     if (!cursor_done(&c)) return status_of(ST_CORRUPT);
     *ret = m;

@@ -128,6 +128,12 @@ void repair_linked(struct shard *s, struct link *l) {
         if (r->node_id != l->peer->node_id) r->heard_floor = 0;
         r->unclean = true;
     }
+    /* Nor does what was proved before either of the two gave up tables: it ends its links then. */
+    if (l->peer->fresh || repair_is_healing(s)) {
+        r->verified_stamp = 0;
+        r->unclean = true;
+    }
+    r->heard = REPAIR_HEARD_NOTHING;
     r->node_id = l->peer->node_id;
     r->boot_count = l->peer->boot_count;
     if (!l->dialled) return;

@@ -19,7 +19,8 @@
  * as well: then the cluster itself is new.
  *
  * Both notes are records under SYSTEM_KEYSPACE (hint.h): "floor" (value: stamp, 8 bytes
- * little-endian) and "filled" (empty).
+ * little-endian) and "filled" (empty). A shard with damaged tables gives them up and becomes one
+ * that is not filled, though never again one that is new: see repair_heal.c (R12).
  *
  * Each step's failure: a link that breaks, a damaged block here or there, an ACCEPT refused for now
  * make the pass unclean: it goes on with the next page and proves nothing.
@@ -69,6 +70,23 @@ enum repair_state {
     REPAIR_STATES,
 };
 
+/* What the other shard of a pair last said of itself. */
+enum repair_heard {
+    REPAIR_HEARD_NOTHING, /* since the link is up */
+    REPAIR_HEARD_FILLED,
+    REPAIR_HEARD_NEW,     /* its data directory is new and not filled */
+    REPAIR_HEARD_DAMAGED, /* it gave up damaged tables and is not filled again */
+};
+
+/* How far a shard with damaged tables is; see repair_heal.c. */
+enum repair_heal {
+    HEAL_NONE,    /* nothing is under way; it may wait to be filled */
+    HEAL_MARK,    /* "filled" is being taken back */
+    HEAL_DROP,    /* the engine gives the tables up */
+    HEAL_DROPPED, /* done: what was proved is to be forgotten */
+    HEAL_STATES,
+};
+
 /* Which versions are compared: both sides must choose alike. */
 struct repair_rule {
     uint32_t member;       /* the other one's index in the membership */
@@ -89,6 +107,7 @@ struct repair {
     uint64_t verified_stamp; /* both hold everything up to here; 0 = not known */
     uint64_t heard_verified; /* the other's own, for all its pairs; 0 = not known */
     uint64_t heard_floor;    /* the other's durable floor */
+    enum repair_heard heard; /* whether the other is filled */
     /* the pass, on the side that asks */
     enum repair_state state; /* changed by repair_move */
     bool under_way;          /* a pass has begun and not ended; it may be IDLE for want of a link */
@@ -119,6 +138,7 @@ struct repair_item {
     struct lookup lookup;  /* of the own version; its owner is this */
     struct buffer ikey;    /* of the key */
     struct ballot theirs;  /* what the other holds; zero = it did not list the key */
+    struct ballot mine;    /* what was sent; zero = nothing */
     struct sent *sent;     /* out now; NULL = none */
     bool fetches;          /* what is out is a QUERY, else an ACCEPT */
 };
@@ -165,6 +185,10 @@ struct repair_shard {
     uint64_t note_sequence;   /* its log position */
     uint64_t opened_stamp;    /* no version acknowledged before this start is above it */
     uint64_t forgotten_stamp; /* the gc floor given to the engine */
+    enum repair_heal heal;    /* moved by repair_heal.c */
+    bool damaged;             /* gave up tables, or is to: its data directory is not new */
+    bool note_due;            /* the floor is to be noted anew */
+    bool waits_told;          /* a line said that damage waits for other members */
     uint64_t sent, fetched;   /* records, since the last log line */
     uint64_t logged_ms;       /* monotonic: when that was */
 };
@@ -191,6 +215,9 @@ void repair_failed(struct shard *s, void *owner, uint32_t place);
 void repair_found(struct shard *s, struct lookup *l);
 /* The other side of `l` asks for a comparison. */
 void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame *f);
+/* Whether a record that the other side of `l` sends for repair may be taken although it is at or
+ * below the floor: this shard lost what it held there, and the other one knows what belongs. */
+bool repair_may_restore(const struct shard *s, const struct link *l, struct bytes ikey);
 /* The link is gone. */
 void repair_unlinked(struct shard *s, struct link *l);
 /* Tombstones stamped at or below this may be gone here; 0 = none. */

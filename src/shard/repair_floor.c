@@ -54,12 +54,22 @@ STATUS repair_notes_read(struct shard *s) {
     uint64_t stamp = 0, nothing = 0;
     ASSERT(s->repair != NULL);
     ASSERT(s->engine != NULL);
+    s->repair->damaged = repair_was_damaged(s);
     const struct status floor = note_read(s, BYTES_LIT(NOTE_FLOOR), &stamp);
-    if (!status_ok(floor) && floor.code != ST_NOT_FOUND) return floor;
     const struct status filled = note_read(s, BYTES_LIT(NOTE_FILLED), &nothing);
-    if (!status_ok(filled) && filled.code != ST_NOT_FOUND) return filled;
+    const bool lost = floor.code == ST_CORRUPT || filled.code == ST_CORRUPT;
+    if (lost && repair_can_heal(s)) {
+        s->repair->damaged = true; /* the tables they lie in will be given up */
+    } else {
+        if (!status_ok(floor) && floor.code != ST_NOT_FOUND) return floor;
+        if (!status_ok(filled) && filled.code != ST_NOT_FOUND) return filled;
+    }
     s->floor_stamp = stamp;
-    s->filled = status_ok(filled);
+    s->filled = status_ok(filled) && !lost;
+    if (repair_is_healing(s))
+        log_warn("shard %u: it lost data to a damaged disk and was not filled again: it abstains "
+                 "from reads",
+                 s->id);
     return status_of(ST_OK);
 }
 
@@ -113,6 +123,10 @@ void repair_heard(struct shard *s, struct link *l, const struct peer_ping *p) {
     r->heard_verified = p->verified_stamp;
     r->heard_floor = p->floor_stamp;
     l->peer->fresh = (p->flags & PEER_HELLO_FRESH) != 0;
+    r->heard = l->peer->fresh ? REPAIR_HEARD_NEW : REPAIR_HEARD_FILLED;
+    if ((p->flags & PEER_HELLO_DAMAGED) == 0) return;
+    r->heard = REPAIR_HEARD_DAMAGED;
+    l->peer->met_fresh = false;
 }
 
 void repair_tell(struct shard *s, struct peer_ping *ret_ping) {
@@ -120,6 +134,7 @@ void repair_tell(struct shard *s, struct peer_ping *ret_ping) {
     ret_ping->verified_stamp = keeps ? s->verified_stamp : 0;
     ret_ping->floor_stamp = keeps ? s->floor_stamp : 0;
     ret_ping->flags = keeps && !s->filled ? PEER_HELLO_FRESH : 0;
+    if (repair_is_healing(s)) ret_ping->flags |= PEER_HELLO_DAMAGED;
 }
 
 uint64_t repair_forgotten_stamp(const struct shard *s) {
@@ -176,12 +191,14 @@ static void floor_raise(struct shard *s, uint64_t stamp, uint64_t now_ms) {
     struct repair_shard *rs = s->repair;
     if (rs->note_stamp != 0) {
         if (rs->note_sequence > shard_acknowledged(s)) return;
-        ASSERT(rs->note_stamp > s->floor_stamp);
+        ASSERT(rs->note_stamp >= s->floor_stamp);
         s->floor_stamp = rs->note_stamp;
         rs->note_stamp = 0;
     }
-    if (stamp <= s->floor_stamp) return;
-    if (rs->note_ms != 0 && now_ms < rs->note_ms + FLOOR_NOTE_MS) return;
+    const bool is_new = stamp > s->floor_stamp && !repair_is_healing(s);
+    if (!is_new && !rs->note_due) return;
+    if (!is_new) stamp = s->floor_stamp;
+    if (!rs->note_due && rs->note_ms != 0 && now_ms < rs->note_ms + FLOOR_NOTE_MS) return;
     uint8_t value[NOTE_FLOOR_BYTES];
     put_u64_le(value, stamp);
     const struct status st =
@@ -189,31 +206,57 @@ static void floor_raise(struct shard *s, uint64_t stamp, uint64_t now_ms) {
     if (!status_ok(st)) return; /* the next tick tries again */
     rs->note_stamp = stamp;
     rs->note_ms = now_ms;
+    rs->note_due = false;
+}
+
+void repair_floor_note_again(struct shard *s) {
+    ASSERT(s->repair != NULL);
+    s->repair->note_due = s->floor_stamp != 0 || s->repair->note_stamp != 0;
+}
+
+static void set_gc_floor(struct shard *s) {
+    const uint64_t stamp = s->repair->forgotten_stamp;
+    if (stamp == 0) return;
+    engine_set_gc_floor(s->engine, (struct ballot){ stamp, UINT32_MAX, UINT32_MAX });
 }
 
 static void forget(struct shard *s, uint64_t stamp) {
     if (MUTANT("drop_tombstone_early")) stamp = s->hlc.last;
     if (stamp <= s->repair->forgotten_stamp) return;
+    if (repair_is_healing(s)) return; /* what is brought back may be as old as any */
     s->repair->forgotten_stamp = stamp;
-    engine_set_gc_floor(s->engine, (struct ballot){ stamp, UINT32_MAX, UINT32_MAX });
+    set_gc_floor(s);
 }
 
 /* ---- filled ---- */
+
+/* One that gave up damaged tables abstains as a new one does, but the cluster is not new. */
+static bool is_new(const struct peer *p) {
+    bool spoke = false;
+    for (uint32_t i = 0; i < p->shards; i++) {
+        const struct repair *r = p->repairs[i];
+        if (r == NULL || r->heard == REPAIR_HEARD_NOTHING) continue;
+        if (r->heard == REPAIR_HEARD_DAMAGED) return false;
+        spoke = true;
+    }
+    return spoke;
+}
 
 static bool most_are_fresh(const struct shard *s) {
     const struct membership *m = s->node->members;
     uint32_t fresh = 1;
     for (uint32_t i = 0; i < m->count; i++) {
         const struct peer *p = s->peers[i];
-        if (p != NULL && p->node_id != 0 && (p->fresh || p->met_fresh) && peer_is_alive(s, i))
-            fresh++;
+        if (p == NULL || p->node_id == 0 || !peer_is_alive(s, i)) continue;
+        if ((p->fresh || p->met_fresh) && is_new(p)) fresh++;
     }
     return fresh >= membership_majority(m->count);
 }
 
 /* What was acknowledged before this shard was opened may rest on what its disk once held, so
  * passes must have covered all of that; later writes come here like to any replica. Where nothing
- * is ever compared nothing can fill it either. */
+ * is ever compared nothing can fill it either: a new one then need not wait, one that gave up
+ * tables abstains for good. */
 static void fill(struct shard *s, const struct lowest *low) {
     uint64_t sequence = 0;
     if (s->filled) return;
@@ -221,9 +264,12 @@ static void fill(struct shard *s, const struct lowest *low) {
     lower(&s->repair->opened_stamp, hlc_of_ms(s->turn_wall_ms + HLC_SKEW_MS_MAX));
     const bool is_compared = low->verified >= s->repair->opened_stamp;
     const bool is_off = s->node->repair_rate == 0;
+    if (s->repair->heal != HEAL_NONE) return;
+    if (!is_compared && s->repair->damaged) return;
     if (!is_compared && !is_off && !most_are_fresh(s)) return;
     if (!is_off && !status_ok(note_write(s, BYTES_LIT(NOTE_FILLED), BYTES_NONE, &sequence))) return;
     s->filled = true;
+    set_gc_floor(s);
     const char *why = is_compared ? "compared with all others" : "the cluster is new";
     log_info("shard %u: %s: it answers reads from now on", s->id,
              is_off ? "new, and repair is off" : why);
@@ -256,6 +302,7 @@ void repair_floors_tick(struct shard *s, uint64_t now_ms) {
     ASSERT(rs != NULL);
     ASSERT(s->engine != NULL);
     rs->floors_at_ms = now_ms + FLOORS_EVERY_MS;
+    repair_heal_tick(s);
     struct lowest low = lowest_of_all(s);
     /* Without a pair everything that can be known of is held by all that keep it. */
     const uint64_t settled = repair_below_stamp(s, REPAIR_SETTLE_MS);

@@ -1,5 +1,5 @@
 /* repair_internal.h - what repair.c (passes), repair_mend.c (differences), repair_serve.c (the
- * answering side) and repair_floor.c (floors and notes) share. */
+ * answering side), repair_floor.c (floors and notes) and repair_heal.c (damage) share. */
 #ifndef ATOLL_SHARD_REPAIR_INTERNAL_H
 #define ATOLL_SHARD_REPAIR_INTERNAL_H
 
@@ -59,7 +59,24 @@ STATUS repair_notes_read(struct shard *s);
 void repair_members_create(struct shard *s);
 /* Whether the two shards have slots in common. */
 bool repair_is_wanted(struct shard *s, const struct peer *p, uint16_t remote_shard);
+/* The floor's note is to be durable again, whatever becomes of the one before. */
+void repair_floor_note_again(struct shard *s);
 /* Verified, floor, gc floor, filled; and a line in the log when a member holds them up. */
 void repair_floors_tick(struct shard *s, uint64_t now_ms);
+
+/* ---- repair_heal.c ---- */
+
+/* Whether what is lost here can be had from others. */
+bool repair_can_heal(const struct shard *s);
+/* Whether this data directory ever gave up tables. */
+bool repair_was_damaged(const struct shard *s);
+/* Give damaged tables up when the time has come. */
+void repair_heal_tick(struct shard *s);
+/* Whether this shard is not filled for damage: then others tell it what belongs here. */
+bool repair_is_healing(const struct shard *s);
+/* Whether some other replica of the slot is filled, or may be for all that is known. */
+bool repair_has_filled_replica(const struct shard *s, uint32_t slot);
+/* Just above a version: it hides that one and nothing else. */
+struct record repair_tombstone_above(struct bytes ikey, struct ballot version);
 
 #endif

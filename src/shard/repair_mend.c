@@ -31,6 +31,7 @@ static struct repair_item *item_take(struct shard *s, struct repair *r) {
     item->lookup = (struct lookup){ .owner = item, .kind = LOOKUP_REPAIR };
     list_init(&item->lookup.link);
     buffer_reset(&item->ikey);
+    item->mine = (struct ballot){ 0 };
     r->items_used++;
     return item;
 }
@@ -165,6 +166,7 @@ static bool item_ask(struct shard *s, struct repair_item *item, const struct rec
     if (q == NULL) return false;
     item->sent = q;
     item->fetches = r == NULL;
+    if (r != NULL) item->mine = r->ballot;
     size_t begun = 0;
     const enum peer_type type = r == NULL ? PEER_QUERY : PEER_ACCEPT;
     struct buffer *out = link_begin(l, type, PEER_FLAG_REPAIR, sent_id(s, q), &begun);
@@ -176,10 +178,33 @@ static bool item_ask(struct shard *s, struct repair_item *item, const struct rec
     return true;
 }
 
-/* What the other holds below the floors here is settled: it cannot be taken (R9). */
+static bool is_below_floors(const struct shard *s, struct ballot theirs) {
+    return theirs.stamp <= s->floor_stamp || theirs.stamp <= s->repair->forgotten_stamp;
+}
+
+/* What the other holds below the floors here is settled: it cannot be taken (R9), but by one that
+ * gave up tables. */
 static bool is_settled(const struct shard *s, struct bytes ikey, struct ballot theirs) {
-    if (theirs.stamp <= s->floor_stamp || theirs.stamp <= s->repair->forgotten_stamp) return true;
+    if (!repair_is_healing(s) && is_below_floors(s, theirs)) return true;
     return ballot_compare(theirs, engine_floor(s->engine, ikey_keyspace(ikey))) <= 0;
+}
+
+/* Of two that are not filled, one of which gave up tables, neither knows what was deleted below
+ * its floor. A filled replica does and sets both right; until then the pass proves nothing. */
+static bool is_for_others(const struct shard *s, const struct repair_item *item,
+                          struct ballot newer) {
+    const struct repair *r = item->repair;
+    if (s->filled || r->heard == REPAIR_HEARD_FILLED) return false;
+    if (!repair_is_healing(s) && r->heard != REPAIR_HEARD_DAMAGED) return false;
+    if (newer.stamp > s->floor_stamp && newer.stamp > r->heard_floor) return false;
+    return repair_has_filled_replica(s, crc16_slot(ikey_key(buffer_bytes(&item->ikey))));
+}
+
+/* The other gave up tables, and there is nothing here of what it holds: that was hidden by a
+ * tombstone which all others have forgotten. */
+static bool is_leftover_there(const struct shard *s, const struct repair_item *item) {
+    if (!s->filled || item->repair->heard != REPAIR_HEARD_DAMAGED) return false;
+    return is_below_floors(s, item->theirs);
 }
 
 /* Whether the other lacks what is here, and should not. */
@@ -199,7 +224,12 @@ static bool item_decide(struct shard *s, struct repair_item *item, const struct 
     const int order = own == NULL ? (ballot_is_zero(item->theirs) ? 0 : -1)
                                   : ballot_compare(own->ballot, item->theirs);
     bool asked = true, wanted = true;
-    if (order > 0 && is_to_send(s, item, own)) {
+    if (order != 0 && is_for_others(s, item, order > 0 ? own->ballot : item->theirs)) {
+        asked = false;
+    } else if (order < 0 && own == NULL && is_leftover_there(s, item)) {
+        const struct record hides = repair_tombstone_above(ikey, item->theirs);
+        asked = item_ask(s, item, &hides);
+    } else if (order > 0 && is_to_send(s, item, own)) {
         asked = item_ask(s, item, own);
     } else if (order < 0 && own != NULL && MUTANT("repair_keeps_older")) {
         struct record older = *own;
@@ -267,19 +297,42 @@ bool repair_mend(struct shard *s, struct repair *r, struct link *l) {
 
 /* ---- answers ---- */
 
-static bool sent_ok(struct shard *s, const struct peer_frame *f) {
+static bool sent_ok(struct shard *s, const struct repair_item *item, const struct peer_frame *f) {
     struct peer_accepted m;
     if (f->type != PEER_ACCEPTED || !status_ok(peer_accepted_decode(f->payload, &m))) return false;
-    if (m.status == PEER_ACCEPT_FLOOR) return true; /* settled there */
+    /* Settled there, unless one of the two gave up tables and does not know. */
+    if (m.status == PEER_ACCEPT_FLOOR)
+        return !repair_is_healing(s) && item->repair->heard != REPAIR_HEARD_DAMAGED;
     if (m.status != PEER_ACCEPT_OK) return false;
     s->figures.repair_records++;
     s->repair->sent++;
     return true;
 }
 
+/* Tables were given up here, and what was sent is refused by one that is filled: it is held here
+ * alone, at or below its floor, and so was deleted (R9). */
+static bool is_leftover_here(const struct shard *s, const struct repair_item *item,
+                             const struct peer_frame *f) {
+    struct peer_accepted m;
+    if (item->fetches || !repair_is_healing(s)) return false;
+    if (item->repair->heard != REPAIR_HEARD_FILLED || !ballot_is_zero(item->theirs)) return false;
+    if (f->type != PEER_ACCEPTED || !status_ok(peer_accepted_decode(f->payload, &m))) return false;
+    return m.status == PEER_ACCEPT_FLOOR;
+}
+
+/* Nor is its tombstone to be had any more. */
+static bool hide(struct shard *s, struct repair_item *item) {
+    uint64_t sequence = 0;
+    const struct record r = repair_tombstone_above(buffer_bytes(&item->ikey), item->mine);
+    if (replica_restore(s, &r, &sequence) != PEER_ACCEPT_OK) return false;
+    if (sequence > item->repair->sequence) item->repair->sequence = sequence;
+    return true;
+}
+
 static bool fetched_ok(struct shard *s, struct repair_item *item, const struct peer_frame *f) {
     struct peer_answer m;
     if (f->type != PEER_ANSWER || !status_ok(peer_answer_decode(f->payload, &m))) return false;
+    if (m.status == PEER_ANSWER_NOTHING && !ballot_is_zero(item->mine)) return hide(s, item);
     if (m.status == PEER_ANSWER_NOTHING) return true; /* forgotten there meanwhile */
     if (m.status != PEER_ANSWER_FOUND || m.record.value.len != m.value_len) return false;
     const struct record r = {
@@ -291,8 +344,12 @@ static bool fetched_ok(struct shard *s, struct repair_item *item, const struct p
         .value = m.record.value,
     };
     uint64_t sequence = 0;
-    const enum peer_accept_status st = replica_accept(s, &r, &sequence);
-    if (st == PEER_ACCEPT_FLOOR) return true;
+    const struct link *l =
+        link_of_shard(s, item->repair->peer->member, item->repair->remote_shard);
+    const bool restores = l != NULL && repair_may_restore(s, l, r.ikey);
+    const enum peer_accept_status st =
+        restores ? replica_restore(s, &r, &sequence) : replica_accept(s, &r, &sequence);
+    if (st == PEER_ACCEPT_FLOOR) return !repair_is_healing(s);
     if (st != PEER_ACCEPT_OK) return false;
     if (sequence > item->repair->sequence) item->repair->sequence = sequence;
     s->figures.repair_records++;
@@ -304,7 +361,8 @@ void repair_item_answered(struct shard *s, struct repair_item *item, const struc
     ASSERT(item->repair != NULL);
     ASSERT(item->sent != NULL);
     item->sent = NULL;
-    const bool ok = item->fetches ? fetched_ok(s, item, f) : sent_ok(s, f);
+    if (is_leftover_here(s, item, f) && item_ask(s, item, NULL)) return;
+    const bool ok = item->fetches ? fetched_ok(s, item, f) : sent_ok(s, item, f);
     if (!ok) item->repair->unclean = true;
     item_free(s, item);
 }

@@ -43,6 +43,7 @@ static void learn_verified(struct shard *s, struct link *l, uint64_t verified_st
 
 static bool is_answerable(struct shard *s, struct link *l, const struct peer_range *m) {
     if (s->repair->servings_count >= REPAIR_SERVINGS_MAX) return false;
+    if (s->repair->heal != HEAL_NONE) return false; /* what is listed may just be given up */
     if (m->slots_modulo != l->peer->shards || m->slots_rest != l->remote_shard) return false;
     return m->below_stamp <= repair_below_stamp(s, REPAIR_SETTLE_MS - HLC_SKEW_MS_MAX);
 }

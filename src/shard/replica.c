@@ -6,7 +6,22 @@
 #include "base/mutant.h"
 #include "shard/hint.h"
 #include "shard/lookup.h"
+#include "shard/repair.h"
 #include "shard/shard.h"
+
+/* What may wait for the engine at one shard, in bytes of records. */
+#define STALLED_BYTES_MAX (64u * 1024 * 1024)
+
+/* A version that waits for the engine. */
+struct stalled_accept {
+    struct list link;     /* in the shard's `accepts` */
+    uint64_t serial;      /* of the connection it came over */
+    uint64_t id;          /* of the question */
+    uint64_t deadline_ns; /* monotonic */
+    struct record record; /* views into `bytes` */
+    size_t bytes_len;
+    uint8_t bytes[]; /* ikey, then value */
+};
 
 /* A query that waits for a block. */
 struct query {
@@ -27,10 +42,15 @@ bool replica_keeps(const struct shard *s, uint32_t slot) {
 
 enum peer_accept_status replica_accept(struct shard *s, const struct record *r,
                                        uint64_t *ret_sequence) {
+    if (r->ballot.stamp <= s->floor_stamp) return PEER_ACCEPT_FLOOR;
+    return replica_restore(s, r, ret_sequence);
+}
+
+enum peer_accept_status replica_restore(struct shard *s, const struct record *r,
+                                        uint64_t *ret_sequence) {
     ASSERT(s->engine != NULL);
     ASSERT(record_check(r));
     if (hlc_ms(r->ballot.stamp) > s->turn_wall_ms + HLC_SKEW_MS_MAX) return PEER_ACCEPT_CLOCK;
-    if (r->ballot.stamp <= s->floor_stamp) return PEER_ACCEPT_FLOOR;
     hlc_observe(&s->hlc, r->ballot.stamp);
     const struct status st = engine_put(s->engine, r, ret_sequence);
     switch (st.code) {
@@ -83,6 +103,33 @@ static void answer_accept(struct link *l, uint64_t id, enum peer_accept_status s
         link_end(l, begun);
 }
 
+static void stalled_free(struct shard *s, struct stalled_accept *a) {
+    ASSERT(s->accepts_bytes >= a->bytes_len);
+    list_remove(&a->link);
+    s->accepts_bytes -= a->bytes_len;
+    mem_free(a);
+}
+
+/* Keep it until the engine takes it. False: too much waits already. */
+static bool stall(struct shard *s, const struct link *l, uint64_t id, const struct record *r) {
+    const size_t len = r->ikey.len + r->value.len;
+    if (s->accepts_bytes + len > STALLED_BYTES_MAX) return false;
+    struct stalled_accept *a = mem_alloc(sizeof *a + len);
+    *a = (struct stalled_accept){ .serial = l->serial,
+                                  .id = id,
+                                  .deadline_ns =
+                                      s->turn_ns + (uint64_t)s->node->write_wait_ms * 1000000,
+                                  .record = *r,
+                                  .bytes_len = len };
+    memcpy(a->bytes, r->ikey.ptr, r->ikey.len);
+    if (r->value.len > 0) memcpy(a->bytes + r->ikey.len, r->value.ptr, r->value.len);
+    a->record.ikey = bytes_of(a->bytes, r->ikey.len);
+    a->record.value = bytes_of(a->bytes + r->ikey.len, r->value.len);
+    list_append(&s->accepts, &a->link);
+    s->accepts_bytes += len;
+    return true;
+}
+
 void replica_serve_accept(struct shard *s, struct link *l, const struct peer_frame *f) {
     struct peer_record m;
     if (!status_ok(peer_record_decode(f->payload, &m))) {
@@ -103,8 +150,29 @@ void replica_serve_accept(struct shard *s, struct link *l, const struct peer_fra
     if (MUTANT("hint_overwrites_newer") && (f->flags & PEER_FLAG_HINT) != 0)
         r.ballot.stamp = hlc_next(&s->hlc, s->turn_wall_ms);
     uint64_t sequence = 0;
-    const enum peer_accept_status status = replica_accept(s, &r, &sequence);
+    const bool restores = (f->flags & PEER_FLAG_REPAIR) != 0 && repair_may_restore(s, l, r.ikey);
+    const enum peer_accept_status status =
+        restores ? replica_restore(s, &r, &sequence) : replica_accept(s, &r, &sequence);
+    if (status == PEER_ACCEPT_BUSY && !restores && f->id != 0 && stall(s, l, f->id, &r)) return;
     answer_accept(l, f->id, status, sequence);
+}
+
+void replica_resume(struct shard *s) {
+    while (!list_is_empty(&s->accepts)) {
+        struct stalled_accept *a = LIST_ENTRY(s->accepts.next, struct stalled_accept, link);
+        struct link *l = link_find(s, a->serial);
+        uint64_t sequence = 0;
+        enum peer_accept_status status = PEER_ACCEPT_BUSY;
+        if (l != NULL) status = replica_accept(s, &a->record, &sequence);
+        if (l != NULL && status == PEER_ACCEPT_BUSY && s->turn_ns < a->deadline_ns) return;
+        if (l != NULL) answer_accept(l, a->id, status, sequence);
+        stalled_free(s, a);
+    }
+}
+
+void replica_forget_stalled(struct shard *s) {
+    while (!list_is_empty(&s->accepts))
+        stalled_free(s, LIST_ENTRY(s->accepts.next, struct stalled_accept, link));
 }
 
 /* ---- queries ---- */

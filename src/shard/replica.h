@@ -14,9 +14,12 @@
 
 struct shard;
 
-/* Keep this version here. `ret_sequence`: it is durable once the log is safe up to there. */
+/* Keep this version here (R1). `ret_sequence`: it is durable once the log is safe up to there. */
 enum peer_accept_status replica_accept(struct shard *s, const struct record *r,
                                        uint64_t *ret_sequence);
+/* The same, even at or below the floor: for what repair brings back (repair_may_restore). */
+enum peer_accept_status replica_restore(struct shard *s, const struct record *r,
+                                        uint64_t *ret_sequence);
 /* Send it to another replica; `id` 0 = no answer wanted. */
 void replica_send(struct link *l, uint8_t flags, uint64_t id, const struct record *r);
 /* What came over a link, under this ikey. */
@@ -26,6 +29,9 @@ bool replica_keeps(const struct shard *s, uint32_t slot);
 
 /* Carry out what the other side of `l` asks. */
 void replica_serve_accept(struct shard *s, struct link *l, const struct peer_frame *f);
+/* Versions that the engine refused for now: try again, up to the time a stalled write may wait. */
+void replica_resume(struct shard *s);
+void replica_forget_stalled(struct shard *s);
 void replica_serve_query(struct shard *s, struct link *l, const struct peer_frame *f);
 void replica_serve_floor(struct shard *s, struct link *l, const struct peer_frame *f);
 /* A query's block has been read. */

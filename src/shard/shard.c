@@ -6,6 +6,7 @@
 #include "shard/forward.h"
 #include "shard/hint.h"
 #include "shard/repair.h"
+#include "shard/replica.h"
 
 #define SHARD_TICK_MS 50u
 #define SHARD_TICKS_A_SECOND (1000u / SHARD_TICK_MS)
@@ -41,6 +42,7 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     list_init(&s->links_gone);
     list_init(&s->handed);
     list_init(&s->found);
+    list_init(&s->accepts);
     list_init(&s->guests);
     coordinations_init(s);
     for (uint32_t i = 0; i < SHARD_PARK_BUCKETS; i++) list_init(&s->parked[i]);
@@ -352,6 +354,7 @@ void shard_turn(struct shard *s, const struct os_event *events, uint32_t count) 
     links_take_handed(s);
     links_serve(s);
     lookups_resume(s);
+    replica_resume(s);
     shard_calls_answer(s);
     shard_calls_resume(s);
     serve_clients(s);
@@ -375,7 +378,7 @@ uint32_t shard_wait_ms(const struct shard *s) {
     if (!list_is_empty(&s->answered) || s->accepting || s->turn_again) return 0;
     if (!list_is_empty(&s->links_work) || !list_is_empty(&s->links_flush)) return 0;
     if (!list_is_empty(&s->found)) return 0;
-    if (!list_is_empty(&s->stalled) || mail_waits(s)) return 1;
+    if (!list_is_empty(&s->stalled) || !list_is_empty(&s->accepts) || mail_waits(s)) return 1;
     if (s->node->sync_interval_ms != 0 && s->node->sync_interval_ms < SHARD_TICK_MS)
         return s->node->sync_interval_ms;
     return UINT32_MAX;
@@ -432,6 +435,7 @@ bool shard_is_over(struct shard *s) {
 void shard_close(struct shard *s) {
     if (s->engine == NULL) return;
     if (shard_is_clustered(s)) {
+        replica_forget_stalled(s);
         hints_close(s);
         repairs_close(s);
     }

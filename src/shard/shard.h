@@ -126,6 +126,8 @@ struct shard {
     struct os_mutex handed_lock;
     struct list handed; /* streams taken in by other shards for this one; under the lock */
     struct sent_table sent;
+    struct list accepts; /* versions of other coordinators that the engine refused for now */
+    uint64_t accepts_bytes;
     struct list found;   /* lookups whose block has been read */
     struct list hedges;  /* coordinations that may ask one more replica, soonest first */
     struct list logging; /* coordinations whose own write is not durable, in log order */

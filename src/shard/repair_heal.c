@@ -1,0 +1,164 @@
+/* repair_heal.c - faulty is not absent (R12): a shard with damaged tables becomes one that is not
+ * filled, gives them up, and is filled again by passes over all that others hold.
+ *
+ *   MARK     the keyspace of the own notes is truncated. That is an edit of the manifest, so it is
+ *            synced in every mode of the log and comes before the next step's; it takes back
+ *            "filled", and the truncation floor says ever after that this data directory is not
+ *            new. From now on this shard abstains
+ *   DROP     the engine takes the tables out of its version (engine_drop_damaged)
+ *   DROPPED  what pairs had proved is forgotten, on both sides, by ending the links; passes that
+ *            began before prove nothing. Then it waits, as a new one does, to be filled
+ *
+ * A crash before MARK is durable leaves a filled shard whose damage is found again; one between
+ * MARK and DROP a shard that abstains and whose damage is found again; a later one a shard that
+ * abstains and is filled.
+ *
+ * It begins when all members that keep some of the same slots are there: without them it could
+ * not be filled, and what is whole in the tables is still of use.
+ *
+ * What is given up may have hidden older versions, which now show. Nobody sees them, as it is not
+ * filled. A pass with a filled replica tells them from what belongs: at or below its floor that
+ * one holds all there is (R9), so what it lacks there was deleted, and is hidden again under
+ * a tombstone just above it; and what it has is taken here in spite of the floor. If all replicas
+ * of a key gave up tables, what any of them still holds counts. */
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "shard/hint.h"
+#include "shard/repair_internal.h"
+
+static const uint32_t heal_next[HEAL_STATES] = {
+    [HEAL_NONE] = 1u << HEAL_MARK,
+    [HEAL_MARK] = 1u << HEAL_DROP,
+    [HEAL_DROP] = 1u << HEAL_DROPPED,
+    [HEAL_DROPPED] = 1u << HEAL_NONE,
+};
+
+static void heal_move(struct repair_shard *rs, enum repair_heal next) {
+    ASSERT(next < HEAL_STATES);
+    ASSERT((heal_next[rs->heal] & 1u << next) != 0);
+    rs->heal = next;
+}
+
+/* ---- what others ask ---- */
+
+bool repair_can_heal(const struct shard *s) {
+    const struct membership *m = s->node->members;
+    if (m == NULL || m->self == MEMBER_NONE) return false;
+    return m->ring->copies > 1 && s->node->repair_rate != 0;
+}
+
+bool repair_was_damaged(const struct shard *s) {
+    return !ballot_is_zero(engine_floor(s->engine, SYSTEM_KEYSPACE));
+}
+
+bool repair_is_healing(const struct shard *s) {
+    return s->repair != NULL && s->repair->damaged && !s->filled;
+}
+
+bool repair_has_filled_replica(const struct shard *s, uint32_t slot) {
+    const struct membership *m = s->node->members;
+    const uint16_t *list = ring_list(m->ring, slot);
+    ASSERT(slot < RING_SLOTS);
+    for (uint32_t i = 0; i < m->ring->copies; i++) {
+        if (list[i] == m->self) continue;
+        const struct peer *p = s->peers[list[i]];
+        const struct repair *r = p->shards == 0 ? NULL : p->repairs[slot % p->shards];
+        if (r == NULL) return true;
+        if (r->heard == REPAIR_HEARD_NOTHING || r->heard == REPAIR_HEARD_FILLED) return true;
+    }
+    return false;
+}
+
+bool repair_may_restore(const struct shard *s, const struct link *l, struct bytes ikey) {
+    if (!repair_is_healing(s) || s->repair->heal != HEAL_NONE || l->peer == NULL) return false;
+    const struct repair *r = l->peer->repairs[l->remote_shard];
+    if (r != NULL && r->heard == REPAIR_HEARD_FILLED) return true;
+    return !repair_has_filled_replica(s, crc16_slot(ikey_key(ikey)));
+}
+
+struct record repair_tombstone_above(struct bytes ikey, struct ballot version) {
+    struct ballot above = version;
+    above.boot++;
+    if (above.boot == 0) above.node++;
+    if (above.boot == 0 && above.node == 0) above.stamp++;
+    ASSERT(ballot_compare(above, version) > 0);
+    return (struct record){ .ikey = ikey, .ballot = above, .flags = RECORD_TOMBSTONE };
+}
+
+/* ---- steps ---- */
+
+static bool all_are_there(struct shard *s) {
+    for (uint32_t i = 0; i < s->node->members->count; i++) {
+        if (s->peers[i] == NULL || !s->repair->members[i].common) continue;
+        if (!peer_is_alive(s, i)) return false;
+    }
+    return true;
+}
+
+static void tables_dropped(void *user, struct status st) {
+    struct shard *s = user;
+    if (s->repair == NULL || !status_ok(st)) return; /* the engine is being closed */
+    heal_move(s->repair, HEAL_DROPPED);
+}
+
+static void mark_durable(void *user, struct status st) {
+    struct shard *s = user;
+    if (s->repair == NULL || !status_ok(st)) return; /* the engine is being closed */
+    ASSERT(!s->filled);
+    heal_move(s->repair, HEAL_DROP);
+    engine_drop_damaged(s->engine, tables_dropped, s);
+}
+
+static void mark(struct shard *s) {
+    struct repair_shard *rs = s->repair;
+    const struct ballot floor = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
+                                  .node = UINT32_MAX,
+                                  .boot = UINT32_MAX };
+    log_error("shard %u: it gives up its damaged tables and abstains from reads until the other "
+              "replicas have filled it again",
+              s->id);
+    s->filled = false;
+    rs->damaged = true;
+    rs->waits_told = false;
+    heal_move(rs, HEAL_MARK);
+    engine_truncate(s->engine, SYSTEM_KEYSPACE, floor, mark_durable, s);
+    repair_floor_note_again(s);
+}
+
+/* Whoever links again finds this shard not filled, and begins to compare from nothing. */
+static void forget_proofs(struct shard *s) {
+    struct repair_shard *rs = s->repair;
+    heal_move(rs, HEAL_NONE);
+    rs->opened_stamp = hlc_of_ms(s->turn_wall_ms + HLC_SKEW_MS_MAX);
+    s->verified_stamp = 0;
+    for (uint32_t i = 0; i < s->node->members->count; i++) {
+        struct peer *p = s->peers[i];
+        for (uint32_t k = 0; p != NULL && k < SHARDS_MAX; k++) {
+            if (p->repairs[k] == NULL) continue;
+            p->repairs[k]->verified_stamp = 0;
+            p->repairs[k]->unclean = true;
+        }
+    }
+    for (struct list *n = s->links.next, *next; n != &s->links; n = next) {
+        struct link *l = LIST_ENTRY(n, struct link, all);
+        next = n->next;
+        if (l->peer != NULL && l->state == LINK_UP) link_fail(l, NULL);
+    }
+}
+
+void repair_heal_tick(struct shard *s) {
+    struct repair_shard *rs = s->repair;
+    ASSERT(rs != NULL);
+    ASSERT(s->engine != NULL);
+    if (rs->heal == HEAL_DROPPED) forget_proofs(s);
+    if (rs->heal != HEAL_NONE || !engine_is_damaged(s->engine) || !repair_can_heal(s)) return;
+    if (all_are_there(s)) {
+        mark(s);
+    } else if (!rs->waits_told) {
+        rs->waits_told = true;
+        log_warn("shard %u: its damaged tables are kept until all members that can fill it again "
+                 "are there",
+                 s->id);
+    }
+}
