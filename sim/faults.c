@@ -258,7 +258,7 @@ static bool rot_fault(struct world *w) {
     char path[OS_PATH_BYTES_MAX];
     struct bytes content;
     files.count = 0;
-    files.tables_only = heals(w) && below(w, 2) == 0;
+    files.tables_only = heals(w) && below(w, 8) != 0;
     snprintf(dir, sizeof dir, "data/shard-%02u", (unsigned)below(w, w->scenario->shards));
     if (!status_ok(sim_disk_list(n->disk, dir, files_add, &files)) || files.count == 0)
         return false;

@@ -57,7 +57,7 @@ struct world_node {
     bool may_die;                       /* a disk error since its start: ending is right */
     bool suspect;                       /* its disk was damaged: the operator replaces it */
     bool astray;                        /* some write landed elsewhere on its disk */
-    bool rotten;                        /* a bit of a table flipped: it heals, or refuses to start */
+    bool rotten; /* a bit of a table flipped: it heals, or refuses to start */
 };
 
 struct world {

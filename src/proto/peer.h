@@ -63,9 +63,10 @@ enum peer_type {
 #define PEER_FLAG_LOCAL 0x02u  /* FORWARD */
 #define PEER_FLAG_HINT 0x04u   /* ACCEPT: kept for you while you were away */
 #define PEER_FLAG_REPAIR \
-    0x08u /* ACCEPT: found to be missing or older at you; QUERY: tell what
+    0x08u                    /* ACCEPT: found to be missing or older at you; QUERY: tell what
                                   you hold even if you were not filled yet */
-#define PEER_FLAGS_KNOWN 0x0Fu
+#define PEER_FLAG_LAZY 0x10u /* ACCEPT: nobody waits for the answer */
+#define PEER_FLAGS_KNOWN 0x1Fu
 
 struct peer_frame {
     enum peer_type type;

@@ -56,7 +56,8 @@ struct call {
     uint32_t member;       /* part of a range request: whose; MEMBER_NONE = this node's */
     uint16_t remote_shard; /* of that member */
     uint32_t merged;       /* SCAN: rows of the page that are merged already */
-    uint8_t attempts;      /* nodes it was handed to */
+    uint8_t attempts;      /* nodes it was handed to under its present stamp */
+    uint8_t lost;          /* of them, those of which nobody knows what they did */
     uint8_t overtaken;     /* times its stamp was too low */
     uint64_t tried;        /* bits of the members it was handed to */
     uint64_t give_up_ms;   /* monotonic: when it is not handed on any more; 0 = not begun */

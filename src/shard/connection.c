@@ -550,7 +550,7 @@ static bool read_once(struct connection *c, size_t *ret_len) {
 static void become_link(struct connection *c) {
     struct shard *s = c->shard;
     if (!shard_is_clustered(s)) {
-        log_warn("another node greets us, but this one runs alone: start it with --peers");
+        link_warn_of_stranger(s, "this node runs alone: start it with --peers");
     } else {
         link_adopt(s, c->sock, buffer_bytes(&c->in));
         c->sock = (struct os_sock){ 0 };

@@ -23,7 +23,7 @@ uint8_t shard_need(const struct shard *s, const struct request *q, enum round_ki
     const struct replication *r = &s->node->members->replication;
     const uint8_t copies = (uint8_t)s->node->members->ring->copies;
     const uint8_t set = kind == ROUND_READ ? r->read_quorum : r->write_quorum;
-    const uint8_t majority = (uint8_t)membership_majority(r->replicas);
+    const uint8_t majority = (uint8_t)membership_majority(copies);
     uint8_t need = majority;
     switch (q->level) {
     case LEVEL_DEFAULT: need = set == 0 ? majority : set; break;
@@ -285,7 +285,7 @@ static void read_begin(struct shard *s, struct coordination *k) {
 
 /* A silent replica gets a hint at once, unless the write cannot succeed without it. */
 static bool send_record(struct shard *s, struct coordination *k, uint32_t place,
-                        const struct record *r) {
+                        const struct record *r, bool urgent) {
     const uint16_t member = ring_list(s->node->members->ring, k->slot)[place];
     const bool spare = __builtin_popcount(live_places(s, k->slot)) >= k->round.need;
     struct link *l = spare ? link_of_slot(s, member, k->slot) : link_to_slot(s, member, k->slot);
@@ -293,7 +293,7 @@ static bool send_record(struct shard *s, struct coordination *k, uint32_t place,
     struct sent *q = sent_open(s, l, SENT_QUESTION, k, place, s->node->quorum_wait_ms);
     if (q == NULL) return false;
     k->sents[place] = q;
-    replica_send(l, 0, sent_id(s, q), r);
+    replica_send(l, urgent ? 0 : PEER_FLAG_LAZY, sent_id(s, q), r);
     return true;
 }
 
@@ -308,6 +308,18 @@ static void missed(struct shard *s, struct coordination *k, uint32_t place) {
         k->round.states[place] = PLACE_ANSWERED;
         k->round.failed--;
         k->round.answered++;
+    }
+}
+
+/* As many as the client waits for get it at once, the others with what is sent next. */
+static void send_records(struct shard *s, struct coordination *k, const struct record *r,
+                         uint32_t have) {
+    for (uint32_t i = 0; i < k->round.count; i++) {
+        if ((int)i == k->self) continue;
+        if (send_record(s, k, i, r, have < k->round.need))
+            have++;
+        else
+            missed(s, k, i);
     }
 }
 
@@ -387,9 +399,7 @@ static STATUS write_begin(struct shard *s, struct coordination *k, const struct 
         log_wait(s, k, sequence);
     else
         missed(s, k, (uint32_t)k->self);
-    for (uint32_t i = 0; i < copies; i++) {
-        if ((int)i != k->self && !send_record(s, k, i, &r)) missed(s, k, i);
-    }
+    send_records(s, k, &r, st == PEER_ACCEPT_OK ? 1 : 0);
     return status_of(ST_OK);
 }
 
@@ -444,12 +454,13 @@ static void decide(struct shard *s, struct coordination *k) {
         end_call(s, k);
         return;
     }
-    if (clock_is_off(s)) {
+    /* No lawful stamp lies above a version from the future: what is written would be lost (R14). */
+    const uint64_t newest_ms = k->has_newest ? hlc_ms(k->newest.ballot.stamp) : 0;
+    if (clock_is_off(s) || newest_ms > s->turn_wall_ms + HLC_SKEW_MS_MAX) {
         fail_call(s, k, OUT_CLOCK);
         return;
     }
-    if (k->has_newest && hlc_ms(k->newest.ballot.stamp) <= s->turn_wall_ms + HLC_SKEW_MS_MAX)
-        hlc_observe(&s->hlc, k->newest.ballot.stamp);
+    if (k->has_newest) hlc_observe(&s->hlc, k->newest.ballot.stamp);
     c->sequence = 0; /* the write's acknowledgements are behind what was read */
     if (!status_ok(write_begin(s, k, &d))) stall(s, k);
 }
@@ -665,7 +676,7 @@ STATUS coordinate_call(struct shard *s, struct call *c) {
     if (self >= 0) return coordinate_here(s, c, slot, self);
     const enum round_kind kind = operation_only_reads(&c->request) ? ROUND_READ : ROUND_WRITE;
     c->response = (struct response){ .outcome = OUT_QUORUM,
-                                     .untried = c->attempts == 0,
+                                     .untried = c->lost == 0,
                                      .needed = shard_need(s, &c->request, kind),
                                      .replicas = (uint8_t)s->node->members->ring->copies };
     c->sequence = 0;

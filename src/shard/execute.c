@@ -175,7 +175,24 @@ static void call_answer(struct shard *s, struct call *c) {
         shard_send(s, c->origin, c);
 }
 
+/* An attempt at another node that was lost may have taken effect, so nobody may say that
+ * nothing was done (R4). */
+static void admit_doubt(struct call *c) {
+    ASSERT(c->lost > 0);
+    if (operation_only_reads(&c->request)) return;
+    switch (c->response.outcome) {
+    case OUT_QUORUM: c->response.untried = false; break;
+    case OUT_BUSY:
+    case OUT_DISK_FULL:
+    case OUT_CORRUPT:
+    case OUT_STOPPING:
+    case OUT_CLOCK: c->response.outcome = OUT_TIMEOUT; break;
+    default: break;
+    }
+}
+
 void shard_call_finish(struct shard *s, struct call *c) {
+    if (c->lost > 0) admit_doubt(c);
     if (s->engine != NULL) engine_read_deinit(s->engine, &c->read);
     if (c->walk != NULL) walk_let_go(c->walk, s->node->cache);
     unpark(s, c);

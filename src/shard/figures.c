@@ -110,7 +110,7 @@ static struct node_member member_view(struct shard *s, uint32_t i, uint32_t owne
 
 /* How many replicas answer by default: as shard_need, but for every key. */
 static uint32_t quorum_of(const struct membership *m, uint8_t set) {
-    const uint32_t wanted = set == 0 ? membership_majority(m->replication.replicas) : set;
+    const uint32_t wanted = set == 0 ? membership_majority(m->ring->copies) : set;
     return wanted < m->ring->copies ? wanted : m->ring->copies;
 }
 
@@ -131,7 +131,7 @@ static void cluster_view(struct shard *s, struct node_cluster *ret_view) {
         .write_quorum = quorum_of(m, m->replication.write_quorum),
         .read_quorum = quorum_of(m, m->replication.read_quorum),
         .proxy = s->node->proxy,
-        .filled = s->filled,
+        .filled = s->filled || s->node->proxy,
         .epoch = 1,
     };
 }

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "shard/coordinate.h"
+#include "shard/hint.h"
 #include "shard/operation.h"
 #include "shard/replica.h"
 #include "shard/shard.h"
@@ -28,9 +29,14 @@ static uint32_t next_member(const struct shard *s, const struct call *c, uint32_
     return MEMBER_NONE;
 }
 
+/* Ahead of the wall clock, never of what others stamped: those would be ahead in their turn. */
 static void stamp(struct shard *s, struct request *q, uint32_t ahead_ms) {
+    const uint64_t ahead = hlc_of_ms(s->turn_wall_ms + ahead_ms);
+    uint64_t chosen = hlc_next(&s->hlc, s->turn_wall_ms);
+    if (ahead > chosen) chosen = ahead;
+    hlc_observe(&s->hlc, chosen);
     q->stamp = (struct ballot){
-        .stamp = hlc_next(&s->hlc, s->turn_wall_ms) + hlc_of_ms(ahead_ms),
+        .stamp = chosen,
         .node = s->stamp_node,
         .boot = s->node->boot_count,
     };
@@ -50,6 +56,12 @@ void forward_overtaken(struct shard *s, struct call *c) {
     ASSERT(c->task != NULL);
     const uint32_t ahead_ms = OVERTAKEN_AHEAD_MS << c->overtaken;
     shard_call_clear(c);
+    /* Whatever overtook it may have come after an attempt that was lost, and then a later stamp
+     * would do the same twice (R4). */
+    if (c->lost > 0) {
+        shard_call_fail(s, c, OUT_TIMEOUT);
+        return;
+    }
     if (os_loop_now_ms(s->loop) >= c->give_up_ms) {
         shard_call_fail(s, c, OUT_BUSY);
         return;
@@ -57,6 +69,7 @@ void forward_overtaken(struct shard *s, struct call *c) {
     if (OVERTAKEN_AHEAD_MS << (c->overtaken + 1) <= OVERTAKEN_AHEAD_MS_MAX) c->overtaken++;
     stamp(s, &c->request, ahead_ms);
     c->tried = 0;
+    c->attempts = 0;
     shard_call_park(s, c);
     call_move(c, CALL_SENT);
     list_append(&s->runnable, &c->link);
@@ -83,10 +96,10 @@ bool forward_call(struct shard *s, struct call *c, uint32_t slot) {
         const uint32_t member = next_member(s, c, slot);
         if (member == MEMBER_NONE || now_ms >= c->give_up_ms) return false;
         c->tried |= UINT64_C(1) << member;
-        c->attempts++;
-        if (c->attempts == 1) mark_for_repeat(s, &c->request);
+        if (c->attempts == 0) mark_for_repeat(s, &c->request);
         const uint32_t left_ms = (uint32_t)(c->give_up_ms - now_ms);
         if (!send_call(s, c, link_of_slot(s, member, slot), 0, left_ms)) continue;
+        c->attempts++;
         /* What reads and writes may begin anew elsewhere: later calls may not overtake it. */
         if (operation_reads_and_writes(&c->request)) shard_call_park(s, c);
         s->figures.forwarded++;
@@ -103,6 +116,31 @@ static bool is_part(const struct call *c) {
     return c->request.op > OP_SINGLE_KEY_END;
 }
 
+/* A page goes forward from where it was asked for, or a scan would never end. */
+static bool page_fits(const struct request *q, const struct row_page *page) {
+    const int least = q->start_exclusive ? 1 : 0;
+    if (page->last.len > 0 && bytes_compare(page->last, q->start) < least) return false;
+    if (page->count == 0) return true;
+    if (bytes_compare(page->rows[0].key, q->start) < least) return false;
+    return !q->has_end || bytes_compare(page->rows[page->count - 1].key, q->end) < 0;
+}
+
+/* Whether it is an answer to this request: whoever encodes it for a client relies on that. */
+static bool response_fits(const struct request *q, const struct response *r) {
+    const bool single = q->op < OP_SINGLE_KEY_END;
+    switch (r->outcome) {
+    case OUT_OK:
+        if (q->op == OP_COUNT && r->integer < 0) return false;
+        if ((r->page != NULL) != (q->op == OP_SCAN)) return false;
+        return r->page == NULL || page_fits(q, r->page);
+    case OUT_NOT_FOUND: return single || q->op == OP_RANDOM_KEY;
+    case OUT_NOT_MODIFIED: return q->op == OP_GET && q->condition == COND_VERSION_IS_NOT;
+    case OUT_CONDITION_FAILED: return single;
+    case OUT_OVERTAKEN: return operation_reads_and_writes(q) && single;
+    default: return true;
+    }
+}
+
 static bool take_response(struct shard *s, struct call *c, const struct peer_frame *f) {
     struct row_page *page = (struct row_page *)(void *)s->row_space;
     struct response r;
@@ -110,7 +148,8 @@ static bool take_response(struct shard *s, struct call *c, const struct peer_fra
     ASSERT(c->value_copy == NULL);
     uint8_t *copy = mem_alloc(f->payload.len + 1);
     if (f->payload.len > 0) memcpy(copy, f->payload.ptr, f->payload.len);
-    if (!status_ok(peer_response_decode(bytes_of(copy, f->payload.len), page, &r))) {
+    if (!status_ok(peer_response_decode(bytes_of(copy, f->payload.len), page, &r)) ||
+        !response_fits(&c->request, &r)) {
         mem_free(copy);
         return false;
     }
@@ -126,6 +165,15 @@ static bool take_response(struct shard *s, struct call *c, const struct peer_fra
     return true;
 }
 
+static void try_elsewhere(struct shard *s, struct call *c) {
+    if (os_loop_now_ms(s->loop) >= c->give_up_ms) {
+        shard_call_fail(s, c, OUT_TIMEOUT);
+        return;
+    }
+    call_move(c, CALL_SENT);
+    if (!status_ok(coordinate_call(s, c))) shard_call_stall(s, c);
+}
+
 void forward_answered(struct shard *s, struct call *c, const struct peer_frame *f) {
     ASSERT(c->state == CALL_ASKING);
     if (!take_response(s, c, f)) {
@@ -138,10 +186,10 @@ void forward_answered(struct shard *s, struct call *c, const struct peer_frame *
     if (not_there && !is_part(c)) {
         mem_free(c->value_copy);
         c->value_copy = NULL;
-        forward_failed(s, c);
+        try_elsewhere(s, c);
         return;
     }
-    if (c->response.outcome == OUT_OVERTAKEN && !is_part(c)) {
+    if (c->response.outcome == OUT_OVERTAKEN) {
         forward_overtaken(s, c);
         return;
     }
@@ -155,12 +203,8 @@ void forward_failed(struct shard *s, struct call *c) {
         shard_call_fail(s, c, OUT_QUORUM);
         return;
     }
-    if (os_loop_now_ms(s->loop) >= c->give_up_ms) {
-        shard_call_fail(s, c, OUT_TIMEOUT);
-        return;
-    }
-    call_move(c, CALL_SENT);
-    if (!status_ok(coordinate_call(s, c))) shard_call_stall(s, c);
+    c->lost++;
+    try_elsewhere(s, c);
 }
 
 /* ---- calls of others ---- */
@@ -176,12 +220,19 @@ static void refuse(struct link *l, uint64_t id, enum outcome outcome) {
     respond(l, id, &(struct response){ .outcome = outcome });
 }
 
+/* Answers that are there at once all wait until the turn's questions are read. */
+static void count_answer(struct shard *s, struct guest *g) {
+    const size_t bytes = g->call.value_copy == NULL ? 0 : g->call.response.value.len;
+    g->copy_bytes += bytes;
+    s->guests_bytes += bytes;
+}
+
 void guest_begin(struct shard *s, struct link *l, const struct peer_frame *f) {
     const bool local = (f->flags & PEER_FLAG_LOCAL) != 0;
     struct request q;
     uint32_t timeout_ms = 0;
     if (!status_ok(peer_request_decode(f->payload, &q, &timeout_ms)) ||
-        local != (q.op > OP_SINGLE_KEY_END)) {
+        local != (q.op > OP_SINGLE_KEY_END) || q.keyspace >= RESERVED_KEYSPACES) {
         link_fail(l, "malformed call");
         return;
     }
@@ -189,7 +240,8 @@ void guest_begin(struct shard *s, struct link *l, const struct peer_frame *f) {
         refuse(l, f->id, OUT_STOPPING);
         return;
     }
-    if (s->guests_count == GUESTS_MAX || s->guests_bytes + f->payload.len > GUESTS_BYTES_MAX) {
+    if (s->guests_count == GUESTS_MAX || s->guests_bytes + f->payload.len > GUESTS_BYTES_MAX ||
+        link_is_clogged(l)) {
         refuse(l, f->id, OUT_BUSY);
         return;
     }
@@ -215,13 +267,18 @@ void guest_begin(struct shard *s, struct link *l, const struct peer_frame *f) {
     s->guests_bytes += g->copy_bytes;
     call_move(&g->call, CALL_SENT);
     shard_call_begin(s, &g->call);
+    count_answer(s, g);
 }
 
 void guest_answered(struct shard *s, struct call *c) {
     struct guest *g = LIST_ENTRY(c, struct guest, call);
     ASSERT(c->task == NULL);
     ASSERT(s->guests_count > 0);
-    if (g->link != NULL) respond(g->link, g->id, &c->response);
+    const bool reads = c->request.op > OP_SINGLE_KEY_END || operation_only_reads(&c->request);
+    if (g->link != NULL && reads && link_is_clogged(g->link))
+        refuse(g->link, g->id, OUT_BUSY);
+    else if (g->link != NULL)
+        respond(g->link, g->id, &c->response);
     list_remove(&g->all);
     s->guests_count--;
     s->guests_bytes -= g->copy_bytes;

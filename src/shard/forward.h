@@ -32,7 +32,7 @@ struct guest {
     struct link *link; /* NULL: it was lost */
     uint64_t id;       /* of the question */
     uint8_t *copy;     /* the request's bytes; mem_alloc */
-    size_t copy_bytes;
+    size_t copy_bytes; /* of it, and of an answer that was there at once */
 };
 
 /* Hand a single-key call to a replica of its slot, the first live one from `place` on.

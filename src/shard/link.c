@@ -9,6 +9,11 @@
 #include "shard/shard.h"
 
 #define TO(state) (1u << (state))
+
+static_assert(LINK_OUT_BYTES_CLOGGED + PEER_HEADER_BYTES + PEER_PAYLOAD_BYTES_MAX <
+                  LINK_OUT_BYTES_MAX,
+              "the last value before the link is clogged does not end it");
+
 #define LINK_WARN_MS 10000u
 /* A link this silent is dead, whatever the kernel says of it: dial again. */
 #define LINK_SILENCE_MS 3000u
@@ -78,7 +83,8 @@ static bool has_link_up(const struct peer *p) {
 }
 
 /* Anybody can connect: one line a while for all of them. */
-static void warn_of_stranger(struct shard *s, const char *why, uint64_t now_ms) {
+void link_warn_of_stranger(struct shard *s, const char *why) {
+    const uint64_t now_ms = os_loop_now_ms(s->loop);
     if (s->strangers_warned_ms != 0 && now_ms < s->strangers_warned_ms + LINK_WARN_MS) {
         s->strangers_quiet++;
         return;
@@ -93,7 +99,7 @@ static void warn(struct link *l, const char *why) {
     struct peer *p = l->peer;
     const uint64_t now_ms = os_loop_now_ms(l->shard->loop);
     if (p == NULL) {
-        warn_of_stranger(l->shard, why, now_ms);
+        link_warn_of_stranger(l->shard, why);
         return;
     }
     if (p->warned_ms != 0 && now_ms < p->warned_ms + LINK_WARN_MS) return;
@@ -117,6 +123,7 @@ static void disconnect(struct link *l) {
     list_remove(&l->work);
     list_remove(&l->flush);
     list_remove(&l->waiting);
+    l->urgent = false;
     if (l->peer != NULL && !has_link_up(l->peer)) detector_lost(&l->peer->detector);
     if (!was_up) return;
     s->figures.peer_links_lost++;
@@ -176,7 +183,13 @@ static uint32_t common_divisor(uint32_t a, uint32_t b) {
 void links_want(struct shard *s, struct peer *p) {
     const uint32_t step = common_divisor(s->node->shards_count, p->shards);
     for (uint32_t i = 0; i < p->shards; i++) {
-        if (i % step != s->id % step || p->links[i] != NULL) continue;
+        if (i % step != s->id % step) continue;
+        if (p->links[i] != NULL) {
+            /* Given up while the node had fewer shards. */
+            if (p->links[i]->state == LINK_DOWN && p->links[i]->dial_at_ms == UINT64_MAX)
+                p->links[i]->dial_at_ms = os_loop_now_ms(s->loop);
+            continue;
+        }
         p->links[i] = link_create(s, p, (uint16_t)i);
         p->links[i]->dialled = true;
     }
@@ -255,15 +268,27 @@ static void link_tick(struct link *l, uint64_t now_ms) {
         if (now_ms >= l->since_ms + LINK_GREETING_MS) link_fail(l, "no answer to our greeting");
         break;
     case LINK_UP:
-        if (now_ms >= l->heard_ms + LINK_SILENCE_MS) {
-            link_fail(l, "silent for three seconds");
-            break;
-        }
         /* A node that stops falls silent, so that others ask elsewhere. */
         if (now_ms >= l->ping_at_ms && l->shard->stop_deadline_ms == 0) send_ping(l);
-        sent_expire(l->shard, l);
         break;
     case LINK_STATES: ASSERT(false);
+    }
+}
+
+/* Silence and late answers, after what arrived has been read: a shard that was held up itself
+ * finds heartbeats and answers of all that time waiting. */
+void links_judge(struct shard *s) {
+    const uint64_t now_ms = os_loop_now_ms(s->loop);
+    if (!s->links_judge) return;
+    s->links_judge = false;
+    for (struct list *n = s->links.next, *next; n != &s->links; n = next) {
+        struct link *l = LIST_ENTRY(n, struct link, all);
+        next = n->next;
+        if (l->state != LINK_UP) continue;
+        if (now_ms >= l->heard_ms + LINK_SILENCE_MS)
+            link_fail(l, "silent for three seconds");
+        else
+            sent_expire(s, l);
     }
 }
 
@@ -286,12 +311,11 @@ static void suspect_silent(struct shard *s, uint64_t now_ms) {
         struct peer *p = s->peers[i];
         if (p == NULL) continue;
         const bool silent = has_link_up(p) && !detector_is_alive(&p->detector, now_ms);
-        if (silent && !p->suspected) {
-            for (uint32_t k = 0; k < SHARDS_MAX; k++) {
-                if (p->links[k] != NULL) sent_suspect(s, p->links[k]);
-            }
+        const bool was_suspected = p->suspected;
+        p->suspected = silent; /* before others hear of it, so that nobody asks it anew */
+        for (uint32_t k = 0; silent && !was_suspected && k < SHARDS_MAX; k++) {
+            if (p->links[k] != NULL) sent_suspect(s, p->links[k]);
         }
-        p->suspected = silent;
     }
 }
 
@@ -313,6 +337,7 @@ void links_tick(struct shard *s) {
         next = n->next;
         link_tick(LIST_ENTRY(n, struct link, all), now_ms);
     }
+    s->links_judge = true;
     if (!was_held_up(s, now_ms)) suspect_silent(s, now_ms);
     settle(s, now_ms);
 }
@@ -356,6 +381,10 @@ bool link_has_room(const struct link *l) {
     return l->state == LINK_UP && buffer_len(&l->out) < LINK_OUT_BYTES_PAUSE;
 }
 
+bool link_is_clogged(const struct link *l) {
+    return buffer_len(&l->out) + buffer_len(&l->held) >= LINK_OUT_BYTES_CLOGGED;
+}
+
 struct buffer *link_begin(struct link *l, enum peer_type type, uint8_t flags, uint64_t id,
                           size_t *ret_begun) {
     ASSERT(l->state == LINK_UP || l->state == LINK_GREETING);
@@ -363,9 +392,21 @@ struct buffer *link_begin(struct link *l, enum peer_type type, uint8_t flags, ui
     return &l->out;
 }
 
+static void flush_later(struct link *l, bool urgent) {
+    if (urgent) l->urgent = true;
+    if (!list_is_empty(&l->flush)) return;
+    list_append(&l->shard->links_flush, &l->flush);
+    l->lazy_since_ns = l->shard->turn_ns;
+}
+
 void link_end(struct link *l, size_t begun) {
     peer_end(&l->out, begun);
-    if (list_is_empty(&l->flush)) list_append(&l->shard->links_flush, &l->flush);
+    flush_later(l, true);
+}
+
+void link_end_lazy(struct link *l, size_t begun) {
+    peer_end(&l->out, begun);
+    flush_later(l, false);
 }
 
 struct buffer *link_begin_held(struct link *l, enum peer_type type, uint8_t flags, uint64_t id,
@@ -375,7 +416,7 @@ struct buffer *link_begin_held(struct link *l, enum peer_type type, uint8_t flag
     return &l->held;
 }
 
-void link_end_held(struct link *l, size_t begun, uint64_t sequence) {
+void link_end_held(struct link *l, size_t begun, uint64_t sequence, bool urgent) {
     peer_end(&l->held, begun);
     const uint64_t end = l->held_start + buffer_len(&l->held);
     struct link_mark *last = l->marks_count == 0 ? NULL : &l->marks[l->marks_count - 1];
@@ -385,6 +426,7 @@ void link_end_held(struct link *l, size_t begun, uint64_t sequence) {
     }
     if (sequence > last->sequence) last->sequence = sequence;
     last->end = end;
+    last->urgent |= urgent;
     if (list_is_empty(&l->waiting)) list_append(&l->shard->links_held, &l->waiting);
 }
 
@@ -393,6 +435,8 @@ static void release_held(struct link *l, uint64_t acknowledged) {
     uint32_t passed = 0;
     while (passed < l->marks_count && l->marks[passed].sequence <= acknowledged) passed++;
     if (passed == 0) return;
+    bool urgent = false;
+    for (uint32_t i = 0; i < passed; i++) urgent |= l->marks[i].urgent;
     const size_t len = (size_t)(l->marks[passed - 1].end - l->held_start);
     const struct bytes ready = { buffer_bytes(&l->held).ptr, len };
     buffer_append(&l->out, ready);
@@ -400,7 +444,7 @@ static void release_held(struct link *l, uint64_t acknowledged) {
     l->held_start += len;
     l->marks_count -= passed;
     memmove(l->marks, l->marks + passed, l->marks_count * sizeof l->marks[0]);
-    if (list_is_empty(&l->flush)) list_append(&l->shard->links_flush, &l->flush);
+    flush_later(l, urgent);
 }
 
 static void release_all_held(struct shard *s) {
@@ -415,12 +459,14 @@ static void release_all_held(struct shard *s) {
 
 static void flush(struct link *l) {
     struct shard *s = l->shard;
+    l->urgent = false;
     while (buffer_len(&l->out) > 0 && l->writable) {
         const struct bytes run = buffer_bytes(&l->out);
         size_t sent = 0;
         const struct status st = os_sock_write(l->sock, &run, 1, &sent);
         if (st.code == ST_WAIT) {
             l->writable = false;
+            l->urgent = true; /* as soon as there is room */
         } else if (!status_ok(st)) {
             link_fail(l, "connection lost while sending");
             return;
@@ -434,11 +480,24 @@ static void flush(struct link *l) {
         link_fail(l, "the other side does not read");
 }
 
+static bool may_wait(const struct link *l) {
+    return !l->urgent && l->state == LINK_UP && buffer_len(&l->out) < LINK_LAZY_BYTES &&
+           l->shard->turn_ns < l->lazy_since_ns + LINK_LAZY_NS;
+}
+
 /* A link that fails here makes others ask elsewhere, and so send more. */
 void links_flush(struct shard *s) {
     if (s->peers == NULL) return;
     release_all_held(s);
-    while (!list_is_empty(&s->links_flush))
-        flush(LIST_ENTRY(list_take_first(&s->links_flush), struct link, flush));
+    struct list lazy;
+    list_init(&lazy);
+    while (!list_is_empty(&s->links_flush)) {
+        struct link *l = LIST_ENTRY(list_take_first(&s->links_flush), struct link, flush);
+        if (may_wait(l))
+            list_append(&lazy, &l->flush);
+        else
+            flush(l);
+    }
+    while (!list_is_empty(&lazy)) list_append(&s->links_flush, list_take_first(&lazy));
     links_free_gone(s);
 }

@@ -31,8 +31,14 @@
 #define LINK_OUT_BYTES_PAUSE (32u * 1024 * 1024)
 /* Answers that the other side does not read: it has failed. */
 #define LINK_OUT_BYTES_MAX (128u * 1024 * 1024)
+/* Questions that bring values are refused while so many answers wait. */
+#define LINK_OUT_BYTES_CLOGGED (LINK_OUT_BYTES_MAX / 2)
 #define LINK_READ_BYTES_MAX (1024u * 1024) /* from one link before others get their turn */
 #define LINK_MARKS_MAX 16u
+/* Frames that nobody waits for are sent with the next that somebody does, or after this time, or
+ * when so many bytes have come together: fewer and larger writes, reads and syncs. */
+#define LINK_LAZY_NS 1000000u
+#define LINK_LAZY_BYTES (32u * 1024)
 #define LINK_GREETING_MS 2000u /* how long dialling and greeting may take */
 /* Accepted streams of one shard that have not said who they are, and of proxies. */
 #define LINKS_GUESTS_MAX 256u
@@ -47,6 +53,7 @@ enum link_state { LINK_DOWN, LINK_DIALLING, LINK_GREETING, LINK_UP, LINK_STATES 
 struct link_mark {
     uint64_t sequence;
     uint64_t end; /* absolute offset in what was ever held */
+    bool urgent;  /* somebody waits for some of it */
 };
 
 struct link {
@@ -63,10 +70,12 @@ struct link {
     uint16_t remote_shard; /* UP: of the other node; before: the one wanted */
     uint64_t serial;       /* of this connection: answers for an earlier one are dropped */
     struct os_sock sock;
-    struct buffer in;    /* an incomplete frame */
-    struct buffer out;   /* to be sent */
-    struct buffer held;  /* answers that wait for the log */
-    uint64_t held_start; /* absolute offset of the first byte in `held` */
+    struct buffer in;       /* an incomplete frame */
+    struct buffer out;      /* to be sent */
+    bool urgent;            /* somebody waits for some of `out` */
+    uint64_t lazy_since_ns; /* monotonic: since when `out` holds something; while not urgent */
+    struct buffer held;     /* answers that wait for the log */
+    uint64_t held_start;    /* absolute offset of the first byte in `held` */
     struct link_mark marks[LINK_MARKS_MAX];
     uint32_t marks_count;
     struct list sent;    /* struct sent, oldest first */
@@ -113,6 +122,8 @@ void links_take_handed(struct shard *s);
 /* A client's stream turned out to be a node's: take it over with what was read of it. */
 void link_adopt(struct shard *s, struct os_sock sock, struct bytes read);
 void link_event(struct link *l, uint32_t ready);
+/* A stream that began like a node's was ended: say so, once in a while. */
+void link_warn_of_stranger(struct shard *s, const char *why);
 
 /* ---- talking ---- */
 
@@ -132,11 +143,15 @@ struct link *link_find(struct shard *s, uint64_t serial);
 struct buffer *link_begin(struct link *l, enum peer_type type, uint8_t flags, uint64_t id,
                           size_t *ret_begun);
 void link_end(struct link *l, size_t begun);
+/* The same for what nobody waits for. */
+void link_end_lazy(struct link *l, size_t begun);
 /* The same for an answer that may not leave before the log is safe up to `sequence`. */
 struct buffer *link_begin_held(struct link *l, enum peer_type type, uint8_t flags, uint64_t id,
                                size_t *ret_begun);
-void link_end_held(struct link *l, size_t begun, uint64_t sequence);
+void link_end_held(struct link *l, size_t begun, uint64_t sequence, bool urgent);
 bool link_has_room(const struct link *l);
+/* Whether so many answers wait that values may not be added. */
+bool link_is_clogged(const struct link *l);
 
 /* End this connection with a log line. An accepted link is freed later. */
 void link_fail(struct link *l, const char *why);

@@ -9,6 +9,8 @@ struct link *link_create(struct shard *s, struct peer *p, uint16_t remote_shard)
 void link_move(struct link *l, enum link_state next);
 /* The other node's shards are known: make a link for each that has slots in common with this. */
 void links_want(struct shard *s, struct peer *p);
+/* End what was silent for too long; fail what was not answered in time. After each tick. */
+void links_judge(struct shard *s);
 /* Accepted links that ended are freed once nobody can be in the middle of using them. */
 void links_free_gone(struct shard *s);
 

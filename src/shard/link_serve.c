@@ -240,6 +240,7 @@ void links_take_handed(struct shard *s) {
 
 void link_event(struct link *l, uint32_t ready) {
     struct shard *s = l->shard;
+    if (l->state == LINK_DOWN) return; /* of a socket that was closed in this turn */
     if ((ready & OS_READY_READ) != 0) l->readable = true;
     if ((ready & (OS_READY_CLOSED | OS_READY_ENDED)) != 0) l->readable = true;
     if ((ready & (OS_READY_WRITE | OS_READY_CLOSED)) != 0) l->writable = true;
@@ -249,7 +250,8 @@ void link_event(struct link *l, uint32_t ready) {
         send_hello(l);
     }
     if (list_is_empty(&l->work)) list_append(&s->links_work, &l->work);
-    if (l->writable && list_is_empty(&l->flush)) list_append(&s->links_flush, &l->flush);
+    if (l->writable && buffer_len(&l->out) > 0 && list_is_empty(&l->flush))
+        list_append(&s->links_flush, &l->flush);
 }
 
 /* ---- frames ---- */
@@ -472,4 +474,5 @@ void links_serve(struct shard *s) {
         struct link *l = LIST_ENTRY(list_take_first(&now), struct link, work);
         if (l->state != LINK_DOWN && l->state != LINK_DIALLING) serve(l);
     }
+    links_judge(s);
 }

@@ -156,7 +156,9 @@ static void page_begin(struct shard *s, struct repair *r) {
     r->blind = false;
     r->looked_at += r->examined;
     r->examined = 0;
-    r->floor_stamp = s->floor_stamp;
+    /* Who gave up tables may lack tombstones at any place, and other replicas of a key may too. */
+    const bool heals = repair_is_healing(s) || r->heard == REPAIR_HEARD_DAMAGED;
+    r->floor_stamp = heals ? 0 : s->floor_stamp;
     range_hash_init(&r->hash);
     buffer_reset(&r->end);
     buffer_reset(&r->page);

@@ -138,7 +138,8 @@ struct repair_item {
     struct lookup lookup;  /* of the own version; its owner is this */
     struct buffer ikey;    /* of the key */
     struct ballot theirs;  /* what the other holds; zero = it did not list the key */
-    struct ballot mine;    /* what was sent; zero = nothing */
+    struct ballot mine;    /* a value that was sent; zero = none */
+    bool leftover;         /* what is fetched may be one to hide over there */
     struct sent *sent;     /* out now; NULL = none */
     bool fetches;          /* what is out is a QUERY, else an ACCEPT */
 };
@@ -216,8 +217,9 @@ void repair_found(struct shard *s, struct lookup *l);
 /* The other side of `l` asks for a comparison. */
 void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame *f);
 /* Whether a record that the other side of `l` sends for repair may be taken although it is at or
- * below the floor: this shard lost what it held there, and the other one knows what belongs. */
-bool repair_may_restore(const struct shard *s, const struct link *l, struct bytes ikey);
+ * below the floor: this shard lost what it held there, and the other one knows what belongs; what is
+ * absent may always be taken. */
+bool repair_may_restore(const struct shard *s, const struct link *l, const struct record *r);
 /* The link is gone. */
 void repair_unlinked(struct shard *s, struct link *l);
 /* Tombstones stamped at or below this may be gone here; 0 = none. */

@@ -70,11 +70,12 @@ bool repair_has_filled_replica(const struct shard *s, uint32_t slot) {
     return false;
 }
 
-bool repair_may_restore(const struct shard *s, const struct link *l, struct bytes ikey) {
+bool repair_may_restore(const struct shard *s, const struct link *l, const struct record *record) {
     if (!repair_is_healing(s) || s->repair->heal != HEAL_NONE || l->peer == NULL) return false;
+    if (record_is_absent(record, s->turn_wall_ms)) return true; /* it brings nothing back */
     const struct repair *r = l->peer->repairs[l->remote_shard];
     if (r != NULL && r->heard == REPAIR_HEARD_FILLED) return true;
-    return !repair_has_filled_replica(s, crc16_slot(ikey_key(ikey)));
+    return !repair_has_filled_replica(s, crc16_slot(ikey_key(record->ikey)));
 }
 
 struct record repair_tombstone_above(struct bytes ikey, struct ballot version) {

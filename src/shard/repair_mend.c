@@ -32,6 +32,7 @@ static struct repair_item *item_take(struct shard *s, struct repair *r) {
     list_init(&item->lookup.link);
     buffer_reset(&item->ikey);
     item->mine = (struct ballot){ 0 };
+    item->leftover = false;
     r->items_used++;
     return item;
 }
@@ -166,7 +167,7 @@ static bool item_ask(struct shard *s, struct repair_item *item, const struct rec
     if (q == NULL) return false;
     item->sent = q;
     item->fetches = r == NULL;
-    if (r != NULL) item->mine = r->ballot;
+    if (r != NULL && !record_is_absent(r, s->turn_wall_ms)) item->mine = r->ballot;
     size_t begun = 0;
     const enum peer_type type = r == NULL ? PEER_QUERY : PEER_ACCEPT;
     struct buffer *out = link_begin(l, type, PEER_FLAG_REPAIR, sent_id(s, q), &begun);
@@ -192,16 +193,18 @@ static bool is_settled(const struct shard *s, struct bytes ikey, struct ballot t
 /* Of two that are not filled, one of which gave up tables, neither knows what was deleted below
  * its floor. A filled replica does and sets both right; until then the pass proves nothing. */
 static bool is_for_others(const struct shard *s, const struct repair_item *item,
-                          struct ballot newer) {
+                          const struct record *newer) {
     const struct repair *r = item->repair;
+    const uint64_t stamp = newer->ballot.stamp;
     if (s->filled || r->heard == REPAIR_HEARD_FILLED) return false;
     if (!repair_is_healing(s) && r->heard != REPAIR_HEARD_DAMAGED) return false;
-    if (newer.stamp > s->floor_stamp && newer.stamp > r->heard_floor) return false;
+    if (stamp > s->floor_stamp && stamp > r->heard_floor) return false;
+    if (record_is_absent(newer, s->turn_wall_ms)) return false; /* it brings nothing back */
     return repair_has_filled_replica(s, crc16_slot(ikey_key(buffer_bytes(&item->ikey))));
 }
 
-/* The other gave up tables, and there is nothing here of what it holds: that was hidden by a
- * tombstone which all others have forgotten. */
+/* The other gave up tables, and there is nothing here of what it holds: if that is a value it was
+ * hidden by a tombstone which all others have forgotten. */
 static bool is_leftover_there(const struct shard *s, const struct repair_item *item) {
     if (!s->filled || item->repair->heard != REPAIR_HEARD_DAMAGED) return false;
     return is_below_floors(s, item->theirs);
@@ -224,11 +227,11 @@ static bool item_decide(struct shard *s, struct repair_item *item, const struct 
     const int order = own == NULL ? (ballot_is_zero(item->theirs) ? 0 : -1)
                                   : ballot_compare(own->ballot, item->theirs);
     bool asked = true, wanted = true;
-    if (order != 0 && is_for_others(s, item, order > 0 ? own->ballot : item->theirs)) {
+    item->leftover = order < 0 && own == NULL && is_leftover_there(s, item);
+    if (order > 0 && is_for_others(s, item, own)) {
         asked = false;
-    } else if (order < 0 && own == NULL && is_leftover_there(s, item)) {
-        const struct record hides = repair_tombstone_above(ikey, item->theirs);
-        asked = item_ask(s, item, &hides);
+    } else if (item->leftover) {
+        asked = item_ask(s, item, NULL);
     } else if (order > 0 && is_to_send(s, item, own)) {
         asked = item_ask(s, item, own);
     } else if (order < 0 && own != NULL && MUTANT("repair_keeps_older")) {
@@ -300,9 +303,11 @@ bool repair_mend(struct shard *s, struct repair *r, struct link *l) {
 static bool sent_ok(struct shard *s, const struct repair_item *item, const struct peer_frame *f) {
     struct peer_accepted m;
     if (f->type != PEER_ACCEPTED || !status_ok(peer_accepted_decode(f->payload, &m))) return false;
-    /* Settled there, unless one of the two gave up tables and does not know. */
-    if (m.status == PEER_ACCEPT_FLOOR)
-        return !repair_is_healing(s) && item->repair->heard != REPAIR_HEARD_DAMAGED;
+    if (m.status == PEER_ACCEPT_FLOOR) {
+        /* Settled there, unless one of the two gave up tables and does not know. */
+        if (item->repair->heard == REPAIR_HEARD_DAMAGED) return false;
+        return !repair_is_healing(s) || ballot_is_zero(item->mine);
+    }
     if (m.status != PEER_ACCEPT_OK) return false;
     s->figures.repair_records++;
     s->repair->sent++;
@@ -314,10 +319,22 @@ static bool sent_ok(struct shard *s, const struct repair_item *item, const struc
 static bool is_leftover_here(const struct shard *s, const struct repair_item *item,
                              const struct peer_frame *f) {
     struct peer_accepted m;
-    if (item->fetches || !repair_is_healing(s)) return false;
+    if (item->fetches || ballot_is_zero(item->mine) || !repair_is_healing(s)) return false;
     if (item->repair->heard != REPAIR_HEARD_FILLED || !ballot_is_zero(item->theirs)) return false;
     if (f->type != PEER_ACCEPTED || !status_ok(peer_accepted_decode(f->payload, &m))) return false;
     return m.status == PEER_ACCEPT_FLOOR;
+}
+
+/* What is left over there is a value, and still the version that was listed. */
+static bool is_value_to_hide(const struct shard *s, const struct repair_item *item,
+                             const struct peer_frame *f) {
+    struct peer_answer m;
+    if (!item->leftover || f->type != PEER_ANSWER) return false;
+    if (!status_ok(peer_answer_decode(f->payload, &m)) || m.status != PEER_ANSWER_FOUND)
+        return false;
+    const struct record r = replica_record(&m.record, buffer_bytes(&item->ikey));
+    if (ballot_compare(r.ballot, item->theirs) != 0) return false;
+    return !record_is_absent(&r, s->turn_wall_ms);
 }
 
 /* Nor is its tombstone to be had any more. */
@@ -344,9 +361,10 @@ static bool fetched_ok(struct shard *s, struct repair_item *item, const struct p
         .value = m.record.value,
     };
     uint64_t sequence = 0;
-    const struct link *l =
-        link_of_shard(s, item->repair->peer->member, item->repair->remote_shard);
-    const bool restores = l != NULL && repair_may_restore(s, l, r.ikey);
+    const struct link *l = link_of_shard(s, item->repair->peer->member, item->repair->remote_shard);
+    if (item->leftover && record_is_absent(&r, s->turn_wall_ms)) return true;
+    if (item->leftover || is_for_others(s, item, &r)) return false;
+    const bool restores = l != NULL && repair_may_restore(s, l, &r);
     const enum peer_accept_status st =
         restores ? replica_restore(s, &r, &sequence) : replica_accept(s, &r, &sequence);
     if (st == PEER_ACCEPT_FLOOR) return !repair_is_healing(s);
@@ -362,6 +380,11 @@ void repair_item_answered(struct shard *s, struct repair_item *item, const struc
     ASSERT(item->sent != NULL);
     item->sent = NULL;
     if (is_leftover_here(s, item, f) && item_ask(s, item, NULL)) return;
+    if (is_value_to_hide(s, item, f)) {
+        const struct record hides = repair_tombstone_above(buffer_bytes(&item->ikey), item->theirs);
+        item->leftover = false;
+        if (item_ask(s, item, &hides)) return;
+    }
     const bool ok = item->fetches ? fetched_ok(s, item, f) : sent_ok(s, item, f);
     if (!ok) item->repair->unclean = true;
     item_free(s, item);

@@ -19,9 +19,12 @@ struct stalled_accept {
     uint64_t id;          /* of the question */
     uint64_t deadline_ns; /* monotonic */
     struct record record; /* views into `bytes` */
-    size_t bytes_len;
-    uint8_t bytes[]; /* ikey, then value */
+    size_t bytes_len;     /* what it counts for: all of it */
+    uint8_t bytes[];      /* ikey, then value */
 };
+
+/* As many as one shard of another node may ask at once; more are refused. */
+#define QUERIES_WAITING_MAX SENT_MAX
 
 /* A query that waits for a block. */
 struct query {
@@ -76,7 +79,10 @@ void replica_send(struct link *l, uint8_t flags, uint64_t id, const struct recor
     size_t begun = 0;
     struct buffer *out = link_begin(l, PEER_ACCEPT, flags, id, &begun);
     peer_record_encode(&m, out);
-    link_end(l, begun);
+    if ((flags & PEER_FLAG_LAZY) != 0)
+        link_end_lazy(l, begun);
+    else
+        link_end(l, begun);
 }
 
 struct record replica_record(const struct peer_record *m, struct bytes ikey) {
@@ -88,7 +94,7 @@ struct record replica_record(const struct peer_record *m, struct bytes ikey) {
                             .value = m->value };
 }
 
-static void answer_accept(struct link *l, uint64_t id, enum peer_accept_status status,
+static void answer_accept(struct link *l, uint64_t id, bool urgent, enum peer_accept_status status,
                           uint64_t sequence) {
     const struct peer_accepted m = { .status = status };
     const bool held = status == PEER_ACCEPT_OK && sequence > shard_acknowledged(l->shard);
@@ -98,9 +104,11 @@ static void answer_accept(struct link *l, uint64_t id, enum peer_accept_status s
                               : link_begin(l, PEER_ACCEPTED, 0, id, &begun);
     peer_accepted_encode(&m, out);
     if (held)
-        link_end_held(l, begun, sequence);
-    else
+        link_end_held(l, begun, sequence, urgent);
+    else if (urgent)
         link_end(l, begun);
+    else
+        link_end_lazy(l, begun);
 }
 
 static void stalled_free(struct shard *s, struct stalled_accept *a) {
@@ -112,9 +120,9 @@ static void stalled_free(struct shard *s, struct stalled_accept *a) {
 
 /* Keep it until the engine takes it. False: too much waits already. */
 static bool stall(struct shard *s, const struct link *l, uint64_t id, const struct record *r) {
-    const size_t len = r->ikey.len + r->value.len;
+    const size_t len = sizeof(struct stalled_accept) + r->ikey.len + r->value.len;
     if (s->accepts_bytes + len > STALLED_BYTES_MAX) return false;
-    struct stalled_accept *a = mem_alloc(sizeof *a + len);
+    struct stalled_accept *a = mem_alloc(len);
     *a = (struct stalled_accept){ .serial = l->serial,
                                   .id = id,
                                   .deadline_ns =
@@ -136,6 +144,7 @@ void replica_serve_accept(struct shard *s, struct link *l, const struct peer_fra
         link_fail(l, "malformed record");
         return;
     }
+    const bool urgent = (f->flags & PEER_FLAG_LAZY) == 0;
     struct record r = replica_record(&m, m.ikey);
     s->figures.peer_accepts++;
     const bool own_notes = ikey_keyspace(m.ikey) >= RESERVED_KEYSPACES;
@@ -144,17 +153,17 @@ void replica_serve_accept(struct shard *s, struct link *l, const struct peer_fra
         return;
     }
     if (!replica_keeps(s, crc16_slot(ikey_key(m.ikey)))) {
-        answer_accept(l, f->id, PEER_ACCEPT_NOT_MINE, 0);
+        answer_accept(l, f->id, urgent, PEER_ACCEPT_NOT_MINE, 0);
         return;
     }
     if (MUTANT("hint_overwrites_newer") && (f->flags & PEER_FLAG_HINT) != 0)
         r.ballot.stamp = hlc_next(&s->hlc, s->turn_wall_ms);
     uint64_t sequence = 0;
-    const bool restores = (f->flags & PEER_FLAG_REPAIR) != 0 && repair_may_restore(s, l, r.ikey);
+    const bool restores = (f->flags & PEER_FLAG_REPAIR) != 0 && repair_may_restore(s, l, &r);
     const enum peer_accept_status status =
         restores ? replica_restore(s, &r, &sequence) : replica_accept(s, &r, &sequence);
     if (status == PEER_ACCEPT_BUSY && !restores && f->id != 0 && stall(s, l, f->id, &r)) return;
-    answer_accept(l, f->id, status, sequence);
+    answer_accept(l, f->id, urgent, status, sequence);
 }
 
 void replica_resume(struct shard *s) {
@@ -165,7 +174,7 @@ void replica_resume(struct shard *s) {
         enum peer_accept_status status = PEER_ACCEPT_BUSY;
         if (l != NULL) status = replica_accept(s, &a->record, &sequence);
         if (l != NULL && status == PEER_ACCEPT_BUSY && s->turn_ns < a->deadline_ns) return;
-        if (l != NULL) answer_accept(l, a->id, status, sequence);
+        if (l != NULL) answer_accept(l, a->id, true, status, sequence);
         stalled_free(s, a);
     }
 }
@@ -177,8 +186,21 @@ void replica_forget_stalled(struct shard *s) {
 
 /* ---- queries ---- */
 
+static void answer_busy(struct link *l, uint64_t id) {
+    const struct peer_answer m = { .status = PEER_ANSWER_BUSY };
+    size_t begun = 0;
+    struct buffer *out = link_begin(l, PEER_ANSWER, 0, id, &begun);
+    peer_answer_encode(&m, out);
+    link_end(l, begun);
+}
+
 static void answer_query(struct link *l, uint64_t id, uint8_t flags, struct status st,
                          const struct engine_read *read) {
+    /* A question is small and its answer may be large: many of them would fill the memory. */
+    if (link_is_clogged(l)) {
+        answer_busy(l, id);
+        return;
+    }
     struct peer_answer m = { .status = PEER_ANSWER_ABSTAIN };
     uint64_t sequence = 0;
     if (st.code == ST_NOT_FOUND) m.status = PEER_ANSWER_NOTHING;
@@ -201,7 +223,7 @@ static void answer_query(struct link *l, uint64_t id, uint8_t flags, struct stat
                               : link_begin(l, PEER_ANSWER, flags, id, &begun);
     peer_answer_encode(&m, out);
     if (held)
-        link_end_held(l, begun, sequence);
+        link_end_held(l, begun, sequence, true);
     else
         link_end(l, begun);
 }
@@ -213,11 +235,14 @@ static void query_try(struct shard *s, struct query *q) {
     if (l != NULL) answer_query(l, q->id, q->flags, st, &q->lookup.read);
     lookup_end(s, &q->lookup);
     mem_free(q);
+    ASSERT(s->queries_waiting > 0);
+    s->queries_waiting--;
 }
 
 static void query_wait(struct shard *s, struct link *l, const struct peer_frame *f,
                        struct bytes ikey) {
     struct query *q = mem_alloc_zeroed(sizeof *q + ikey.len);
+    s->queries_waiting++;
     q->lookup = (struct lookup){ .owner = q, .kind = LOOKUP_QUERY };
     q->serial = l->serial;
     q->id = f->id;
@@ -245,14 +270,17 @@ void replica_serve_query(struct shard *s, struct link *l, const struct peer_fram
         st = engine_get(s->engine, ikey, false, &read);
     if (st.code != ST_WAIT) answer_query(l, f->id, f->flags & PEER_FLAG_DIGEST, st, &read);
     if (s->engine != NULL) engine_read_deinit(s->engine, &read);
-    if (st.code == ST_WAIT) query_wait(s, l, f, ikey);
+    if (st.code == ST_WAIT && s->queries_waiting == QUERIES_WAITING_MAX)
+        answer_busy(l, f->id);
+    else if (st.code == ST_WAIT)
+        query_wait(s, l, f, ikey);
 }
 
 /* ---- truncation ---- */
 
 void replica_serve_floor(struct shard *s, struct link *l, const struct peer_frame *f) {
     struct peer_floor m;
-    if (!status_ok(peer_floor_decode(f->payload, &m))) {
+    if (!status_ok(peer_floor_decode(f->payload, &m)) || m.keyspace >= RESERVED_KEYSPACES) {
         link_fail(l, "malformed floor");
         return;
     }

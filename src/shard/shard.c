@@ -376,9 +376,10 @@ uint32_t shard_wait_ms(const struct shard *s) {
     if (!list_is_empty(&s->work) || !list_is_empty(&s->scanning) || !list_is_empty(&s->runnable))
         return 0;
     if (!list_is_empty(&s->answered) || s->accepting || s->turn_again) return 0;
-    if (!list_is_empty(&s->links_work) || !list_is_empty(&s->links_flush)) return 0;
+    if (!list_is_empty(&s->links_work)) return 0;
     if (!list_is_empty(&s->found)) return 0;
     if (!list_is_empty(&s->stalled) || !list_is_empty(&s->accepts) || mail_waits(s)) return 1;
+    if (!list_is_empty(&s->links_flush)) return 1; /* what nobody waits for */
     if (s->node->sync_interval_ms != 0 && s->node->sync_interval_ms < SHARD_TICK_MS)
         return s->node->sync_interval_ms;
     return UINT32_MAX;
@@ -426,7 +427,7 @@ bool shard_is_over(struct shard *s) {
     /* Others may still send calls here until every shard has drained. */
     if (atomic_load(&s->node->drained) < s->node->shards_count) return false;
     if (!s->closing) begin_close(s);
-    if (s->coordinations_used > 0) return false;
+    if (s->coordinations_used > 0 || s->queries_waiting > 0) return false;
     if (s->engine == NULL) return true;
     if (shard_is_clustered(s) && !(hints_are_idle(s) && repairs_are_idle(s))) return false;
     return engine_is_idle(s->engine);

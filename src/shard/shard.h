@@ -113,13 +113,14 @@ struct shard {
     uint64_t fetches_failed; /* blocks that a job found damaged or could not read */
     struct list truncations; /* not durable yet */
     /* replication; untouched on a node alone */
-    struct peer **peers;     /* [members->count]; NULL for the node itself */
-    struct list links;       /* all of them */
-    struct list links_work;  /* to serve this turn */
-    struct list links_flush; /* with something to send */
-    struct list links_held;  /* with answers that wait for the log */
-    struct list links_gone;  /* accepted ones that failed: freed at the end of the turn */
-    uint32_t links_guests;   /* accepted ones without a peer */
+    struct peer **peers;      /* [members->count]; NULL for the node itself */
+    struct list links;        /* all of them */
+    struct list links_work;   /* to serve this turn */
+    struct list links_flush;  /* with something to send */
+    struct list links_held;   /* with answers that wait for the log */
+    struct list links_gone;   /* accepted ones that failed: freed at the end of the turn */
+    uint32_t links_guests;    /* accepted ones without a peer */
+    uint32_t queries_waiting; /* of others, each for a block */
     uint64_t link_serials;
     uint64_t strangers_warned_ms; /* monotonic: last log line about a stream of nobody known */
     uint32_t strangers_quiet;     /* ended without a line since */
@@ -138,6 +139,7 @@ struct shard {
     uint64_t guests_bytes;
     struct os_timer hedge_timer;
     uint64_t links_tick_ms;  /* monotonic: the last look at them */
+    bool links_judge;        /* there was a tick: look for silence once what arrived is read */
     uint64_t opened_ms;      /* monotonic */
     _Atomic bool settled;    /* has met enough others, or waited for them long enough */
     uint64_t floor_stamp;    /* versions stamped at or below are refused; durable (R9) */

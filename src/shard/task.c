@@ -78,7 +78,6 @@ static void call_init(struct shard *s, struct task *t, struct call *c, const str
     list_init(&c->link);
     list_init(&c->parked);
     c->request = *q;
-    request_copy(&t->arena, &c->request);
 }
 
 /* Whether this node's own shards have a part in range requests. */
@@ -114,8 +113,9 @@ static struct request part_of(struct shard *s, const struct request *whole) {
 /* One call for each shard of each live node. */
 static void parts_init(struct shard *s, struct task *t, const struct request *whole) {
     const struct membership *m = s->node->members;
-    const struct request q = part_of(s, whole);
+    struct request q = part_of(s, whole);
     uint32_t count = 0;
+    request_copy(&t->arena, &q); /* once: nobody writes to what the parts share */
     t->members_asked = q.live;
     for (uint32_t i = 0; has_own_part(s) && i < s->node->shards_count; i++)
         call_init(s, t, &t->calls[count++], &q, (uint16_t)i);
@@ -139,8 +139,10 @@ static void calls_init(struct shard *s, struct task *t, const struct plan *plan)
     if (t->barrier) {
         parts_init(s, t, &plan->requests[0]);
     } else {
-        for (uint32_t i = 0; i < t->calls_count; i++)
+        for (uint32_t i = 0; i < t->calls_count; i++) {
             call_init(s, t, &t->calls[i], &plan->requests[i], plan->requests[i].home);
+            request_copy(&t->arena, &t->calls[i].request);
+        }
     }
     if (t->calls_count == 0) return; /* a proxy that reaches nobody */
     t->plan.requests = &t->calls[0].request;
@@ -505,10 +507,26 @@ static void merge_all_shards(struct shard *s, struct task *t) {
             continue;
         }
         if (first->outcome != OUT_OK) continue;
-        first->integer += r->integer;
+        if (__builtin_add_overflow(first->integer, r->integer, &first->integer))
+            first->integer = INT64_MAX; /* other nodes' numbers */
         if (t->plan.requests[0].op == OP_RANDOM_KEY && (s->random++ & 1) != 0)
             first->value = r->value;
     }
+}
+
+/* Keys that a failed node was to count are counted by nobody: ask the others anew, for theirs
+ * too. False: the count is whole. */
+static bool count_anew(struct shard *s, struct task *t) {
+    const struct request *q = &t->calls[0].request;
+    const uint64_t answered = t->members_asked & ~t->members_failed;
+    if (q->op != OP_COUNT || q->live == answered) return false;
+    for (uint32_t i = 0; i < t->calls_count; i++) {
+        shard_call_clear(&t->calls[i]);
+        t->calls[i].request.live = answered;
+    }
+    t->calls_sent = 0;
+    calls_send(s, t);
+    return true;
 }
 
 static void encode_requests(struct task *t, const struct response *responses, uint64_t now_ms) {
@@ -526,6 +544,7 @@ static void requests_answered(struct shard *s, struct task *t) {
         encode_outcome(t, failure == OUT_OK ? OUT_QUORUM : failure);
         return;
     }
+    if (t->barrier && count_anew(s, t)) return;
     if (t->barrier) merge_all_shards(s, t);
     if (t->calls_sent < t->calls_count) {
         t->finished = true;

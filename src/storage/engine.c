@@ -279,6 +279,7 @@ void engine_compact_all(struct engine *e) {
 bool engine_is_busy(const struct engine *e) {
     if (e->flush_state != WORK_IDLE || e->waiting_count > 0 || e->flush_wanted) return true;
     if (e->compaction_state != WORK_IDLE || e->look || e->everything) return true;
+    if (e->drop_wanted) return true;
     return e->manifest_running || !list_is_empty(&e->edits);
 }
 

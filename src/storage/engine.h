@@ -183,9 +183,9 @@ struct engine_stats {
     uint64_t flush_bytes; /* written by flushes */
     uint64_t compaction_bytes_read;
     uint64_t compaction_bytes_written;
-    uint64_t stalls;      /* puts refused with ST_BUSY */
-    uint64_t full;        /* puts refused with ST_FULL */
-    uint64_t corruptions; /* reads that met a bad block */
+    uint64_t stalls;         /* puts refused with ST_BUSY */
+    uint64_t full;           /* puts refused with ST_FULL */
+    uint64_t corruptions;    /* reads that met a bad block */
     uint64_t tables_dropped; /* by engine_drop_damaged */
     uint64_t level_tables[ENGINE_LEVELS];
     uint64_t level_bytes[ENGINE_LEVELS];

@@ -159,7 +159,7 @@ static uint8_t flags_allowed(int type) {
     case PEER_QUERY: return PEER_FLAG_DIGEST | PEER_FLAG_REPAIR;
     case PEER_ANSWER: return PEER_FLAG_DIGEST;
     case PEER_FORWARD: return PEER_FLAG_LOCAL;
-    case PEER_ACCEPT: return PEER_FLAG_HINT | PEER_FLAG_REPAIR;
+    case PEER_ACCEPT: return PEER_FLAG_HINT | PEER_FLAG_REPAIR | PEER_FLAG_LAZY;
     default: return 0;
     }
 }

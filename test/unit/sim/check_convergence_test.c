@@ -22,7 +22,7 @@ TEST(check_convergence, finds_each_difference) {
     made_deinit(&m);
 }
 
-/* A value that some replica lacks is found; a tombstone that one has forgotten is not. */
+/* A value that some replica lacks is found; a tombstone that one has forgotten, or lost, is not. */
 TEST(check_convergence, finds_what_is_missing) {
     struct made m;
     made_init(&m);
@@ -32,6 +32,8 @@ TEST(check_convergence, finds_what_is_missing) {
     m.rows[0].absent = m.rows[1].absent = true;
     CHECK_EQ(made_run(&m, check_convergence), 0);
     m.rows[1].ballot = made_version(9);
+    CHECK_EQ(made_run(&m, check_convergence), 0);
+    m.rows[1].absent = false;
     CHECK_EQ(made_run(&m, check_convergence), 1);
     made_deinit(&m);
 }
