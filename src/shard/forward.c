@@ -274,8 +274,9 @@ void guest_answered(struct shard *s, struct call *c) {
     struct guest *g = LIST_ENTRY(c, struct guest, call);
     ASSERT(c->task == NULL);
     ASSERT(s->guests_count > 0);
-    const bool reads = c->request.op > OP_SINGLE_KEY_END || operation_only_reads(&c->request);
-    if (g->link != NULL && reads && link_is_clogged(g->link))
+    const bool large = c->response.page != NULL ||
+                       (operation_only_reads(&c->request) && c->response.value.len > 0);
+    if (g->link != NULL && large && link_is_clogged(g->link))
         refuse(g->link, g->id, OUT_BUSY);
     else if (g->link != NULL)
         respond(g->link, g->id, &c->response);

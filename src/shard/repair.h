@@ -182,6 +182,8 @@ struct repair_shard {
     uint64_t tokens_ms;       /* monotonic: when they were last raised */
     uint64_t floors_at_ms;    /* monotonic: when to work out floors next */
     uint64_t note_ms;         /* monotonic: when the floor's note was last written */
+    uint64_t claim_stamp;     /* verified, but not safe from a power failure yet; 0 = none */
+    uint64_t claim_sequence;  /* log position up to which it must be */
     uint64_t note_stamp;      /* written, not durable yet; 0 = none */
     uint64_t note_sequence;   /* its log position */
     uint64_t opened_stamp;    /* no version acknowledged before this start is above it */

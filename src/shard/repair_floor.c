@@ -185,12 +185,36 @@ static struct lowest lowest_of_all(struct shard *s) {
     return low;
 }
 
+/* Whether not even a power failure can take it back, whatever the mode of sync. */
+static bool is_safe(struct shard *s, uint64_t sequence) {
+    if (engine_durable(s->engine) >= sequence) return true;
+    engine_sync(s->engine);
+    return false;
+}
+
+/* What passes have proved is claimed once it is safe: a power failure that took back a newer
+ * version would bring to light an older one that others lack and, by their floors, refuse. */
+static void claim(struct shard *s, uint64_t verified) {
+    struct repair_shard *rs = s->repair;
+    if (verified < s->verified_stamp) {
+        s->verified_stamp = verified;
+        rs->claim_stamp = 0;
+    }
+    if (rs->claim_stamp != 0 && is_safe(s, rs->claim_sequence)) {
+        s->verified_stamp = rs->claim_stamp < verified ? rs->claim_stamp : verified;
+        rs->claim_stamp = 0;
+    }
+    if (rs->claim_stamp != 0 || verified == s->verified_stamp) return;
+    rs->claim_stamp = verified;
+    rs->claim_sequence = engine_written(s->engine);
+}
+
 /* Note the floor, and raise it once the note is durable: everything it is about lies before it in
  * the log, so a log that lost its tail never has the one without the other. */
 static void floor_raise(struct shard *s, uint64_t stamp, uint64_t now_ms) {
     struct repair_shard *rs = s->repair;
     if (rs->note_stamp != 0) {
-        if (rs->note_sequence > shard_acknowledged(s)) return;
+        if (!is_safe(s, rs->note_sequence)) return;
         ASSERT(rs->note_stamp >= s->floor_stamp);
         s->floor_stamp = rs->note_stamp;
         rs->note_stamp = 0;
@@ -307,9 +331,9 @@ void repair_floors_tick(struct shard *s, uint64_t now_ms) {
     /* Without a pair everything that can be known of is held by all that keep it. */
     const uint64_t settled = repair_below_stamp(s, REPAIR_SETTLE_MS);
     lower(&low.verified, settled == 0 ? 0 : settled - 1);
-    s->verified_stamp = low.verified;
+    claim(s, low.verified);
     fill(s, &low);
-    floor_raise(s, low.verified < low.heard ? low.verified : low.heard, now_ms);
+    floor_raise(s, s->verified_stamp < low.heard ? s->verified_stamp : low.heard, now_ms);
     forget(s, low.floor < s->floor_stamp ? low.floor : s->floor_stamp);
     watch_absence(s, now_ms);
 }

@@ -208,6 +208,14 @@ uint64_t engine_acknowledged(const struct engine *e) {
     return wal_acknowledged(e->wal);
 }
 
+uint64_t engine_durable(const struct engine *e) {
+    return wal_durable(e->wal);
+}
+
+uint64_t engine_written(const struct engine *e) {
+    return wal_appended(e->wal);
+}
+
 void engine_sync(struct engine *e) {
     wal_commit(e->wal, true);
 }

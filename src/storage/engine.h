@@ -86,6 +86,9 @@ uint64_t engine_acknowledged(const struct engine *e);
 void engine_turn(struct engine *e);
 /* For `--sync interval`: sync what was written so far. */
 void engine_sync(struct engine *e);
+/* What of the writes survives a power failure, whatever the mode; and where the last one ends. */
+uint64_t engine_durable(const struct engine *e);
+uint64_t engine_written(const struct engine *e);
 
 /* 0 = none; rising to 1000 = refused. The owner slows writers in between. */
 uint32_t engine_pressure_permille(const struct engine *e);

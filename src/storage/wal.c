@@ -45,6 +45,14 @@ bool wal_is_idle(const struct wal *w) {
     return !w->commit.under_way && !w->preparation.under_way && work_is_done(w);
 }
 
+uint64_t wal_durable(const struct wal *w) {
+    return w->durable;
+}
+
+uint64_t wal_appended(const struct wal *w) {
+    return w->appended;
+}
+
 uint64_t wal_acknowledged(const struct wal *w) {
     if (MUTANT("ack_before_sync")) return w->appended;
     return w->sync == WAL_SYNC_ALWAYS ? w->durable : w->written;

@@ -117,6 +117,10 @@ bool wal_is_idle(const struct wal *w);
 /* Everything up to this position may be acknowledged: synced with ALWAYS, handed
  * to the kernel otherwise. */
 uint64_t wal_acknowledged(const struct wal *w);
+/* Everything up to this position survives a power failure, whatever the mode. */
+uint64_t wal_durable(const struct wal *w);
+/* The position behind the last record gathered. */
+uint64_t wal_appended(const struct wal *w);
 /* Position after the last record gathered. */
 uint64_t wal_sequence(const struct wal *w);
 
