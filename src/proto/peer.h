@@ -55,7 +55,7 @@ enum peer_type {
     PEER_RESPONSE,  /* struct response, with its rows */
     PEER_RANGE,     /* struct peer_range: is this what you hold? Answered by VERSIONS */
     PEER_VERSIONS,  /* struct peer_versions */
-    PEER_FLOOR,     /* struct peer_floor: all of a keyspace at or below it is gone; by ACCEPTED */
+    PEER_FLOOR,     /* struct peer_floor: all of a keyspace at or below it is gone; no answer */
     PEER_TYPES,
 };
 

@@ -480,6 +480,13 @@ static void flush(struct link *l) {
         link_fail(l, "the other side does not read");
 }
 
+bool links_are_urgent(const struct shard *s) {
+    for (const struct list *n = s->links_flush.next; n != &s->links_flush; n = n->next) {
+        if (LIST_ENTRY(n, struct link, flush)->urgent) return true;
+    }
+    return false;
+}
+
 static bool may_wait(const struct link *l) {
     return !l->urgent && l->state == LINK_UP && buffer_len(&l->out) < LINK_LAZY_BYTES &&
            l->shard->turn_ns < l->lazy_since_ns + LINK_LAZY_NS;

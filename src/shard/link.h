@@ -116,6 +116,8 @@ void links_tick(struct shard *s);
 void links_serve(struct shard *s);
 /* Answers whose writes are safe now, then everything that waits to be sent. */
 void links_flush(struct shard *s);
+/* Whether somebody waits for something that is not sent yet. */
+bool links_are_urgent(const struct shard *s);
 /* Streams that other shards took in for this one. */
 void links_take_handed(struct shard *s);
 

@@ -379,7 +379,7 @@ uint32_t shard_wait_ms(const struct shard *s) {
     if (!list_is_empty(&s->links_work)) return 0;
     if (!list_is_empty(&s->found)) return 0;
     if (!list_is_empty(&s->stalled) || !list_is_empty(&s->accepts) || mail_waits(s)) return 1;
-    if (!list_is_empty(&s->links_flush)) return 1; /* what nobody waits for */
+    if (!list_is_empty(&s->links_flush)) return links_are_urgent(s) ? 0 : 1;
     if (s->node->sync_interval_ms != 0 && s->node->sync_interval_ms < SHARD_TICK_MS)
         return s->node->sync_interval_ms;
     return UINT32_MAX;
