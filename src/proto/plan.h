@@ -7,7 +7,8 @@
  *   PLAN_REPLIED   the answer (or error) is already in the output
  *   PLAN_REQUESTS  run all requests; when all are answered, encode once
  *   PLAN_SCAN      run `requests[0]` (OP_SCAN) page by page over all shards, merged in
- *                  key order; encode_begin, then encode_page for each, then encode_end
+ *                  key order; encode_begin, then encode_page for each, then encode_end.
+ *                  With `scan_counts` only their number is encoded
  *   PLAN_NODE      answer from the node's view (statistics, configuration): encode_node
  */
 #ifndef ATOLL_PROTO_PLAN_H
@@ -44,6 +45,7 @@ struct plan {
     uint32_t rows_wanted;     /* PLAN_SCAN: stop after this many rows emitted; 0 = no limit */
     uint32_t
         rows_examined;    /* PLAN_SCAN: stop after this many looked at; 0 = no limit (SCAN COUNT) */
+    bool scan_counts;     /* PLAN_SCAN: RESP: the rows are counted and not kept */
     bool scan_by_cursor;  /* PLAN_SCAN: resume behind the key that `scan_cursor` stands for */
     uint64_t scan_cursor; /* number the client gave; 0 = from the first key */
     struct bytes detail;  /* the protocol's own: what else the encoder needs, e.g. a

@@ -27,7 +27,6 @@ enum operation {
     OP_SINGLE_KEY_END,
     /* Ranges and whole keyspaces: answered by every shard. */
     OP_SCAN,       /* rows of a range, in key order, a page */
-    OP_COUNT,      /* live keys of the keyspace */
     OP_RANDOM_KEY, /* any live key */
     OP_TRUNCATE,   /* every key of the keyspace becomes absent */
 };
@@ -90,8 +89,6 @@ struct request {
     bool has_end;
     bool start_exclusive; /* begin after `start`: resume behind a page's last key */
     uint32_t rows_max;    /* page size in rows examined */
-    uint64_t live; /* OP_COUNT: bits of members: a key counts at the first of its replicas among
-                      them; 0 = every key counts */
 };
 
 enum outcome {
@@ -126,7 +123,7 @@ struct response {
     uint64_t expires_at_ms; /* 0 = never */
     uint64_t value_len;     /* set even when the bytes were not asked for */
     struct bytes value;     /* GET, RETURN_OLD, INCR_FLOAT, RANDOM_KEY (the key) */
-    int64_t integer;        /* INCR, APPEND, COUNT */
+    int64_t integer;        /* INCR, APPEND */
     struct row_page *page;  /* SCAN */
     uint8_t acks;           /* replicas that answered; 0 = not a replicated operation */
     uint8_t needed;         /* how many the level wants */

@@ -88,8 +88,9 @@ void resp_encode(const struct plan *plan, const struct response *responses, uint
                  struct buffer *out);
 
 /* PLAN_SCAN. All rows of the answer are gathered by the caller, because RESP arrays state
- * their length first. `cursor` is the number for the next SCAN (0 = finished). */
-void resp_encode_scan(const struct plan *plan, const struct row *rows, uint32_t count,
+ * their length first; of a plan that counts there are none, only `count`. Of RANDOMKEY
+ * there is one at most. `cursor` is the number for the next SCAN (0 = finished). */
+void resp_encode_scan(const struct plan *plan, const struct row *rows, uint64_t count,
                       uint64_t cursor, struct buffer *out);
 /* An error instead of the rows. */
 void resp_encode_outcome(const struct plan *plan, enum outcome outcome, struct buffer *out);

@@ -170,10 +170,25 @@ void resp_encode(const struct plan *plan, const struct response *responses, uint
     encode_answer(plan, responses, now_ms, out);
 }
 
-void resp_encode_scan(const struct plan *plan, const struct row *rows, uint32_t count,
+void resp_encode_scan(const struct plan *plan, const struct row *rows, uint64_t count,
                       uint64_t cursor, struct buffer *out) {
     const enum resp_shape shape = (enum resp_shape)(plan->shape & SHAPE_MASK);
-    ASSERT(shape == SHAPE_SCAN || shape == SHAPE_KEYS);
+    ASSERT(shape == SHAPE_SCAN || shape == SHAPE_KEYS || shape == SHAPE_COUNT ||
+           shape == SHAPE_VALUE);
+    ASSERT((shape == SHAPE_COUNT) == plan->scan_counts);
+    if (shape == SHAPE_COUNT) {
+        ASSERT(count <= INT64_MAX);
+        resp_reply_integer(out, (int64_t)count);
+        return;
+    }
+    if (shape == SHAPE_VALUE) {
+        ASSERT(count <= 1);
+        if (count == 0)
+            resp_reply_null(out, plan->dialect);
+        else
+            resp_reply_bulk(out, rows[0].key);
+        return;
+    }
     if (shape == SHAPE_SCAN) {
         uint8_t digits[20];
         const size_t len = (size_t)(resp_put_u64(digits, cursor) - digits);
@@ -181,5 +196,5 @@ void resp_encode_scan(const struct plan *plan, const struct row *rows, uint32_t 
         resp_reply_bulk(out, bytes_of(digits, len));
     }
     resp_reply_array(out, count);
-    for (uint32_t i = 0; i < count; i++) resp_reply_bulk(out, rows[i].key);
+    for (uint64_t i = 0; i < count; i++) resp_reply_bulk(out, rows[i].key);
 }

@@ -29,6 +29,7 @@ enum resp_shape {
     SHAPE_TYPE,
     SHAPE_SCAN, /* cursor and keys */
     SHAPE_KEYS,
+    SHAPE_COUNT, /* how many rows a scan has: DBSIZE */
     SHAPE_HELLO,
     SHAPE_INFO,
     SHAPE_CONFIG,

@@ -249,7 +249,8 @@ void resp_translate_randomkey(struct resp_call *c) {
 }
 
 void resp_translate_dbsize(struct resp_call *c) {
-    (void)resp_plan_keyspace(c, OP_COUNT, SHAPE_INTEGER);
+    (void)plan_scan(c, BYTES_LIT("*"), SHAPE_COUNT);
+    c->plan->scan_counts = true;
 }
 
 void resp_translate_flush(struct resp_call *c) {

@@ -353,8 +353,7 @@ static void call_walk(struct shard *s, struct call *c) {
         shard_call_fail(s, c, OUT_STOPPING);
         return;
     }
-    if (c->walk == NULL)
-        c->walk = walk_create(s->node->members, ++s->random * 0x9E3779B97F4A7C15ULL | 1);
+    if (c->walk == NULL) c->walk = walk_create(++s->random * 0x9E3779B97F4A7C15ULL | 1);
     const struct status st = walk_slice(c->walk, s->engine, s->node->cache, &c->request,
                                         s->turn_wall_ms, s->ikey_space, &c->read.fetch);
     if (st.code == ST_WAIT) {
@@ -367,8 +366,7 @@ static void call_walk(struct shard *s, struct call *c) {
         return;
     }
     struct walk *w = c->walk;
-    c->response =
-        (struct response){ .outcome = status_ok(st) ? OUT_OK : OUT_CORRUPT, .integer = w->count };
+    c->response = (struct response){ .outcome = status_ok(st) ? OUT_OK : OUT_CORRUPT };
     c->sequence = w->sequence;
     if (c->request.op == OP_SCAN) c->response.page = &w->page;
     if (c->request.op == OP_RANDOM_KEY) {

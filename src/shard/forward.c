@@ -130,8 +130,10 @@ static bool response_fits(const struct request *q, const struct response *r) {
     const bool single = q->op < OP_SINGLE_KEY_END;
     switch (r->outcome) {
     case OUT_OK:
-        if (q->op == OP_COUNT && r->integer < 0) return false;
         if ((r->page != NULL) != (q->op == OP_SCAN)) return false;
+        if (q->op == OP_RANDOM_KEY &&
+            (r->value.len < KEY_BYTES_MIN || r->value.len > KEY_BYTES_MAX))
+            return false;
         return r->page == NULL || page_fits(q, r->page);
     case OUT_NOT_FOUND: return single || q->op == OP_RANDOM_KEY;
     case OUT_NOT_MODIFIED: return q->op == OP_GET && q->condition == COND_VERSION_IS_NOT;
@@ -246,7 +248,7 @@ void guest_begin(struct shard *s, struct link *l, const struct peer_frame *f) {
         return;
     }
     /* What is not filled yet may not speak for what it should hold (R11). */
-    const bool reads = q.op == OP_SCAN || q.op == OP_COUNT || q.op == OP_RANDOM_KEY;
+    const bool reads = q.op == OP_SCAN || q.op == OP_RANDOM_KEY;
     if ((local && reads && !s->filled) || (!local && !replica_keeps(s, crc16_slot(q.key)))) {
         refuse(l, f->id, OUT_QUORUM);
         return;

@@ -216,6 +216,11 @@ static void connection_event(struct shard *s, struct connection *c, uint32_t rea
     if ((ready & OS_READY_WRITE) != 0) c->writable = true;
     if ((ready & OS_READY_CLOSED) != 0) c->readable = c->writable = true;
     if ((ready & (OS_READY_CLOSED | OS_READY_ENDED)) != 0) c->hung_up = true;
+    /* Nothing is read during a scan, and nobody will take what it finds. */
+    if ((ready & OS_READY_CLOSED) != 0 && c->barriers > 0) {
+        connection_close(c);
+        return;
+    }
     work_add(s, c);
 }
 

@@ -20,6 +20,8 @@
 #define TASK_FREE_BYTES 4096u
 /* RESP gathers a whole scan before it can answer: what KEYS may cost at most. */
 #define TASK_ROWS_MAX (1024u * 1024)
+/* RANDOMKEY wants one key; the next few may be deleted. */
+#define TASK_RANDOM_ROWS 64u
 
 enum op_class shard_op_class(const struct plan *plan) {
     if (plan->kind == PLAN_SCAN) return OP_CLASS_SCAN;
@@ -29,7 +31,6 @@ enum op_class shard_op_class(const struct plan *plan) {
     case OP_DELETE:
     case OP_TRUNCATE: return OP_CLASS_DELETE;
     case OP_SCAN:
-    case OP_COUNT:
     case OP_RANDOM_KEY: return OP_CLASS_SCAN;
     default: return OP_CLASS_WRITE;
     }
@@ -100,9 +101,6 @@ static struct request part_of(struct shard *s, const struct request *whole) {
     struct request q = *whole;
     if (m == NULL) return q;
     q.flags |= REQUEST_ABSENT;
-    for (uint32_t i = 0; i < m->count; i++) {
-        if (peer_is_alive(s, i) || (i == m->self && has_own_part(s))) q.live |= UINT64_C(1) << i;
-    }
     if (q.op == OP_TRUNCATE)
         q.stamp = (struct ballot){ .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
                                    .node = s->node->node_id == 0 ? 1 : s->node->node_id,
@@ -116,12 +114,13 @@ static void parts_init(struct shard *s, struct task *t, const struct request *wh
     struct request q = part_of(s, whole);
     uint32_t count = 0;
     request_copy(&t->arena, &q); /* once: nobody writes to what the parts share */
-    t->members_asked = q.live;
     for (uint32_t i = 0; has_own_part(s) && i < s->node->shards_count; i++)
         call_init(s, t, &t->calls[count++], &q, (uint16_t)i);
+    if (m != NULL && has_own_part(s)) t->members_asked = UINT64_C(1) << m->self;
     for (uint32_t i = 0; m != NULL && i < m->count; i++) {
-        const uint32_t shards = peer_is_alive(s, i) ? s->peers[i]->shards : 0;
-        for (uint32_t k = 0; k < shards; k++) {
+        if (!peer_is_alive(s, i)) continue;
+        t->members_asked |= UINT64_C(1) << i;
+        for (uint32_t k = 0; k < s->peers[i]->shards; k++) {
             struct call *c = &t->calls[count++];
             call_init(s, t, c, &q, (uint16_t)(k % s->node->shards_count));
             c->member = i;
@@ -204,11 +203,10 @@ void task_release(struct shard *s, struct task *t) {
     t->calls = NULL;
     t->rows = NULL;
     t->held_bytes = t->rows_bytes = t->answer_bytes = 0;
-    t->calls_sent = t->calls_count = t->rows_count = t->rows_capacity = t->rows_emitted =
-        t->rounds_left = 0;
-    t->sequence = 0;
+    t->calls_sent = t->calls_count = t->rows_count = t->rows_capacity = t->rounds_left = 0;
+    t->rows_emitted = t->sequence = 0;
     t->members_asked = t->members_failed = 0;
-    t->unsent = t->barrier = t->started = t->finished = t->begun = false;
+    t->unsent = t->barrier = t->started = t->finished = t->begun = t->wraps = false;
     arena_reset(&t->arena);
     buffer_shrink(&t->reply, TASK_REPLY_KEEP_BYTES);
     buffer_shrink(&t->resume, 0);
@@ -251,7 +249,11 @@ static void scan_fail(struct task *t, enum outcome outcome) {
 static void scan_round(struct shard *s, struct task *t) {
     for (uint32_t i = 0; i < t->calls_count; i++) {
         struct call *c = &t->calls[i];
+        struct walk *w = c->walk;
+        c->walk = NULL;
         shard_call_clear(c);
+        if (w != NULL) walk_next_page(w);
+        c->walk = w;
         c->merged = 0;
         if (buffer_len(&t->resume) == 0) continue;
         c->request.start = buffer_bytes(&t->resume);
@@ -299,9 +301,11 @@ static void rows_push(struct task *t, const struct row *row) {
     t->rows[t->rows_count++] = *row;
 }
 
-/* RESP keeps all rows until the last; HTTP sends those of a round at its end. */
+/* RESP keeps all rows until the last; HTTP sends those of a round at its end; of a count
+ * nothing is kept. */
 static bool scan_emit(struct task *t, const struct row *row) {
     t->rows_emitted++;
+    if (t->plan.scan_counts) return true;
     if (t->connection->protocol == PROTOCOL_HTTP) {
         rows_push(t, row);
         return true;
@@ -366,9 +370,19 @@ static void scan_end(struct shard *s, struct task *t, bool more) {
     if (c->protocol == PROTOCOL_RESP) {
         const uint64_t cursor =
             more && t->plan.scan_by_cursor ? scan_cursors_save(&s->node->cursors, resume) : 0;
-        resp_encode_scan(&t->plan, t->rows, t->rows_count, cursor, &t->reply);
+        ASSERT(t->plan.scan_counts || t->rows_count == t->rows_emitted);
+        resp_encode_scan(&t->plan, t->rows, t->rows_emitted, cursor, &t->reply);
     } else {
         http_encode_scan_end(&t->plan, more, resume, &t->reply);
+    }
+}
+
+static void scan_wrap(struct task *t) {
+    t->wraps = false;
+    buffer_reset(&t->resume);
+    for (uint32_t i = 0; i < t->calls_count; i++) {
+        t->calls[i].request.start = BYTES_NONE;
+        t->calls[i].request.start_exclusive = false;
     }
 }
 
@@ -390,6 +404,10 @@ static bool scan_merge(struct shard *s, struct task *t) {
         buffer_append(&t->resume, row->key);
         scan_end(s, t, more || merge_next(t, more, bound) != NULL);
         return false;
+    }
+    if (!more && t->wraps) {
+        scan_wrap(t);
+        return true;
     }
     if (!more) {
         scan_end(s, t, false);
@@ -495,7 +513,7 @@ static void scan_answered(struct shard *s, struct task *t) {
 
 /* ---- PLAN_REQUESTS ---- */
 
-/* One answer for all shards: the sum of counts, any random key, the first failure. */
+/* One answer for all shards: any random key, the first failure. */
 static void merge_all_shards(struct shard *s, struct task *t) {
     struct response *first = &t->calls[0].response;
     for (uint32_t i = 1; i < t->calls_count; i++) {
@@ -507,25 +525,31 @@ static void merge_all_shards(struct shard *s, struct task *t) {
             continue;
         }
         if (first->outcome != OUT_OK) continue;
-        if (__builtin_add_overflow(first->integer, r->integer, &first->integer))
-            first->integer = INT64_MAX; /* other nodes' numbers */
         if (t->plan.requests[0].op == OP_RANDOM_KEY && (s->random++ & 1) != 0)
             first->value = r->value;
     }
 }
 
-/* Keys that a failed node was to count are counted by nobody: ask the others anew, for theirs
- * too. False: the count is whole. */
-static bool count_anew(struct shard *s, struct task *t) {
-    const struct request *q = &t->calls[0].request;
-    const uint64_t answered = t->members_asked & ~t->members_failed;
-    if (q->op != OP_COUNT || q->live == answered) return false;
+/* The shard that chose the key may have missed its delete. So it is only where a scan begins,
+ * which gives the first key from there on that the replicas together still have. */
+static bool random_scan(struct shard *s, struct task *t) {
+    const struct response *chosen = &t->calls[0].response;
+    if (t->plan.requests[0].op != OP_RANDOM_KEY || !shard_is_clustered(s)) return false;
+    if (chosen->outcome != OUT_OK) return false;
+    ASSERT(t->connection->protocol == PROTOCOL_RESP);
+    ASSERT(buffer_len(&t->resume) == 0);
+    const struct bytes start = arena_copy(&t->arena, chosen->value);
     for (uint32_t i = 0; i < t->calls_count; i++) {
-        shard_call_clear(&t->calls[i]);
-        t->calls[i].request.live = answered;
+        struct request *q = &t->calls[i].request;
+        q->op = OP_SCAN;
+        q->flags |= REQUEST_NO_VALUE;
+        q->rows_max = TASK_RANDOM_ROWS;
+        q->start = start;
     }
-    t->calls_sent = 0;
-    calls_send(s, t);
+    t->plan.kind = PLAN_SCAN;
+    t->plan.rows_wanted = 1;
+    t->wraps = true;
+    scan_round(s, t);
     return true;
 }
 
@@ -544,8 +568,8 @@ static void requests_answered(struct shard *s, struct task *t) {
         encode_outcome(t, failure == OUT_OK ? OUT_QUORUM : failure);
         return;
     }
-    if (t->barrier && count_anew(s, t)) return;
     if (t->barrier) merge_all_shards(s, t);
+    if (t->barrier && random_scan(s, t)) return;
     if (t->calls_sent < t->calls_count) {
         t->finished = true;
         encode_outcome(t, OUT_TOO_MANY);

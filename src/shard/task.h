@@ -59,8 +59,9 @@ struct task {
     struct row *rows;     /* mem_alloc: RESP all rows so far, copied to `arena`; HTTP those of
                                       the present round, views into its pages */
     uint32_t rows_count, rows_capacity;
-    uint32_t rows_emitted; /* in all rounds */
+    uint64_t rows_emitted; /* in all rounds */
     bool begun;            /* HTTP: the reply has begun to stream */
+    bool wraps;            /* RANDOMKEY: behind the last key begin again at the first, once */
 };
 
 #endif

@@ -9,11 +9,10 @@
 /* How deep RANDOMKEY chooses bytes at random; keys that agree longer are told apart by order. */
 #define WALK_RANDOM_DEPTH 24u
 
-struct walk *walk_create(const struct membership *members, uint64_t random) {
+struct walk *walk_create(uint64_t random) {
     struct walk *w = mem_alloc_zeroed(sizeof *w);
     arena_init(&w->arena, WALK_CHUNK_BYTES);
     buffer_init(&w->at, KEY_BYTES_MAX);
-    w->members = members;
     w->random = random;
     return w;
 }
@@ -25,6 +24,20 @@ void walk_destroy(struct walk *w) {
     arena_deinit(&w->arena);
     buffer_deinit(&w->at);
     mem_free(w);
+}
+
+void walk_next_page(struct walk *w) {
+    ASSERT(w->iterator == NULL);
+    ASSERT(w->held_count == 0);
+    arena_reset(&w->arena);
+    buffer_reset(&w->at);
+    w->page.count = 0;
+    w->page.more = false;
+    w->page.last = BYTES_NONE;
+    w->moved = w->advanced = false;
+    w->examined = 0;
+    w->bytes = 0;
+    w->sequence = 0;
 }
 
 void walk_fetched(struct walk *w, struct cache_block block) {
@@ -50,7 +63,7 @@ void walk_let_go(struct walk *w, struct cache *cache) {
 
 static bool row_is_wanted(const struct request *q, struct bytes key, const struct record *r,
                           uint64_t now_ms) {
-    const bool absent_too = q->op == OP_SCAN && (q->flags & REQUEST_ABSENT) != 0;
+    const bool absent_too = (q->flags & REQUEST_ABSENT) != 0;
     if (!absent_too && record_is_absent(r, now_ms)) return false;
     if (!bytes_start_with(key, q->prefix)) return false;
     return q->pattern.len == 0 || resp_glob_match(q->pattern, key);
@@ -73,16 +86,6 @@ static void page_add(struct walk *w, const struct request *q, struct bytes key,
     w->bytes += row->key.len + row->value.len;
 }
 
-/* Of the live replicas of a key, the first counts it. */
-static bool counts_here(const struct walk *w, const struct request *q, struct bytes key) {
-    if (q->live == 0 || w->members == NULL) return true;
-    const uint16_t *list = ring_list(w->members->ring, crc16_slot(key));
-    for (uint32_t i = 0; i < w->members->ring->copies; i++) {
-        if ((q->live & UINT64_C(1) << list[i]) != 0) return list[i] == w->members->self;
-    }
-    return false;
-}
-
 /* Look at the record the iterator stands on. True: the page or the range is full. */
 static bool examine(struct walk *w, struct engine_iterator *it, const struct request *q,
                     uint64_t now_ms) {
@@ -93,16 +96,12 @@ static bool examine(struct walk *w, struct engine_iterator *it, const struct req
         return true;
     }
     if (engine_iterator_sequence(it) > w->sequence) w->sequence = engine_iterator_sequence(it);
-    if (row_is_wanted(q, key, r, now_ms)) {
-        w->count += counts_here(w, q, key);
-        if (q->op == OP_SCAN) page_add(w, q, key, r, now_ms);
-    }
+    if (row_is_wanted(q, key, r, now_ms)) page_add(w, q, key, r, now_ms);
     buffer_reset(&w->at);
     buffer_append(&w->at, key);
     w->moved = true;
     w->advanced = true;
     w->examined++;
-    if (q->op != OP_SCAN) return false;
     return w->page.count == ROW_PAGE_ROWS_MAX || w->bytes >= ROW_PAGE_BYTES_MAX ||
            w->examined >= q->rows_max;
 }
@@ -194,7 +193,7 @@ static STATUS random_slice(struct walk *w, struct engine_iterator *it, const str
 
 STATUS walk_slice(struct walk *w, struct engine *e, struct cache *cache, const struct request *q,
                   uint64_t now_ms, uint8_t *ikey_space, struct table_fetch *ret_fetch) {
-    ASSERT(q->op == OP_SCAN || q->op == OP_COUNT || q->op == OP_RANDOM_KEY);
+    ASSERT(q->op == OP_SCAN || q->op == OP_RANDOM_KEY);
     struct engine_iterator *before =
         w->iterator; /* it holds blocks that the new one asks for again */
     struct engine_iterator *it = w->iterator = engine_iterator_create(e, false);

@@ -3,7 +3,8 @@
  * Between slices only the last key examined is kept, so writes may come between;
  * a walk sees each key at most once and every key that was there all along.
  *
- * Lifecycle  create -> slice* -> destroy (by the task that reads the answer)
+ * Lifecycle  create -> slice* -> (next_page -> slice*)* -> destroy (by the task that reads
+ *            the answers)
  * Owner      the home shard while its call is away, then the origin
  * Memory     an arena for the rows of one page; the page is bounded (request.h)
  */
@@ -12,7 +13,6 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
-#include "cluster/membership.h"
 #include "proto/request.h"
 #include "storage/engine.h"
 
@@ -20,14 +20,12 @@
 #define WALK_SLICE_RECORDS 2048u
 
 struct walk {
-    const struct membership *members; /* NULL = the node is alone */
     struct arena arena;               /* bytes of the page's rows */
     struct row_page page;             /* OP_SCAN: the answer; OP_RANDOM_KEY: rows[0] */
     struct buffer at;                 /* last key examined */
     bool moved;                       /* `at` holds one */
     uint32_t examined;                /* records looked at for this page */
     size_t bytes;                     /* in the page's rows */
-    int64_t count;                    /* OP_COUNT so far */
     uint64_t sequence;                /* highest log position of what was seen */
     uint64_t random;                  /* OP_RANDOM_KEY: same seed after a fetch, same path */
     struct engine_iterator *iterator; /* only while a block is fetched */
@@ -37,8 +35,7 @@ struct walk {
     bool advanced; /* moved since the last fetch */
 };
 
-/* `members` = NULL: the node is alone. */
-struct walk *walk_create(const struct membership *members, uint64_t random);
+struct walk *walk_create(uint64_t random);
 void walk_destroy(struct walk *w);
 
 /* Go on with the request.
@@ -49,6 +46,9 @@ STATUS walk_slice(struct walk *w, struct engine *e, struct cache *cache, const s
                   uint64_t now_ms, uint8_t *ikey_space, struct table_fetch *ret_fetch);
 /* The block is cached: the walk goes on at its last key. */
 void walk_fetched(struct walk *w, struct cache_block block);
+/* Forget the answer and take the request for another page, which says itself where to begin.
+ * The memory is kept: a scan of many pages would fault it in anew for each. */
+void walk_next_page(struct walk *w);
 /* Give back all of the engine; at home, before the answer leaves. */
 void walk_let_go(struct walk *w, struct cache *cache);
 

@@ -33,7 +33,6 @@ static void same_request(const struct request *a, const struct request *b) {
     CHECK_EQ(a->has_end, b->has_end);
     CHECK_EQ(a->start_exclusive, b->start_exclusive);
     CHECK_EQ(a->rows_max, b->rows_max);
-    CHECK_EQ(a->live, b->live);
 }
 
 /* Through a whole frame, so that the limit of a payload is seen to hold too. */
@@ -97,7 +96,6 @@ TEST(peer_request, sizes_at_the_edges) {
             .has_end = true,
             .start_exclusive = true,
             .rows_max = ROW_PAGE_ROWS_MAX,
-            .live = UINT64_MAX,
         },
         0);
     mem_free(bytes);
@@ -117,7 +115,6 @@ TEST(peer_request, every_operation) {
     round_trip(&(struct request){ .op = OP_SCAN, .rows_max = 1 }, 1);
     /* No key is before the empty one. */
     round_trip(&(struct request){ .op = OP_SCAN, .rows_max = 1, .has_end = true }, 1);
-    round_trip(&(struct request){ .op = OP_COUNT, .prefix = k, .live = 1 }, 1);
     round_trip(&(struct request){ .op = OP_RANDOM_KEY }, 1);
     round_trip(&(struct request){ .op = OP_TRUNCATE, .stamp = highest }, 1);
 }
@@ -251,7 +248,6 @@ TEST(peer_request, contradictions_are_refused) {
         { .op = OP_PUT, .key = k, .has_end = true },
         { .op = OP_PUT, .key = k, .start_exclusive = true },
         { .op = OP_PUT, .key = k, .rows_max = 1 },
-        { .op = OP_PUT, .key = k, .live = 1 },
         { .op = OP_SCAN },
         { .op = OP_SCAN, .rows_max = ROW_PAGE_ROWS_MAX + 1 },
         { .op = OP_SCAN, .rows_max = 1, .key = k },
@@ -276,14 +272,14 @@ TEST(peer_request, contradictions_are_refused) {
 static enum status_code get_with(size_t at, uint8_t value) {
     struct buffer space;
     struct request q = { .op = OP_GET, .key = BYTES_LIT("k") };
-    struct request back = { .op = OP_COUNT };
+    struct request back = { .op = OP_RANDOM_KEY };
     uint32_t timeout_ms = 7;
     buffer_init(&space, SUPPORT_BYTES_MAX);
     peer_request_encode(&q, 1, &space);
     CHECK_EQ(buffer_len(&space), 18);
     space.ptr[at] = value;
     const struct status s = peer_request_decode(buffer_bytes(&space), &back, &timeout_ms);
-    CHECK(status_ok(s) ? timeout_ms == 1 : timeout_ms == 7 && back.op == OP_COUNT);
+    CHECK(status_ok(s) ? timeout_ms == 1 : timeout_ms == 7 && back.op == OP_RANDOM_KEY);
     buffer_deinit(&space);
     return s.code;
 }
@@ -291,7 +287,7 @@ static enum status_code get_with(size_t at, uint8_t value) {
 TEST(peer_request, bytes_out_of_range_are_corrupt) {
     CHECK_EQ(get_with(0, OP_DELETE), ST_OK);
     CHECK_EQ(get_with(0, OP_SINGLE_KEY_END), ST_CORRUPT);
-    CHECK_EQ(get_with(0, OP_COUNT), ST_CORRUPT); /* of a key */
+    CHECK_EQ(get_with(0, OP_RANDOM_KEY), ST_CORRUPT); /* of a key */
     CHECK_EQ(get_with(0, OP_TRUNCATE + 1), ST_CORRUPT);
     CHECK_EQ(get_with(1, COND_VALUE_IS), ST_OK);
     CHECK_EQ(get_with(1, COND_VALUE_IS + 1), ST_CORRUPT);
@@ -306,7 +302,7 @@ TEST(peer_request, bytes_out_of_range_are_corrupt) {
     CHECK_EQ(get_with(7, 4), ST_CORRUPT);
     CHECK_EQ(get_with(10, 0), ST_CORRUPT);    /* no key */
     CHECK_EQ(get_with(10, 3), ST_CORRUPT);    /* a value that is not there */
-    CHECK_EQ(get_with(11, 0x80), ST_CORRUPT); /* members that are not there */
+    CHECK_EQ(get_with(11, 0x80), ST_CORRUPT); /* a field that nobody knows */
     CHECK_EQ(get_with(16, 0), ST_CORRUPT);
     CHECK_EQ(get_with(16, 2), ST_CORRUPT);
     CHECK_EQ(get_with(17, 'x'), ST_OK);

@@ -167,7 +167,6 @@ static inline void write_forward_scan(struct buffer *out) {
         .has_end = true,
         .start_exclusive = true,
         .rows_max = ROW_PAGE_ROWS_MAX,
-        .live = 0x81,
     };
     peer_request_encode(&q, 1, out);
 }

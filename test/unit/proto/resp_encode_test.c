@@ -146,6 +146,16 @@ TEST(resp_encode, scans) {
     session_send(&s, "KEYS *");
     resp_encode_scan(&s.plan, rows, 1, 0, &s.out);
     session_expect(&s, "*1\r\n$1\r\na\r\n");
+    session_send(&s, "DBSIZE");
+    resp_encode_scan(&s.plan, NULL, UINT64_C(5000000000), 0, &s.out);
+    session_expect(&s, ":5000000000\r\n");
+    resp_encode_scan(&s.plan, NULL, 0, 0, &s.out);
+    session_expect(&s, ":0\r\n");
+    session_send(&s, "RANDOMKEY");
+    resp_encode_scan(&s.plan, rows + 1, 1, 0, &s.out);
+    session_expect(&s, "$2\r\nbc\r\n");
+    resp_encode_scan(&s.plan, NULL, 0, 0, &s.out);
+    session_expect(&s, "$-1\r\n");
     session_close(&s);
 }
 

@@ -81,7 +81,6 @@ TEST(resp_translate, reads) {
     CHECK_EQ(sent(&s, "STRLEN k")->flags, REQUEST_NO_VALUE);
     CHECK_EQ(sent(&s, "TYPE k")->flags, REQUEST_NO_VALUE);
     CHECK_EQ(sent(&s, "PTTL k")->op, OP_GET);
-    CHECK_EQ(sent(&s, "DBSIZE")->op, OP_COUNT);
     CHECK_EQ(sent(&s, "RANDOMKEY")->op, OP_RANDOM_KEY);
     CHECK_EQ(sent(&s, "FLUSHALL ASYNC")->op, OP_TRUNCATE);
     session_replies(&s, "FLUSHDB now", "-ERR syntax error\r\n");
@@ -175,7 +174,9 @@ TEST(resp_translate, scans) {
     CHECK_EQ(s.plan.rows_examined, 0);
     CHECK(!s.plan.scan_by_cursor);
     CHECK_EQ(s.plan.requests->pattern.len, 0);
+    CHECK(!s.plan.scan_counts);
     session_send(&s, "SCAN 0 COUNT 9223372036854775807 TYPE STRING");
+    CHECK(!s.plan.scan_counts);
     CHECK_EQ(s.plan.rows_examined, 65536);
     session_replies(&s, "SCAN 0 TYPE hash", "*2\r\n$1\r\n0\r\n*0\r\n");
     session_replies(&s, "SCAN x", "-ERR invalid cursor\r\n");
@@ -183,6 +184,24 @@ TEST(resp_translate, scans) {
     session_replies(&s, "SCAN 0 COUNT 0", "-ERR syntax error\r\n");
     session_replies(&s, "SCAN 0 COUNT x", "-ERR value is not an integer or out of range\r\n");
     session_replies(&s, "SCAN 0 MATCH", "-ERR syntax error\r\n");
+    session_close(&s);
+}
+
+/* DBSIZE is a scan of everything in the largest pages, without values. */
+TEST(resp_translate, counts) {
+    struct session s;
+    session_open(&s);
+    session_send(&s, "DBSIZE");
+    CHECK_EQ(s.plan.kind, PLAN_SCAN);
+    CHECK(s.plan.scan_counts);
+    CHECK(!s.plan.scan_by_cursor);
+    CHECK_EQ(s.plan.rows_wanted, 0);
+    CHECK_EQ(s.plan.rows_examined, 0);
+    CHECK_EQ(s.plan.requests->op, OP_SCAN);
+    CHECK_EQ(s.plan.requests->flags, REQUEST_NO_VALUE);
+    CHECK_EQ(s.plan.requests->rows_max, ROW_PAGE_ROWS_MAX);
+    CHECK_EQ(s.plan.requests->prefix.len, 0);
+    CHECK_EQ(s.plan.requests->pattern.len, 0);
     session_close(&s);
 }
 
