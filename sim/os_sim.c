@@ -164,9 +164,13 @@ void sim_on_die(void (*hook)(void *user, const char *message), void *user) {
 
 /* ---- os/os.h ---- */
 
-uint64_t os_wall_ms(struct os *os) {
+uint64_t os_wall_ns(struct os *os) {
     ASSERT(os != NULL);
-    return os->mono_ns / NS_PER_MS + os->wall_offset_ms;
+    return os->mono_ns + os->wall_offset_ms * NS_PER_MS;
+}
+
+uint64_t os_wall_ms(struct os *os) {
+    return os_wall_ns(os) / NS_PER_MS;
 }
 
 /* A job that slept is ahead of the node's clock. What it was told must not be taken back

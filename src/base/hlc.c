@@ -5,14 +5,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define HLC_WALL_MS_MAX ((UINT64_C(1) << (64u - HLC_COUNTER_BITS)) - 1)
-
-uint64_t hlc_next(struct hlc *h, uint64_t wall_ms) {
-    ASSERT(wall_ms <= HLC_WALL_MS_MAX);
+uint64_t hlc_next(struct hlc *h, uint64_t wall_ns) {
     ASSERT(h->last < UINT64_MAX);
 
     const uint64_t last_before = h->last;
-    const uint64_t physical = hlc_of_ms(wall_ms);
+    const uint64_t physical = hlc_of_ns(wall_ns);
     /* One more than the last stamp: a counter at its end carries into the
      * milliseconds, which is the borrowing the header promises. */
     h->last = physical > last_before ? physical : last_before + 1;

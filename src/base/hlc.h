@@ -2,7 +2,9 @@
  *
  * A stamp is 48 bits of wall milliseconds and a 16-bit counter; it never goes
  * back, whatever the wall clock does, and a counter that runs over borrows the
- * next millisecond. Owner: one shard. No I/O: the caller passes the wall time.
+ * next millisecond. The counter begins at the elapsed part of the millisecond, in
+ * 65,536ths: of two writes one after the other through two nodes whose clocks agree, the
+ * second has the later stamp. Owner: one shard. No I/O: the caller passes the wall time.
  */
 #ifndef ATOLL_BASE_HLC_H
 #define ATOLL_BASE_HLC_H
@@ -21,12 +23,16 @@ struct hlc {
 static inline uint64_t hlc_of_ms(uint64_t wall_ms) {
     return wall_ms << HLC_COUNTER_BITS;
 }
+static inline uint64_t hlc_of_ns(uint64_t wall_ns) {
+    const uint64_t part_ns = wall_ns % 1000000;
+    return hlc_of_ms(wall_ns / 1000000) | (part_ns << HLC_COUNTER_BITS) / 1000000;
+}
 static inline uint64_t hlc_ms(uint64_t stamp) {
     return stamp >> HLC_COUNTER_BITS;
 }
 
 /* A stamp above every stamp given or observed before. */
-uint64_t hlc_next(struct hlc *h, uint64_t wall_ms);
+uint64_t hlc_next(struct hlc *h, uint64_t wall_ns);
 /* Never give a stamp at or below `stamp` again. */
 void hlc_observe(struct hlc *h, uint64_t stamp);
 

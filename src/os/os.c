@@ -59,9 +59,13 @@ static uint64_t read_clock(clockid_t clock) {
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-uint64_t os_wall_ms(struct os *os) {
+uint64_t os_wall_ns(struct os *os) {
     ASSERT(os != NULL);
-    return read_clock(CLOCK_REALTIME) / NS_PER_MS;
+    return read_clock(CLOCK_REALTIME);
+}
+
+uint64_t os_wall_ms(struct os *os) {
+    return os_wall_ns(os) / NS_PER_MS;
 }
 
 uint64_t os_mono_ns(struct os *os) {

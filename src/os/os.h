@@ -22,6 +22,7 @@ void os_destroy(struct os *os);
 
 /* Milliseconds since 1970; may jump either way. */
 uint64_t os_wall_ms(struct os *os);
+uint64_t os_wall_ns(struct os *os);
 /* Nanoseconds since some fixed point; never goes back. */
 uint64_t os_mono_ns(struct os *os);
 /* Fill with unpredictable bytes. */

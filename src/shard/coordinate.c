@@ -56,12 +56,14 @@ static bool is_home(const struct shard *s, uint32_t slot, int self) {
     return self >= 0;
 }
 
-static uint8_t live_places(const struct shard *s, uint32_t slot) {
+/* Of a node that has just been met, some shards may not be linked yet. */
+static uint8_t live_places(struct shard *s, uint32_t slot) {
     const struct membership *m = s->node->members;
     const uint16_t *list = ring_list(m->ring, slot);
     uint8_t live = 0;
     for (uint32_t i = 0; i < m->ring->copies; i++) {
-        if (list[i] == m->self || peer_is_alive(s, list[i])) live |= (uint8_t)(1u << i);
+        if (list[i] == m->self || link_of_slot(s, list[i], slot) != NULL)
+            live |= (uint8_t)(1u << i);
     }
     return live;
 }
@@ -338,7 +340,7 @@ static bool choose_version(struct shard *s, const struct coordination *k,
     const struct request *q = &k->call->request;
     *ret_version = (struct ballot){ .node = s->node->node_id, .boot = s->node->boot_count };
     if (ballot_is_zero(q->stamp)) {
-        ret_version->stamp = hlc_next(&s->hlc, s->turn_wall_ms);
+        ret_version->stamp = shard_stamp(s);
         return true;
     }
     if (!operation_reads_and_writes(q)) {
@@ -347,6 +349,12 @@ static bool choose_version(struct shard *s, const struct coordination *k,
     }
     ret_version->stamp = q->stamp.stamp;
     return !k->has_newest || ballot_compare(*ret_version, k->newest.ballot) > 0;
+}
+
+/* A delete that finds nothing leaves a tombstone only to tell the others; the first attempt of a
+ * call may have left it already. */
+static bool is_deleted_above(const struct coordination *k, const struct decision *d) {
+    return k->call->request.op == OP_DELETE && !d->response.existed && k->has_newest;
 }
 
 /* Hand the call back as it came, or, if it is of this node, give it another stamp. */
@@ -364,42 +372,49 @@ static void overtaken(struct shard *s, struct coordination *k) {
 
 /* Give the version to every replica, the own one first: if that is to be tried again later,
  * nothing has been sent. */
-static STATUS write_begin(struct shard *s, struct coordination *k, const struct decision *d) {
+static STATUS write_record(struct shard *s, struct coordination *k, const struct record *r) {
     const struct request *q = &k->call->request;
     const uint8_t copies = (uint8_t)s->node->members->ring->copies;
-    struct ballot version;
-    if (!choose_version(s, k, &version)) {
-        overtaken(s, k);
-        return status_of(ST_OK);
-    }
-    const struct record r = {
-        .ikey = buffer_bytes(&k->ikey),
-        .ballot = version,
-        .flags = d->write == DECISION_DELETE ? RECORD_TOMBSTONE : 0,
-        .expires_at_ms = d->expires_at_ms,
-        .op = { .high = q->op_high, .low = q->op_low },
-        .value = d->value,
-    };
     uint64_t sequence = 0;
     if (s->pressure_permille > 0 && s->write_allowance < 0) return status_of(ST_BUSY);
-    const enum peer_accept_status st = replica_accept(s, &r, &sequence);
+    const enum peer_accept_status st = replica_accept(s, r, &sequence);
     if (st == PEER_ACCEPT_BUSY) return status_of(ST_BUSY);
     if (st == PEER_ACCEPT_CLOCK) {
         fail_call(s, k, OUT_CLOCK);
         return status_of(ST_OK);
     }
     k->phase = COORDINATE_WRITE;
-    k->version = r.ballot;
-    k->call->response.version = q->op == OP_GET ? k->call->response.version : r.ballot;
-    if (d->write == DECISION_PUT && q->op != OP_GET)
-        k->call->response.expires_at_ms = d->expires_at_ms;
+    k->version = r->ballot;
+    if (q->op != OP_GET) {
+        k->call->response.version = r->ballot;
+        if ((r->flags & RECORD_TOMBSTONE) == 0) k->call->response.expires_at_ms = r->expires_at_ms;
+    }
     (void)round_begin(&k->round, ROUND_WRITE, copies, shard_need(s, q, ROUND_WRITE), k->self,
                       live_places(s, k->slot), (struct ballot){ 0 });
     if (st == PEER_ACCEPT_OK)
         log_wait(s, k, sequence);
     else
         missed(s, k, (uint32_t)k->self);
-    send_records(s, k, &r, st == PEER_ACCEPT_OK ? 1 : 0);
+    send_records(s, k, r, st == PEER_ACCEPT_OK ? 1 : 0);
+    return status_of(ST_OK);
+}
+
+/* The tombstone of a delete that found nothing does not name the operation: a repeat is to find
+ * nothing as well. */
+static STATUS write_begin(struct shard *s, struct coordination *k, const struct decision *d) {
+    const struct request *q = &k->call->request;
+    const bool deletes = d->write == DECISION_DELETE;
+    const bool named = !deletes || q->op != OP_DELETE || d->response.existed;
+    struct record r = {
+        .ikey = buffer_bytes(&k->ikey),
+        .flags = deletes ? RECORD_TOMBSTONE : 0,
+        .expires_at_ms = d->expires_at_ms,
+        .op = { .high = named ? q->op_high : 0, .low = named ? q->op_low : 0 },
+        .value = d->value,
+    };
+    if (choose_version(s, k, &r.ballot)) return write_record(s, k, &r);
+    if (is_deleted_above(k, d)) return write_record(s, k, &k->newest);
+    overtaken(s, k);
     return status_of(ST_OK);
 }
 
@@ -433,6 +448,16 @@ static void stall(struct shard *s, struct coordination *k) {
     shard_call_stall(s, c);
 }
 
+/* What the first attempt wrote may be at fewer replicas than the level wants: give it to all. */
+static void repeat(struct shard *s, struct coordination *k) {
+    k->call->sequence = 0;
+    shard_call_keep_value(k->call);
+    if (k->call->response.outcome != OUT_OK)
+        end_call(s, k);
+    else if (!status_ok(write_record(s, k, &k->newest)))
+        stall(s, k);
+}
+
 /* The present version is known, as far as R replicas know it: answer, or write. */
 static void decide(struct shard *s, struct coordination *k) {
     struct call *c = k->call;
@@ -440,6 +465,10 @@ static void decide(struct shard *s, struct coordination *k) {
     close_questions(s, k);
     if (k->has_newest) {
         repair_stale(s, k);
+        if (operation_is_repeat(&c->request, &k->newest, &c->response)) {
+            repeat(s, k);
+            return;
+        }
         if (!record_is_absent(&k->newest, s->turn_wall_ms)) current = &k->newest;
     }
     struct decision d;
@@ -614,7 +643,7 @@ void coordinate_hedge(struct shard *s) {
 
 /* A node that has just started and has not met enough of the others: whoever handed the call over
  * should ask another. */
-static bool is_too_early(const struct shard *s, const struct call *c, uint32_t slot) {
+static bool is_too_early(struct shard *s, const struct call *c, uint32_t slot) {
     if (c->task != NULL || atomic_load_explicit(&s->settled, memory_order_relaxed)) return false;
     const enum round_kind kind = operation_needs_read(&c->request) ? ROUND_READ : ROUND_WRITE;
     return __builtin_popcount(live_places(s, slot)) < shard_need(s, &c->request, kind);

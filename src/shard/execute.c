@@ -61,7 +61,7 @@ static STATUS write_decision(struct shard *s, const struct request *q, struct by
     if (s->pressure_permille > 0 && s->write_allowance < 0) return status_of(ST_BUSY);
     const struct record record = {
         .ikey = ikey,
-        .ballot = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
+        .ballot = { .stamp = shard_stamp(s),
                     .node = s->node->node_id,
                     .boot = s->node->boot_count },
         .flags = d->write == DECISION_DELETE ? RECORD_TOMBSTONE : 0,
@@ -102,6 +102,10 @@ STATUS shard_operate(struct shard *s, const struct request *q, struct engine_rea
         if (status_ok(st)) {
             sequence = read->sequence;
             hlc_observe(&s->hlc, read->record.ballot.stamp);
+            if (operation_is_repeat(q, &read->record, ret_response)) {
+                *ret_sequence = sequence;
+                return status_of(ST_OK);
+            }
             if (!record_is_absent(&read->record, s->turn_wall_ms)) current = &read->record;
         }
     }
@@ -324,7 +328,7 @@ void shard_truncate(struct shard *s, uint16_t keyspace, struct ballot floor) {
 
 /* In a cluster all nodes take the floor of the node that was asked. */
 static void truncate_begin(struct shard *s, struct call *c) {
-    const struct ballot own = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
+    const struct ballot own = { .stamp = shard_stamp(s),
                                 .node = s->node->node_id,
                                 .boot = s->node->boot_count };
     const struct ballot asked = c->request.stamp;

@@ -12,7 +12,7 @@
 /* A part of a range request looks at many keys; a dead node is noticed by its link. */
 #define PART_TIMEOUT_MS 15000u
 /* How far ahead of the clock a stamp is put after it was overtaken; well below the bound (R14). */
-#define OVERTAKEN_AHEAD_MS 5u
+#define OVERTAKEN_AHEAD_MS 1u
 #define OVERTAKEN_AHEAD_MS_MAX (HLC_SKEW_MS_MAX / 3)
 
 /* ---- handing calls to others ---- */
@@ -32,7 +32,7 @@ static uint32_t next_member(const struct shard *s, const struct call *c, uint32_
 /* Ahead of the wall clock, never of what others stamped: those would be ahead in their turn. */
 static void stamp(struct shard *s, struct request *q, uint32_t ahead_ms) {
     const uint64_t ahead = hlc_of_ms(s->turn_wall_ms + ahead_ms);
-    uint64_t chosen = hlc_next(&s->hlc, s->turn_wall_ms);
+    uint64_t chosen = shard_stamp(s);
     if (ahead > chosen) chosen = ahead;
     hlc_observe(&s->hlc, chosen);
     q->stamp = (struct ballot){

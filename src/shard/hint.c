@@ -193,7 +193,7 @@ static bool item_send(struct hint_item *item) {
     struct link *l = link_of_slot(s, q->member, crc16_slot(ikey_key(r.ikey)));
     if (l == NULL || !link_has_room(l)) return false;
     if (MUTANT("restamp_hint"))
-        r.ballot = (struct ballot){ .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
+        r.ballot = (struct ballot){ .stamp = shard_stamp(s),
                                     .node = s->node->node_id,
                                     .boot = s->node->boot_count };
     struct sent *sent = sent_open(s, l, SENT_HINT, item, 0, s->node->quorum_wait_ms);

@@ -180,10 +180,15 @@ static uint32_t common_divisor(uint32_t a, uint32_t b) {
     return a;
 }
 
-void links_want(struct shard *s, struct peer *p) {
+/* Whether slots of that shard of the other node are slots of this one. */
+static bool shares_slots(const struct shard *s, const struct peer *p, uint32_t remote_shard) {
     const uint32_t step = common_divisor(s->node->shards_count, p->shards);
+    return remote_shard % step == s->id % step;
+}
+
+void links_want(struct shard *s, struct peer *p) {
     for (uint32_t i = 0; i < p->shards; i++) {
-        if (i % step != s->id % step) continue;
+        if (!shares_slots(s, p, i)) continue;
         if (p->links[i] != NULL) {
             /* Given up while the node had fewer shards. */
             if (p->links[i]->state == LINK_DOWN && p->links[i]->dial_at_ms == UINT64_MAX)
@@ -192,6 +197,7 @@ void links_want(struct shard *s, struct peer *p) {
         }
         p->links[i] = link_create(s, p, (uint16_t)i);
         p->links[i]->dialled = true;
+        dial(p->links[i]);
     }
 }
 
@@ -319,13 +325,24 @@ static void suspect_silent(struct shard *s, uint64_t now_ms) {
     }
 }
 
+/* Whether every slot that is kept here and there has its link. */
+static bool is_linked_wholly(const struct shard *s, uint32_t member) {
+    const struct peer *p = s->peers[member];
+    if (!peer_is_alive(s, member)) return false;
+    for (uint32_t i = 0; i < p->shards; i++) {
+        const bool up = p->links[i] != NULL && p->links[i]->state == LINK_UP;
+        if (shares_slots(s, p, i) && !up) return false;
+    }
+    return true;
+}
+
 /* Once reads and writes can find a quorum, or it has been waited for long enough, the shard counts
  * as ready; a node that stays alone serves what needs only itself. */
 static void settle(struct shard *s, uint64_t now_ms) {
     if (atomic_load_explicit(&s->settled, memory_order_relaxed)) return;
     const struct membership *m = s->node->members;
     uint32_t alive = m->self != MEMBER_NONE && s->filled;
-    for (uint32_t i = 0; i < m->count; i++) alive += peer_is_alive(s, i);
+    for (uint32_t i = 0; i < m->count; i++) alive += is_linked_wholly(s, i);
     if (alive < m->count && now_ms < s->opened_ms + LINKS_SETTLE_MS) return;
     atomic_store(&s->settled, true);
 }

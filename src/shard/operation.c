@@ -244,20 +244,37 @@ static void decide_incr_float(const struct request *q, const struct record *curr
     write_value(d, buffer_bytes(scratch), expiry_after(q, current), now_ms);
 }
 
-/* An operation is repeated (by the client, or by a node that lost the first answer) whose
- * effect is the present version. */
-static bool is_repeat(const struct request *q, const struct record *current) {
-    if (q->op_high == 0 && q->op_low == 0) return false;
-    return current != NULL && current->op.high == q->op_high && current->op.low == q->op_low;
+/* What the first answer said and the version does not: the value that it replaced. */
+static bool answer_is_lost(const struct request *q, const struct record *newest) {
+    const bool deleted = (newest->flags & RECORD_TOMBSTONE) != 0;
+    switch (q->op) {
+    case OP_GET: return deleted; /* GETDEL, or an expiry in the past */
+    case OP_PUT: return (q->flags & REQUEST_RETURN_OLD) != 0;
+    case OP_APPEND:
+    case OP_INCR:
+    case OP_INCR_FLOAT: return deleted; /* expired already */
+    default: return false;
+    }
 }
 
-/* Answer as the first time, as far as the version tells. */
-static void answer_repeat(const struct request *q, const struct record *current,
-                          struct response *r) {
-    answer_current(current, r);
-    if (q->op == OP_APPEND) r->integer = (int64_t)current->value.len;
-    if (q->op == OP_INCR && !status_ok(bytes_to_i64(current->value, &r->integer)))
+bool operation_is_repeat(const struct request *q, const struct record *newest,
+                         struct response *ret_response) {
+    if (q->op_high == 0 && q->op_low == 0) return false;
+    if (newest->op.high != q->op_high || newest->op.low != q->op_low) return false;
+    *ret_response = (struct response){ .outcome = OUT_TIMEOUT };
+    if (answer_is_lost(q, newest)) return true;
+    struct response *r = ret_response;
+    r->outcome = OUT_OK;
+    r->existed = true;
+    r->version = newest->ballot;
+    r->expires_at_ms = newest->expires_at_ms;
+    r->value = newest->value;
+    r->value_len = newest->value.len;
+    if (q->op == OP_APPEND) r->integer = (int64_t)newest->value.len;
+    if (q->op == OP_INCR && !status_ok(bytes_to_i64(newest->value, &r->integer)))
         r->outcome = OUT_NOT_INTEGER;
+    if (q->op == OP_PUT || q->op == OP_DELETE || q->op == OP_EXPIRE) r->value = BYTES_NONE;
+    return true;
 }
 
 void operation_decide(const struct request *q, const struct record *current, uint64_t now_ms,
@@ -268,11 +285,6 @@ void operation_decide(const struct request *q, const struct record *current, uin
 
     *ret_decision = (struct decision){ .write = DECISION_KEEP };
     buffer_reset(scratch);
-    const bool writes_value = q->op != OP_GET && q->op != OP_DELETE;
-    if (writes_value && is_repeat(q, current)) {
-        answer_repeat(q, current, &ret_decision->response);
-        return;
-    }
     switch (q->op) {
     case OP_GET: decide_get(q, current, now_ms, scratch, ret_decision); break;
     case OP_PUT: decide_put(q, current, now_ms, scratch, ret_decision); break;

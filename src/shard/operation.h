@@ -32,7 +32,14 @@ bool operation_only_reads(const struct request *q);
 /* Whether it reads, decides and may write: one at a time for each key. */
 bool operation_reads_and_writes(const struct request *q);
 
-/* Decide one single-key request. `current` is the live version or NULL when the key
+/* Whether `newest`, the newest version of the key, was written by this very request: its client, or
+ * a node that lost the first answer, sent it again. Then nothing is to be done, and *ret_response is
+ * the answer as it was the first time, as far as the version tells; OUT_TIMEOUT where it does not.
+ * Values are views into `newest`. */
+bool operation_is_repeat(const struct request *q, const struct record *newest,
+                         struct response *ret_response);
+
+/* Decide one single-key request that is no repeat. `current` is the live version or NULL when the key
  * is absent (never written, deleted or expired). `value_bytes_max` bounds APPEND.
  * Values that must outlive a write are copied to `scratch`, which is reset first. */
 void operation_decide(const struct request *q, const struct record *current, uint64_t now_ms,

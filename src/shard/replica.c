@@ -157,7 +157,7 @@ void replica_serve_accept(struct shard *s, struct link *l, const struct peer_fra
         return;
     }
     if (MUTANT("hint_overwrites_newer") && (f->flags & PEER_FLAG_HINT) != 0)
-        r.ballot.stamp = hlc_next(&s->hlc, s->turn_wall_ms);
+        r.ballot.stamp = shard_stamp(s);
     uint64_t sequence = 0;
     const bool restores = (f->flags & PEER_FLAG_REPAIR) != 0 && repair_may_restore(s, l, &r);
     const enum peer_accept_status status =

@@ -73,6 +73,10 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     return status_of(ST_OK);
 }
 
+uint64_t shard_stamp(struct shard *s) {
+    return hlc_next(&s->hlc, os_wall_ns(s->os));
+}
+
 static STATUS open_engine(struct shard *s, const struct engine_options *options) {
     struct engine_options own = *options;
     own.loop = s->loop;

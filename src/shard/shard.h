@@ -249,6 +249,8 @@ void shard_call_keep_value(struct call *c);
 void shard_call_park(struct shard *s, struct call *c);
 /* Log position up to which everything is safe; a proxy has no log. */
 uint64_t shard_acknowledged(const struct shard *s);
+/* The next stamp of this shard's clock, as of now and not of the turn's start. */
+uint64_t shard_stamp(struct shard *s);
 /* Send to the home, or back to the origin. */
 void shard_send(struct shard *s, uint16_t to, struct call *c);
 /* Read the block that `read.fetch` names in a job, then try the call again. */

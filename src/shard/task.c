@@ -102,7 +102,7 @@ static struct request part_of(struct shard *s, const struct request *whole) {
     if (m == NULL) return q;
     q.flags |= REQUEST_ABSENT;
     if (q.op == OP_TRUNCATE)
-        q.stamp = (struct ballot){ .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
+        q.stamp = (struct ballot){ .stamp = shard_stamp(s),
                                    .node = s->node->node_id == 0 ? 1 : s->node->node_id,
                                    .boot = s->node->boot_count };
     return q;

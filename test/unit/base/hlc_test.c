@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define NS_PER_MS UINT64_C(1000000)
+
 /* Whatever the wall clock does, each stamp is above all given and observed, and
  * not behind the wall clock of its moment. */
 TEST(hlc, never_goes_back) {
@@ -20,7 +22,7 @@ TEST(hlc, never_goes_back) {
             hlc_observe(&h, seen);
             if (seen > highest) highest = seen;
         }
-        const uint64_t stamp = hlc_next(&h, wall_ms);
+        const uint64_t stamp = hlc_next(&h, wall_ms * NS_PER_MS + sim_random_below(&r, NS_PER_MS));
         CHECK(stamp > highest);
         CHECK(hlc_ms(stamp) >= wall_ms);
         highest = stamp;
@@ -31,16 +33,27 @@ TEST(hlc, never_goes_back) {
 TEST(hlc, counter_borrows_the_next_millisecond) {
     struct hlc h = { 0 };
     uint64_t stamp = 0;
-    for (uint32_t i = 0; i <= 1u << HLC_COUNTER_BITS; i++) stamp = hlc_next(&h, 1000);
+    for (uint32_t i = 0; i <= 1u << HLC_COUNTER_BITS; i++) stamp = hlc_next(&h, 1000 * NS_PER_MS);
     CHECK_EQ(hlc_ms(stamp), 1001);
-    CHECK_EQ(hlc_next(&h, 1000), stamp + 1);
-    CHECK_EQ(hlc_next(&h, 5000), hlc_of_ms(5000));
+    CHECK_EQ(hlc_next(&h, 1000 * NS_PER_MS), stamp + 1);
+    CHECK_EQ(hlc_next(&h, 5000 * NS_PER_MS), hlc_of_ms(5000));
+}
+
+/* Two clocks that agree give later stamps later, also within one millisecond. */
+TEST(hlc, the_counter_begins_at_the_part_of_the_millisecond) {
+    struct hlc busy = { 0 }, idle = { 0 };
+    uint64_t stamp = 0;
+    for (uint32_t i = 0; i < 100; i++) stamp = hlc_next(&busy, 1000 * NS_PER_MS);
+    CHECK(hlc_next(&idle, 1000 * NS_PER_MS + 2000) > stamp);
+    CHECK_EQ(hlc_of_ns(1001 * NS_PER_MS - 1), hlc_of_ms(1001) - 1);
+    CHECK_EQ(hlc_of_ns(1001 * NS_PER_MS), hlc_of_ms(1001));
+    CHECK_EQ(hlc_of_ns(1000 * NS_PER_MS + NS_PER_MS / 2), hlc_of_ms(1000) + (1u << 15));
 }
 
 /* Observing an old stamp changes nothing. */
 TEST(hlc, old_stamps_are_ignored) {
     struct hlc h = { 0 };
-    const uint64_t stamp = hlc_next(&h, 1000);
+    const uint64_t stamp = hlc_next(&h, 1000 * NS_PER_MS);
     hlc_observe(&h, stamp - 1);
     CHECK_EQ(hlc_next(&h, 0), stamp + 1);
 }

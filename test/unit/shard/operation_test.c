@@ -190,39 +190,64 @@ TEST(operation, delete) {
     CHECK(decide(&q, &present).response.existed);
 }
 
-/* The same operation sent again, because its answer was lost, is answered and not done twice. */
-TEST(operation, a_repeated_put_is_answered_from_what_is_there) {
-    struct record present = held("v", 0);
-    present.op = (struct op_id){ 1, 2 };
-    struct request q = put("v");
-    q.op_high = 1;
-    q.op_low = 2;
-    const struct decision d = decide(&q, &present);
-    CHECK_EQ(d.write, DECISION_KEEP);
-    CHECK_EQ(d.response.outcome, OUT_OK);
-    CHECK_EQ(d.response.version.stamp, 7);
-    q.op_low = 3;
-    CHECK_EQ(decide(&q, &present).write, DECISION_PUT);
+/* ---- the same request again, because its answer was lost ---- */
+
+static struct request again(enum operation op) {
+    return (struct request){ .op = op, .key = BYTES_LIT("k"), .op_high = 1, .op_low = 2 };
 }
 
-/* So is a number or text that was added to: it is not added twice. */
-TEST(operation, a_repeated_addition_is_answered_and_not_done_twice) {
-    struct record present = held("42", 0);
-    present.op = (struct op_id){ 1, 2 };
-    struct request q = { .op = OP_INCR, .key = BYTES_LIT("k"), .increment = 2 };
-    q.op_high = 1;
-    q.op_low = 2;
-    struct decision d = decide(&q, &present);
-    CHECK_EQ(d.write, DECISION_KEEP);
-    CHECK_EQ(d.response.integer, 42);
-    q.op_low = 3;
-    d = decide(&q, &present);
-    CHECK_EQ(d.write, DECISION_PUT);
-    CHECK_EQ(d.response.integer, 44);
-    q = (struct request){ .op = OP_APPEND, .key = BYTES_LIT("k"), .value = BYTES_LIT("2") };
-    q.op_high = 1;
-    q.op_low = 2;
-    d = decide(&q, &present);
-    CHECK_EQ(d.write, DECISION_KEEP);
-    CHECK_EQ(d.response.integer, 2);
+static struct response repeated(const struct request *q, const char *value) {
+    struct response r = { 0 };
+    struct record newest = held(value, 0);
+    newest.op = (struct op_id){ 1, 2 };
+    if (value[0] == '\0') newest.flags = RECORD_TOMBSTONE;
+    CHECK(operation_is_repeat(q, &newest, &r));
+    return r;
+}
+
+TEST(operation, a_repeat_is_told_by_its_id) {
+    struct response r;
+    struct record newest = held("v", 0);
+    struct request q = again(OP_PUT);
+    CHECK(!operation_is_repeat(&q, &newest, &r));
+    newest.op = (struct op_id){ 1, 3 };
+    CHECK(!operation_is_repeat(&q, &newest, &r));
+    newest.op = (struct op_id){ 1, 2 };
+    CHECK(operation_is_repeat(&q, &newest, &r));
+    q.op_high = q.op_low = 0; /* no id is nobody's */
+    newest.op = (struct op_id){ 0, 0 };
+    CHECK(!operation_is_repeat(&q, &newest, &r));
+}
+
+TEST(operation, a_repeat_is_answered_as_the_first_time) {
+    struct request q = again(OP_PUT);
+    q.condition = COND_ABSENT; /* as it was then */
+    CHECK_EQ(repeated(&q, "v").outcome, OUT_OK);
+    CHECK_EQ(repeated(&q, "v").version.stamp, 7);
+    CHECK_EQ(repeated(&q, "v").value.len, 0);
+    q = again(OP_DELETE);
+    CHECK_EQ(repeated(&q, "").outcome, OUT_OK);
+    CHECK(repeated(&q, "").existed);
+    q = again(OP_INCR);
+    CHECK_EQ(repeated(&q, "42").integer, 42);
+    q = again(OP_INCR_FLOAT);
+    CHECK(bytes_equal(repeated(&q, "1.5").value, BYTES_LIT("1.5")));
+    q = again(OP_APPEND);
+    CHECK_EQ(repeated(&q, "abc").integer, 3);
+    q = again(OP_EXPIRE);
+    CHECK_EQ(repeated(&q, "").outcome, OUT_OK); /* in the past */
+    q = again(OP_GET);
+    q.expiry = EXPIRY_CLEAR;
+    CHECK(bytes_equal(repeated(&q, "v").value, BYTES_LIT("v")));
+}
+
+TEST(operation, a_repeat_whose_answer_is_gone_says_that_nobody_knows) {
+    struct request q = again(OP_GET);
+    q.flags = REQUEST_DELETE;
+    CHECK_EQ(repeated(&q, "").outcome, OUT_TIMEOUT);
+    q = again(OP_PUT);
+    q.flags = REQUEST_RETURN_OLD;
+    CHECK_EQ(repeated(&q, "v").outcome, OUT_TIMEOUT);
+    q = again(OP_INCR); /* and expired at once */
+    CHECK_EQ(repeated(&q, "").outcome, OUT_TIMEOUT);
 }
