@@ -134,6 +134,7 @@ static STATUS decode_value(const struct option *o, struct bytes text, struct val
     case OPTION_ADDRESS: TRY(check_address(text)); break;
     case OPTION_TEXT:
         if (text.len < o->min) return status_of(ST_INVALID);
+        if (o->max != 0 && text.len > o->max) return status_of(ST_INVALID);
         break;
     }
     if (text.len > 0) memcpy(ret_value->text, text.ptr, text.len);
@@ -224,14 +225,20 @@ static const char *allowed_range(const struct option *o, char *text, size_t text
     return text;
 }
 
+static void allowed_text(const struct option *o, char *text, size_t text_bytes) {
+    snprintf(text, text_bytes, "text%s", o->min > 0 ? ", not empty" : "");
+    if (o->max == 0) return;
+    const size_t len = strlen(text);
+    snprintf(text + len, text_bytes - len, ", at most %llu bytes", (unsigned long long)o->max);
+}
+
 const char *option_allowed(const struct option *o, char *text, size_t text_bytes) {
     ASSERT(text_bytes > 0);
     size_t at = 0;
     text[0] = '\0';
     switch (o->kind) {
     case OPTION_FLAG: return append_text(text, text_bytes, 0, "true or false"), text;
-    case OPTION_TEXT:
-        return append_text(text, text_bytes, 0, o->min > 0 ? "text, not empty" : "text"), text;
+    case OPTION_TEXT: return allowed_text(o, text, text_bytes), text;
     case OPTION_ADDRESS:
         return append_text(text, text_bytes, 0, "HOST:PORT, [IPV6]:PORT or :PORT"), text;
     case OPTION_NUMBER:

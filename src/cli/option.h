@@ -16,7 +16,7 @@
 #include "base/status.h"
 
 #define OPTIONS_MAX 48u            /* the longest table, with room */
-#define OPTION_TEXT_BYTES 1024u    /* a path (OS_PATH_BYTES_MAX) with its NUL */
+#define OPTION_TEXT_BYTES 4096u    /* the longest: 64 addresses of members; with its NUL */
 #define OPTION_ERROR_BYTES 2048u   /* one line, the value escaped and cut */
 #define OPTION_ARGUMENTS_MAX 4096u /* words that are no options: keys of one `del` */
 
@@ -52,7 +52,8 @@ struct option {
     size_t offset;           /* of the value in the target struct */
     const char *fallback;    /* default, as text; "" = none */
     const char *fallback_is; /* what the default is when it must be computed, or NULL */
-    uint64_t min, max;       /* of a number, size or time; both ends allowed */
+    uint64_t min, max;       /* of a number, size or time, both ends allowed; of a text its bytes,
+                                max 0 = any that fit */
     bool or_zero;            /* 0 is allowed besides, and means no limit */
     const char *choices;     /* words of an OPTION_CHOICE, "none|lz4|interval=TIME" */
     const char *environment; /* further environment names, separated by spaces, or NULL */

@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+/* Room for the names below it: a shard, a file, what is written beside it. */
+#define DIR_BYTES_MAX (OS_PATH_BYTES_MAX - 2 * OS_NAME_BYTES_MAX)
 #define FILE_BYTES_MAX (1024u * 1024) /* settings fit a page; more is another file by mistake */
 #define NAME_SHOWN_BYTES 64u
 #define KIB UINT64_C(1024)
@@ -41,6 +43,7 @@ static const struct option options[] = {
       .offset = AT(dir),
       .fallback = "./data",
       .min = 1,
+      .max = DIR_BYTES_MAX,
       .environment = "KVSTORE_DIR",
       .value_name = "FOLDER",
       .help = "data directory, made if missing" },

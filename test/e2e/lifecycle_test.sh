@@ -75,7 +75,7 @@ bad 'log-level.*debug' --log-level loud
 bad 'dir' --dir ''
 bad 'listen' --listen nonsense
 bad 'listen.*insecure' --listen "0.0.0.0:$port"
-bad 'peers' --peers 127.0.0.1:1234
+bad 'peers' --peers nonsense
 bad 'config.*no such file|no such file.*config|cannot read' --config "$work/nothing"
 bad 'word' stray
 bad 'port' --port
@@ -239,7 +239,7 @@ kill "$clients"
 wait "$clients" 2>/dev/null
 node_start "$port" "$work/node"
 is "the data is kept after it" again "$(curl -sS "$A/v1/kv/again")"
-is "the boots are counted" 4 "$(curl -sS "$A/v1/cluster" | sed 's/.*"boot":\([0-9]*\).*/\1/')"
+is "the boots are counted" 4 "$(curl -sS "$A/v1/cluster" | sed 's/.*"boot_count":\([0-9]*\).*/\1/')"
 
 # Requests while it stops: either answered or refused, never half.
 kill -TERM "$node_pid"

@@ -115,6 +115,21 @@ TEST(config_cluster, bounds_the_list) {
     os_destroy(os);
 }
 
+/* Names are longer than numbers: 64 of a Kubernetes cluster's still fit. */
+TEST(config_cluster, takes_long_names) {
+    struct os *os = os_create();
+    char list[OPTION_TEXT_BYTES];
+    size_t fill = 0;
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++)
+        fill += (size_t)snprintf(list + fill, sizeof list - fill,
+                                 "%satoll-%u.atoll.production.svc.cluster.local:8080",
+                                 i > 0 ? "," : "", i);
+    CHECK(fill < sizeof list);
+    CHECK_OK(LOAD(os, "--peers", list, "--insecure"));
+    CHECK_EQ(config.peers_count, MEMBERS_MAX);
+    os_destroy(os);
+}
+
 /* The names of the stores Atoll replaces mean the same; those without a meaning are skipped. */
 TEST(config_cluster, reads_a_predecessors_dotenv) {
     struct os *os = os_create();

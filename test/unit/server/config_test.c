@@ -163,6 +163,18 @@ TEST(config, refuses_unknown_names_in_files) {
     os_destroy(os);
 }
 
+/* Names below the data directory must fit into what the system takes for a path. */
+TEST(config, bounds_the_data_directory) {
+    struct os *os = os_create();
+    char flag[2048] = "--dir=";
+    memset(flag + 6, 'd', 768);
+    CHECK_OK(LOAD(os, flag));
+    flag[6 + 768] = 'd';
+    CHECK_STATUS(LOAD(os, flag), ST_INVALID);
+    CHECK(error_has("--dir=ddd") && error_has("at most 768 bytes"));
+    os_destroy(os);
+}
+
 /* Nothing is authenticated yet, so other machines are let in on purpose only. */
 TEST(config, refuses_other_machines_unless_told) {
     struct os *os = os_create();
