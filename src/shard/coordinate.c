@@ -377,7 +377,7 @@ static STATUS write_record(struct shard *s, struct coordination *k, const struct
     const uint8_t copies = (uint8_t)s->node->members->ring->copies;
     uint64_t sequence = 0;
     if (s->pressure_permille > 0 && s->write_allowance < 0) return status_of(ST_BUSY);
-    const enum peer_accept_status st = replica_accept(s, r, &sequence);
+    const enum peer_accept_status st = replica_accept(s, r, NULL, &sequence);
     if (st == PEER_ACCEPT_BUSY) return status_of(ST_BUSY);
     if (st == PEER_ACCEPT_CLOCK) {
         fail_call(s, k, OUT_CLOCK);
@@ -429,7 +429,7 @@ static void repair_stale(struct shard *s, struct coordination *k) {
         s->figures.read_repairs++;
         uint64_t sequence = 0;
         if ((int)i == k->self) {
-            (void)replica_accept(s, &k->newest, &sequence);
+            (void)replica_accept(s, &k->newest, NULL, &sequence);
             continue;
         }
         struct link *l = link_of_slot(s, list[i], k->slot);

@@ -86,6 +86,7 @@ static struct repair *repair_create(struct shard *s, struct peer *p, uint16_t re
     struct repair *r = mem_alloc_zeroed(sizeof *r);
     r->peer = p;
     r->remote_shard = remote_shard;
+    r->gained_stamp = UINT64_MAX;
     list_init(&r->link);
     list_init(&r->active);
     range_walk_init(&r->walk, s);
@@ -124,6 +125,7 @@ void repair_linked(struct shard *s, struct link *l) {
     struct repair *r = repair_of(s, l->peer, l->remote_shard);
     if (r->node_id != l->peer->node_id || r->boot_count != l->peer->boot_count) {
         r->verified_stamp = 0;
+        r->told_stamp = 0;
         r->heard_verified = 0;
         if (r->node_id != l->peer->node_id) r->heard_floor = 0;
         r->unclean = true;
@@ -175,6 +177,7 @@ static void pass_begin(struct shard *s, struct repair *r) {
         r->under_way = true;
         r->unclean = false;
         r->below_stamp = repair_below_stamp(s, REPAIR_SETTLE_MS);
+        repair_proof_begin(s, r, r->below_stamp);
         r->looked_at = r->examined = 0;
         r->sequence = 0;
         buffer_reset(&r->start);
@@ -389,7 +392,7 @@ static bool sync_step(struct shard *s, struct repair *r) {
         return false;
     }
     ASSERT(r->below_stamp > 0);
-    if (r->below_stamp - 1 > r->verified_stamp) r->verified_stamp = r->below_stamp - 1;
+    repair_proved(r, r->below_stamp - 1);
     repair_move(r, REPAIR_TELL);
     range_hash_init(&r->hash);
     return true;

@@ -6,7 +6,9 @@
  * what is newer here and fetches what is newer there, each as a record under R1. Versions
  * stamped after the pass began (less REPAIR_SETTLE_MS) do not count: they are under way.
  *
- * A pass without failure proves that both hold everything up to its stamp. From these:
+ * A pass without failure proves that both hold everything up to its stamp, until one of them takes
+ * an older version from a third: that ends what its other pairs have proved from there on, or are
+ * about to (repair_gained). From these:
  *   verified  = the lowest of this shard's pairs
  *   floor     = the lowest verified of this shard and of all it is linked to; made durable
  *               here before it is announced; versions at or below it are refused (R9)
@@ -105,6 +107,8 @@ struct repair {
     uint32_t node_id;        /* of the data directory that `verified_stamp` is about */
     uint32_t boot_count;     /* likewise: what it did not sync it may have lost */
     uint64_t verified_stamp; /* both hold everything up to here; 0 = not known */
+    uint64_t told_stamp;     /* the other's proof about the two, on the side that answers */
+    uint64_t gained_stamp;   /* lowest version taken from elsewhere since the pass began */
     uint64_t heard_verified; /* the other's own, for all its pairs; 0 = not known */
     uint64_t heard_floor;    /* the other's durable floor */
     enum repair_heard heard; /* whether the other is filled */
@@ -182,6 +186,7 @@ struct repair_shard {
     uint64_t tokens_ms;       /* monotonic: when they were last raised */
     uint64_t floors_at_ms;    /* monotonic: when to work out floors next */
     uint64_t note_ms;         /* monotonic: when the floor's note was last written */
+    uint64_t proof_stamp;     /* no pair has proved more, nor is about to */
     uint64_t claim_stamp;     /* verified, but not safe from a power failure yet; 0 = none */
     uint64_t claim_sequence;  /* log position up to which it must be */
     uint64_t note_stamp;      /* written, not durable yet; 0 = none */
@@ -218,6 +223,8 @@ void repair_failed(struct shard *s, void *owner, uint32_t place);
 void repair_found(struct shard *s, struct lookup *l);
 /* The other side of `l` asks for a comparison. */
 void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame *f);
+/* A version was taken that came from this node; NULL = from a client, or nobody knows. */
+void repair_gained(struct shard *s, const struct record *taken, const struct peer *from);
 /* Whether a record that the other side of `l` sends for repair may be taken although it is at or
  * below the floor: this shard lost what it held there, and the other one knows what belongs; what is
  * absent may always be taken. */

@@ -1,5 +1,6 @@
 /* repair_floor.c - what passes prove: verified, floor, gc floor, filled; and their notes. */
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -42,7 +43,7 @@ static STATUS note_write(struct shard *s, struct bytes name, struct bytes value,
     uint8_t space[NOTE_IKEY_BYTES_MAX];
     const struct record r = {
         .ikey = ikey_make(SYSTEM_KEYSPACE, name, space),
-        .ballot = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
+        .ballot = { .stamp = shard_stamp(s),
                     .node = s->node->node_id,
                     .boot = s->node->boot_count },
         .value = value,
@@ -141,6 +142,39 @@ uint64_t repair_forgotten_stamp(const struct shard *s) {
     return s->repair == NULL ? 0 : s->repair->forgotten_stamp;
 }
 
+static void lower(uint64_t *at, uint64_t stamp) {
+    if (stamp < *at) *at = stamp;
+}
+
+/* ---- what a pair proves ---- */
+
+void repair_proof_begin(struct shard *s, struct repair *r, uint64_t below_stamp) {
+    struct repair_shard *rs = s->repair;
+    r->gained_stamp = UINT64_MAX;
+    if (below_stamp > rs->proof_stamp) rs->proof_stamp = below_stamp;
+}
+
+void repair_proved(struct repair *r, uint64_t stamp) {
+    if (stamp >= r->gained_stamp) stamp = r->gained_stamp - 1;
+    if (stamp > r->verified_stamp) r->verified_stamp = stamp;
+}
+
+void repair_gained(struct shard *s, const struct record *taken, const struct peer *from) {
+    const uint64_t stamp = taken->ballot.stamp;
+    if (s->repair == NULL || stamp > s->repair->proof_stamp) return;
+    if (repair_is_past_users(taken->ikey)) return;
+    const struct membership *m = s->node->members;
+    const uint32_t slot = crc16_slot(ikey_key(taken->ikey));
+    for (uint32_t i = 0; i < m->count; i++) {
+        struct peer *p = s->peers[i];
+        if (p == NULL || p == from || p->shards == 0 || ring_place(m->ring, slot, i) < 0) continue;
+        struct repair *r = p->repairs[slot % p->shards];
+        if (r == NULL) continue;
+        lower(&r->gained_stamp, stamp);
+        lower(&r->verified_stamp, stamp - 1);
+    }
+}
+
 /* ---- floors ---- */
 
 /* The lowest of all pairs; UINT64_MAX if there is none. */
@@ -149,10 +183,6 @@ struct lowest {
     uint64_t heard;    /* what the others have, of theirs */
     uint64_t floor;    /* the others' durable floors */
 };
-
-static void lower(uint64_t *at, uint64_t stamp) {
-    if (stamp < *at) *at = stamp;
-}
 
 /* A pair that does not exist yet has proved nothing. */
 static struct lowest lowest_of_member(struct shard *s, struct peer *p) {

@@ -113,9 +113,7 @@ static void mark_durable(void *user, struct status st) {
 
 static void mark(struct shard *s) {
     struct repair_shard *rs = s->repair;
-    const struct ballot floor = { .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
-                                  .node = UINT32_MAX,
-                                  .boot = UINT32_MAX };
+    const struct ballot floor = { .stamp = shard_stamp(s), .node = UINT32_MAX, .boot = UINT32_MAX };
     log_error("shard %u: it gives up its damaged tables and abstains from reads until the other "
               "replicas have filled it again",
               s->id);

@@ -53,6 +53,11 @@ bool repair_servings_are_idle(const struct repair_shard *rs);
 
 /* ---- repair_floor.c ---- */
 
+/* A pass between the two begins, about versions below the stamp. */
+void repair_proof_begin(struct shard *s, struct repair *r, uint64_t below_stamp);
+/* It was clean: what was taken from elsewhere meanwhile is not proved. */
+void repair_proved(struct repair *r, uint64_t stamp);
+
 /* Errors  ST_CORRUPT, ST_IO */
 STATUS repair_notes_read(struct shard *s);
 /* Which members have slots in common with this shard. */

@@ -236,7 +236,7 @@ static bool item_decide(struct shard *s, struct repair_item *item, const struct 
         asked = item_ask(s, item, own);
     } else if (order < 0 && own != NULL && MUTANT("repair_keeps_older")) {
         struct record older = *own;
-        older.ballot = (struct ballot){ .stamp = hlc_next(&s->hlc, s->turn_wall_ms),
+        older.ballot = (struct ballot){ .stamp = shard_stamp(s),
                                         .node = s->node->node_id,
                                         .boot = s->node->boot_count };
         asked = item_ask(s, item, &older);
@@ -341,7 +341,7 @@ static bool is_value_to_hide(const struct shard *s, const struct repair_item *it
 static bool hide(struct shard *s, struct repair_item *item) {
     uint64_t sequence = 0;
     const struct record r = repair_tombstone_above(buffer_bytes(&item->ikey), item->mine);
-    if (replica_restore(s, &r, &sequence) != PEER_ACCEPT_OK) return false;
+    if (replica_restore(s, &r, item->repair->peer, &sequence) != PEER_ACCEPT_OK) return false;
     if (sequence > item->repair->sequence) item->repair->sequence = sequence;
     return true;
 }
@@ -361,12 +361,13 @@ static bool fetched_ok(struct shard *s, struct repair_item *item, const struct p
         .value = m.record.value,
     };
     uint64_t sequence = 0;
-    const struct link *l = link_of_shard(s, item->repair->peer->member, item->repair->remote_shard);
+    const struct peer *from = item->repair->peer;
+    const struct link *l = link_of_shard(s, from->member, item->repair->remote_shard);
     if (item->leftover && record_is_absent(&r, s->turn_wall_ms)) return true;
     if (item->leftover || is_for_others(s, item, &r)) return false;
     const bool restores = l != NULL && repair_may_restore(s, l, &r);
     const enum peer_accept_status st =
-        restores ? replica_restore(s, &r, &sequence) : replica_accept(s, &r, &sequence);
+        restores ? replica_restore(s, &r, from, &sequence) : replica_accept(s, &r, from, &sequence);
     if (st == PEER_ACCEPT_FLOOR) return !repair_is_healing(s);
     if (st != PEER_ACCEPT_OK) return false;
     if (sequence > item->repair->sequence) item->repair->sequence = sequence;

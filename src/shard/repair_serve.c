@@ -31,14 +31,15 @@ static void serving_destroy(struct repair_shard *rs, struct repair_serving *v) {
     mem_free(v);
 }
 
-/* An earlier pass of the asker was clean: it holds for both. A stamp from the future would
- * raise floors above what is still to be written (R14). */
+/* A pass of the asker was clean: it holds for both. It says so until the next one is. A stamp
+ * from the future would raise floors above what is still to be written (R14). */
 static void learn_verified(struct shard *s, struct link *l, uint64_t verified_stamp) {
     struct repair *r = repair_of(s, l->peer, l->remote_shard);
     const uint64_t stamp_end = repair_below_stamp(s, REPAIR_SETTLE_MS - HLC_SKEW_MS_MAX);
     ASSERT(!l->dialled);
-    if (verified_stamp < stamp_end && verified_stamp > r->verified_stamp)
-        r->verified_stamp = verified_stamp;
+    if (verified_stamp >= stamp_end || verified_stamp <= r->told_stamp) return;
+    r->told_stamp = verified_stamp;
+    repair_proved(r, verified_stamp);
 }
 
 static bool is_answerable(struct shard *s, struct link *l, const struct peer_range *m) {
@@ -64,6 +65,8 @@ void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame
         answer_failed(l, f->id);
         return;
     }
+    if (m.start.len == 0)
+        repair_proof_begin(s, repair_of(s, l->peer, l->remote_shard), m.below_stamp);
     struct repair_serving *v = mem_alloc_zeroed(sizeof *v);
     v->to = l;
     v->id = f->id;

@@ -44,13 +44,13 @@ bool replica_keeps(const struct shard *s, uint32_t slot) {
 }
 
 enum peer_accept_status replica_accept(struct shard *s, const struct record *r,
-                                       uint64_t *ret_sequence) {
+                                       const struct peer *from, uint64_t *ret_sequence) {
     if (r->ballot.stamp <= s->floor_stamp) return PEER_ACCEPT_FLOOR;
-    return replica_restore(s, r, ret_sequence);
+    return replica_restore(s, r, from, ret_sequence);
 }
 
 enum peer_accept_status replica_restore(struct shard *s, const struct record *r,
-                                        uint64_t *ret_sequence) {
+                                        const struct peer *from, uint64_t *ret_sequence) {
     ASSERT(s->engine != NULL);
     ASSERT(record_check(r));
     if (hlc_ms(r->ballot.stamp) > s->turn_wall_ms + HLC_SKEW_MS_MAX) return PEER_ACCEPT_CLOCK;
@@ -60,6 +60,7 @@ enum peer_accept_status replica_restore(struct shard *s, const struct record *r,
     case ST_OK:
         s->write_allowance -= (int64_t)(r->ikey.len + r->value.len);
         s->figures.put_bytes += r->ikey.len + r->value.len;
+        repair_gained(s, r, from);
         return PEER_ACCEPT_OK;
     case ST_BUSY: return PEER_ACCEPT_BUSY;
     case ST_FULL: return PEER_ACCEPT_FULL;
@@ -160,8 +161,8 @@ void replica_serve_accept(struct shard *s, struct link *l, const struct peer_fra
         r.ballot.stamp = shard_stamp(s);
     uint64_t sequence = 0;
     const bool restores = (f->flags & PEER_FLAG_REPAIR) != 0 && repair_may_restore(s, l, &r);
-    const enum peer_accept_status status =
-        restores ? replica_restore(s, &r, &sequence) : replica_accept(s, &r, &sequence);
+    const enum peer_accept_status status = restores ? replica_restore(s, &r, l->peer, &sequence)
+                                                    : replica_accept(s, &r, l->peer, &sequence);
     if (status == PEER_ACCEPT_BUSY && !restores && f->id != 0 && stall(s, l, f->id, &r)) return;
     answer_accept(l, f->id, urgent, status, sequence);
 }
@@ -172,7 +173,7 @@ void replica_resume(struct shard *s) {
         struct link *l = link_find(s, a->serial);
         uint64_t sequence = 0;
         enum peer_accept_status status = PEER_ACCEPT_BUSY;
-        if (l != NULL) status = replica_accept(s, &a->record, &sequence);
+        if (l != NULL) status = replica_accept(s, &a->record, l->peer, &sequence);
         if (l != NULL && status == PEER_ACCEPT_BUSY && s->turn_ns < a->deadline_ns) return;
         if (l != NULL) answer_accept(l, a->id, true, status, sequence);
         stalled_free(s, a);

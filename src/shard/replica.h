@@ -14,12 +14,13 @@
 
 struct shard;
 
-/* Keep this version here (R1). `ret_sequence`: it is durable once the log is safe up to there. */
+/* Keep this version here (R1). `from`: the node that sent it, NULL = a client, or nobody knows.
+ * `ret_sequence`: it is durable once the log is safe up to there. */
 enum peer_accept_status replica_accept(struct shard *s, const struct record *r,
-                                       uint64_t *ret_sequence);
+                                       const struct peer *from, uint64_t *ret_sequence);
 /* The same, even at or below the floor: for what repair brings back (repair_may_restore). */
 enum peer_accept_status replica_restore(struct shard *s, const struct record *r,
-                                        uint64_t *ret_sequence);
+                                        const struct peer *from, uint64_t *ret_sequence);
 /* Send it to another replica; `id` 0 = no answer wanted. */
 void replica_send(struct link *l, uint8_t flags, uint64_t id, const struct record *r);
 /* What came over a link, under this ikey. */
