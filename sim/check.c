@@ -5,6 +5,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+static_assert(HISTORY_NONE == UINT32_MAX, "all bits are set, as memset sets them");
 
 const struct check_kind check_kinds[CHECK_KINDS] = {
     { "durability", check_durability },     { "convergence", check_convergence },
@@ -75,33 +78,49 @@ static uint32_t *losses_of(const struct history *h) {
     return losses;
 }
 
-/* Rows are known only when their scan ends, so that what was acknowledged when it began is
- * looked up. Each loss counts, whenever it was: too low a floor only checks less. */
-static struct ballot row_floor(const struct check *c, const struct history_op *row,
-                               enum history_kind kind, uint32_t losses) {
-    const struct history *h = c->history;
-    struct ballot best = { 0 };
-    ASSERT(row->kind == HISTORY_ROW);
-    for (uint32_t i = h->keys[row->key].last; i != HISTORY_NONE; i = h->ops[i].previous) {
-        const struct history_op *op = &h->ops[i];
-        if (op->kind != kind || op->outcome != HISTORY_OK) continue;
-        if (op->ended_ns >= row->began_ns) continue;
-        if (op->need > losses && op->need - losses + row->need > c->copies)
-            lift(&best, op->version);
-    }
-    return best;
-}
+/* The acknowledged writes of one key that had the same number of replicas to wait for. */
+struct acknowledged {
+    uint32_t last[REPLICAS_MAX + 1]; /* the one that ended last, by that number; or HISTORY_NONE */
+};
 
 /* The walk over the events. */
 struct walk {
     const struct check *check;
     enum history_kind kind; /* of the writes that count */
     struct check_floors *floors;
-    struct held *held;      /* by key */
-    uint32_t *losses;       /* by key: of its replicas, so far */
-    uint32_t *losses_began; /* by operation: those of its key when it began */
-    uint32_t *losses_end;   /* by key: in the whole run */
+    struct held *held;                 /* by key */
+    struct acknowledged *acknowledged; /* by key */
+    uint32_t *before;                  /* by operation: the one acknowledged before it */
+    struct ballot *newest;             /* by operation: of it and all before it */
+    uint32_t *losses;                  /* by key: of its replicas, so far */
+    uint32_t *losses_began;            /* by operation: those of its key when it began */
+    uint32_t *losses_end;              /* by key: in the whole run */
 };
+
+/* Rows are known only when their scan ends, so that what was acknowledged when it began is
+ * looked up. Each loss counts, whenever it was: too low a floor only checks less. */
+static struct ballot row_floor(const struct walk *w, const struct history_op *row) {
+    const struct history *h = w->check->history;
+    const uint32_t losses = w->losses_end[row->key];
+    struct ballot best = { 0 };
+    ASSERT(row->kind == HISTORY_ROW);
+    for (uint32_t need = losses + 1; need <= REPLICAS_MAX; need++) {
+        if (need - losses + row->need <= w->check->copies) continue;
+        uint32_t i = w->acknowledged[row->key].last[need];
+        while (i != HISTORY_NONE && h->ops[i].ended_ns >= row->began_ns) i = w->before[i];
+        if (i != HISTORY_NONE) lift(&best, w->newest[i]);
+    }
+    return best;
+}
+
+static void acknowledge(struct walk *w, uint32_t index) {
+    const struct history_op *op = &w->check->history->ops[index];
+    uint32_t *last = &w->acknowledged[op->key].last[op->need];
+    w->newest[index] = op->version;
+    if (*last != HISTORY_NONE) lift(&w->newest[index], w->newest[*last]);
+    w->before[index] = *last;
+    *last = index;
+}
 
 static void walk_loss(struct walk *w, uint32_t node) {
     const struct history *h = w->check->history;
@@ -118,7 +137,7 @@ static void walk_began(struct walk *w, uint32_t index) {
     struct ballot *floor = &w->floors->reads[index];
     w->losses_began[index] = w->losses[op->key];
     if (op->kind == HISTORY_GET) *floor = held_seen(&w->held[op->key], op->need, w->check->copies);
-    if (op->kind == HISTORY_ROW) *floor = row_floor(w->check, op, w->kind, w->losses_end[op->key]);
+    if (op->kind == HISTORY_ROW) *floor = row_floor(w, op);
 }
 
 /* An answer may arrive after a loss and tell of before. */
@@ -127,7 +146,9 @@ static void walk_ended(struct walk *w, uint32_t index) {
     const uint32_t losses = w->losses[op->key] - w->losses_began[index];
     ASSERT(op->need <= REPLICAS_MAX);
     if (op->kind == HISTORY_GET && losses > 0) w->floors->reads[index] = (struct ballot){ 0 };
-    if (op->kind != w->kind || op->outcome != HISTORY_OK || op->need <= losses) return;
+    if (op->kind != w->kind || op->outcome != HISTORY_OK) return;
+    acknowledge(w, index);
+    if (op->need <= losses) return;
     lift(&w->held[op->key].by_count[op->need - losses], op->version);
 }
 
@@ -142,6 +163,10 @@ void check_floors_init(struct check_floors *f, const struct check *c, enum histo
     w.losses = mem_alloc_zeroed((h->keys_count + 1) * sizeof *w.losses);
     w.losses_began = mem_alloc_zeroed((h->ops_count + 1) * sizeof *w.losses_began);
     w.losses_end = losses_of(h);
+    w.acknowledged = mem_alloc((h->keys_count + 1) * sizeof *w.acknowledged);
+    memset(w.acknowledged, 0xff, (h->keys_count + 1) * sizeof *w.acknowledged);
+    w.before = mem_alloc((h->ops_count + 1) * sizeof *w.before);
+    w.newest = mem_alloc((h->ops_count + 1) * sizeof *w.newest);
     for (uint32_t i = 0; i < h->events_count; i++) {
         const struct history_event *e = &h->events[i];
         switch (e->kind) {
@@ -156,6 +181,9 @@ void check_floors_init(struct check_floors *f, const struct check *c, enum histo
     mem_free(w.losses);
     mem_free(w.losses_began);
     mem_free(w.losses_end);
+    mem_free(w.acknowledged);
+    mem_free(w.before);
+    mem_free(w.newest);
 }
 
 void check_floors_deinit(struct check_floors *f) {
