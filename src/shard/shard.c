@@ -51,10 +51,6 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     s->inbox = mem_alloc_aligned(64, inbox_bytes);
     memset(s->inbox, 0, inbox_bytes);
     s->tasks = mem_alloc_zeroed(SHARD_TASKS_MAX * sizeof *s->tasks);
-    for (uint32_t i = 0; i < SHARD_TASKS_MAX; i++) {
-        task_init(&s->tasks[i]);
-        list_append(&s->tasks_free, &s->tasks[i].link);
-    }
     s->input = mem_alloc(SHARD_INPUT_BYTES);
     s->ikey_space = mem_alloc(IKEY_BYTES_MAX);
     buffer_init(&s->scratch, SIZE_MAX / 2);
@@ -117,7 +113,7 @@ void shard_destroy(struct shard *s) {
     links_destroy(s);
     coordinations_deinit(s);
     mem_free(s->row_space);
-    for (uint32_t i = 0; i < SHARD_TASKS_MAX; i++) task_deinit(&s->tasks[i]);
+    for (uint32_t i = 0; i < s->tasks_begun; i++) task_deinit(&s->tasks[i]);
     mem_free(s->tasks);
     mem_free(s->inbox);
     mem_free(s->input);

@@ -97,6 +97,7 @@ struct shard {
     struct list outbox[SHARDS_MAX]; /* calls that did not fit the mailbox */
     struct mailbox *inbox;          /* [shards_count], one from each shard */
     struct task *tasks;             /* SHARD_TASKS_MAX */
+    uint32_t tasks_begun;           /* of them; the others' memory was never touched */
     struct list tasks_free;
     uint32_t tasks_used;
     uint64_t acknowledged_seen; /* engine_acknowledged at the end of the last turn */

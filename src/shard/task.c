@@ -162,11 +162,19 @@ void task_deinit(struct task *t) {
     buffer_deinit(&t->resume);
 }
 
-struct task *task_take(struct shard *s, struct connection *c, const struct plan *plan) {
+static struct task *free_task(struct shard *s) {
     struct list *node = list_take_first(&s->tasks_free);
-    if (node == NULL) return NULL;
+    if (node != NULL) return LIST_ENTRY(node, struct task, link);
+    if (s->tasks_begun == SHARD_TASKS_MAX) return NULL;
+    struct task *t = &s->tasks[s->tasks_begun++];
+    task_init(t);
+    return t;
+}
+
+struct task *task_take(struct shard *s, struct connection *c, const struct plan *plan) {
+    struct task *t = free_task(s);
+    if (t == NULL) return NULL;
     s->tasks_used++;
-    struct task *t = LIST_ENTRY(node, struct task, link);
     t->connection = c;
     t->plan = *plan;
     t->started_ns = s->turn_ns;
