@@ -271,7 +271,7 @@ def read_until(s, seconds, until=None):
 class Resp:
     """The Redis protocol, no more than the tests need. Errors are given back as RespError."""
 
-    def __init__(self, port, seconds=20.0):
+    def __init__(self, port, seconds=60.0):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=seconds)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.socket.makefile("rb")
