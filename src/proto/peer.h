@@ -80,6 +80,7 @@ struct peer_frame {
 #define PEER_HELLO_FRESH 0x02u /* it does not hold yet what it should: it abstains (R11, R12) */
 #define PEER_HELLO_DAMAGED \
     0x04u /* PING, PONG, with FRESH: it gave up damaged tables, so it is not new (R12) */
+#define PEER_PING_FORGET 0x08u /* what was proved about the sender holds no more (R12) */
 
 struct peer_hello {
     uint16_t version; /* PEER_VERSION; always first in the payload */
@@ -102,7 +103,7 @@ struct peer_ping {
     uint64_t answer_wall_ms; /* PONG: clock of the answerer; PING: 0 */
     uint64_t verified_stamp; /* all replicas hold what I hold up to here (R9); 0 = unknown */
     uint64_t floor_stamp;    /* durably: I refuse what is at or below (R9) */
-    uint8_t flags;           /* PEER_HELLO_FRESH, PEER_HELLO_DAMAGED */
+    uint8_t flags;           /* PEER_HELLO_FRESH, PEER_HELLO_DAMAGED, PEER_PING_FORGET */
 };
 
 /* One version of one key, as storage/record.h. */

@@ -5,7 +5,7 @@
 /* HELLO, REFUSE and PING: what is said of the stream and its ends, and not of keys. */
 
 #define HELLO_FLAGS_KNOWN (PEER_HELLO_PROXY | PEER_HELLO_FRESH)
-#define PING_FLAGS_KNOWN (PEER_HELLO_FRESH | PEER_HELLO_DAMAGED)
+#define PING_FLAGS_KNOWN (PEER_HELLO_FRESH | PEER_HELLO_DAMAGED | PEER_PING_FORGET)
 
 static bool text_valid(struct bytes text) {
     return text.len <= PEER_TEXT_BYTES_MAX && peer_text_is_printable(text);

@@ -253,11 +253,12 @@ void links_free_gone(struct shard *s) {
 
 /* ---- the pulse ---- */
 
-static void send_ping(struct link *l) {
+void link_ping(struct link *l, uint8_t flags) {
     struct shard *s = l->shard;
     struct peer_ping ping = { .sent_wall_ms = s->turn_wall_ms };
     size_t begun = 0;
     repair_tell(s, &ping);
+    ping.flags |= flags;
     struct buffer *out = link_begin(l, PEER_PING, 0, 0, &begun);
     peer_ping_encode(&ping, out);
     link_end(l, begun);
@@ -275,7 +276,7 @@ static void link_tick(struct link *l, uint64_t now_ms) {
         break;
     case LINK_UP:
         /* A node that stops falls silent, so that others ask elsewhere. */
-        if (now_ms >= l->ping_at_ms && l->shard->stop_deadline_ms == 0) send_ping(l);
+        if (now_ms >= l->ping_at_ms && l->shard->stop_deadline_ms == 0) link_ping(l, 0);
         break;
     case LINK_STATES: ASSERT(false);
     }

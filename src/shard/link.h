@@ -157,6 +157,8 @@ bool link_is_clogged(const struct link *l);
 
 /* End this connection with a log line. An accepted link is freed later. */
 void link_fail(struct link *l, const char *why);
+/* Send a heartbeat now, with these PEER_PING_ flags. Requires  LINK_UP */
+void link_ping(struct link *l, uint8_t flags);
 bool link_check(const struct link *l);
 
 #endif

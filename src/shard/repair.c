@@ -124,17 +124,12 @@ void repair_linked(struct shard *s, struct link *l) {
     if (s->repair == NULL || l->peer == NULL) return;
     struct repair *r = repair_of(s, l->peer, l->remote_shard);
     if (r->node_id != l->peer->node_id || r->boot_count != l->peer->boot_count) {
-        r->verified_stamp = 0;
-        r->told_stamp = 0;
+        repair_forget(r);
         r->heard_verified = 0;
         if (r->node_id != l->peer->node_id) r->heard_floor = 0;
-        r->unclean = true;
     }
-    /* Nor does what was proved before either of the two gave up tables: it ends its links then. */
-    if (l->peer->fresh || repair_is_healing(s)) {
-        r->verified_stamp = 0;
-        r->unclean = true;
-    }
+    /* Nor does what was proved before either of the two gave up tables. */
+    if (l->peer->fresh || repair_is_healing(s)) repair_forget(r);
     r->heard = REPAIR_HEARD_NOTHING;
     r->node_id = l->peer->node_id;
     r->boot_count = l->peer->boot_count;

@@ -121,6 +121,7 @@ void repair_heard(struct shard *s, struct link *l, const struct peer_ping *p) {
     if (s->repair == NULL || l->peer == NULL) return;
     ASSERT(l->remote_shard < SHARDS_MAX);
     struct repair *r = repair_of(s, l->peer, l->remote_shard);
+    if ((p->flags & PEER_PING_FORGET) != 0) repair_forget(r);
     r->heard_verified = p->verified_stamp;
     r->heard_floor = p->floor_stamp;
     l->peer->fresh = (p->flags & PEER_HELLO_FRESH) != 0;
@@ -152,6 +153,12 @@ void repair_proof_begin(struct shard *s, struct repair *r, uint64_t below_stamp)
     struct repair_shard *rs = s->repair;
     r->gained_stamp = UINT64_MAX;
     if (below_stamp > rs->proof_stamp) rs->proof_stamp = below_stamp;
+}
+
+void repair_forget(struct repair *r) {
+    r->verified_stamp = 0;
+    r->told_stamp = 0;
+    r->unclean = true;
 }
 
 void repair_proved(struct repair *r, uint64_t stamp) {

@@ -6,8 +6,9 @@
  *            "filled", and the truncation floor says ever after that this data directory is not
  *            new. From now on this shard abstains
  *   DROP     the engine takes the tables out of its version (engine_drop_damaged)
- *   DROPPED  what pairs had proved is forgotten, on both sides, by ending the links; passes that
- *            began before prove nothing. Then it waits, as a new one does, to be filled
+ *   DROPPED  what pairs had proved is forgotten, here at once and by the others when they read
+ *            what is sent to them next; passes that began before prove nothing. Then it waits,
+ *            as a new one does, to be filled
  *
  * A crash before MARK is durable leaves a filled shard whose damage is found again; one between
  * MARK and DROP a shard that abstains and whose damage is found again; a later one a shard that
@@ -125,7 +126,19 @@ static void mark(struct shard *s) {
     repair_floor_note_again(s);
 }
 
-/* Whoever links again finds this shard not filled, and begins to compare from nothing. */
+/* Who was greeted before may not know yet that this shard is not filled. */
+static void tell_to_forget(struct shard *s) {
+    for (struct list *n = s->links.next, *next; n != &s->links; n = next) {
+        struct link *l = LIST_ENTRY(n, struct link, all);
+        next = n->next;
+        if (l->peer == NULL) continue;
+        if (l->state == LINK_UP)
+            link_ping(l, PEER_PING_FORGET);
+        else
+            link_fail(l, NULL);
+    }
+}
+
 static void forget_proofs(struct shard *s) {
     struct repair_shard *rs = s->repair;
     heal_move(rs, HEAL_NONE);
@@ -135,15 +148,10 @@ static void forget_proofs(struct shard *s) {
         struct peer *p = s->peers[i];
         for (uint32_t k = 0; p != NULL && k < SHARDS_MAX; k++) {
             if (p->repairs[k] == NULL) continue;
-            p->repairs[k]->verified_stamp = 0;
-            p->repairs[k]->unclean = true;
+            repair_forget(p->repairs[k]);
         }
     }
-    for (struct list *n = s->links.next, *next; n != &s->links; n = next) {
-        struct link *l = LIST_ENTRY(n, struct link, all);
-        next = n->next;
-        if (l->peer != NULL && l->state == LINK_UP) link_fail(l, NULL);
-    }
+    tell_to_forget(s);
 }
 
 void repair_heal_tick(struct shard *s) {

@@ -55,6 +55,8 @@ bool repair_servings_are_idle(const struct repair_shard *rs);
 
 /* A pass between the two begins, about versions below the stamp. */
 void repair_proof_begin(struct shard *s, struct repair *r, uint64_t below_stamp);
+/* Nothing is proved, nor will the pass that is under way prove anything. */
+void repair_forget(struct repair *r);
 /* It was clean: what was taken from elsewhere meanwhile is not proved. */
 void repair_proved(struct repair *r, uint64_t stamp);
 

@@ -125,7 +125,7 @@ TEST(peer_greeting, refusals_are_printable) {
 
 TEST(peer_greeting, ping_carries_everything) {
     const struct peer_ping m = { UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 2, UINT64_MAX - 3,
-                                 PEER_HELLO_FRESH };
+                                 PEER_HELLO_FRESH | PEER_HELLO_DAMAGED | PEER_PING_FORGET };
     struct buffer space;
     struct peer_ping back;
     buffer_init(&space, SUPPORT_BYTES_MAX);
