@@ -44,6 +44,8 @@ struct http;
 /* `value_bytes_max` is the configured limit, at most VALUE_BYTES_MAX. */
 struct http *http_create(uint64_t value_bytes_max);
 void http_destroy(struct http *h);
+/* Whether GET /get answers {"value":".."} where the client does not say; else the bare value. */
+void http_set_get_json(struct http *h, bool get_json);
 
 /* Take one request from the start of `in` (all bytes not consumed yet; it may move between
  * calls while a request is incomplete, but must not shrink).

@@ -51,8 +51,8 @@ void http_batch_release(struct http *h) {
     h->batch = NULL;
 }
 
-/* Depth and number of values, strings skipped. What is no JSON passes and fails later. */
-static bool fits(struct bytes text) {
+/* Strings are skipped. What is no JSON passes and fails later. */
+bool http_batch_fits(struct bytes text) {
     size_t depth = 0;
     size_t values = 0;
     bool in_string = false;
@@ -222,7 +222,7 @@ static bool read_item(struct reading *in, json_t *item, struct request *r) {
 /* The array of items, or NULL and a reply. */
 static json_t *parse(struct http *h, struct buffer *out) {
     json_error_t error;
-    if (!fits(h->body)) {
+    if (!http_batch_fits(h->body)) {
         fail_body(h, out, "bad_json", "the body is nested too deeply or has too many values");
         return NULL;
     }

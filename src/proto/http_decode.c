@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "proto/http_alias.h"
 
 #define SCRATCH_BYTES_KEPT (64u * 1024) /* a connection that waits keeps no more than this */
 #define REQUESTS_KEPT 16u
@@ -99,6 +100,10 @@ void http_destroy(struct http *h) {
     mem_free(h);
 }
 
+void http_set_get_json(struct http *h, bool get_json) {
+    h->get_json = get_json;
+}
+
 struct request *http_requests(struct http *h, uint32_t count) {
     ASSERT(count > 0);
     ASSERT(count <= PLAN_REQUESTS_MAX);
@@ -170,12 +175,15 @@ static struct status parse_head(struct http *h, struct buffer *out) {
     }
     split_target(h);
     h->route = http_route_find(http_bytes_of(h, h->path));
+    h->alias =
+        h->route == HTTP_ROUTE_ALIAS ? http_alias_find(http_bytes_of(h, h->path), h->method) : NULL;
     h->flags = (uint8_t)((h->method == HTTP_HEAD ? HTTP_HEAD_ONLY : 0u) |
                          (g->minor == 0 ? HTTP_OLD : 0u) | (h->keep_alive ? 0u : HTTP_CLOSE));
     return status_of(ST_OK);
 }
 
 static uint64_t body_bytes_max(const struct http *h) {
+    if (h->route == HTTP_ROUTE_ALIAS) return http_alias_body_bytes_max(h);
     if (!http_route_allows(h->route, h->method)) return HTTP_BODY_OTHER_BYTES_MAX;
     if (h->route == HTTP_ROUTE_KV && h->method == HTTP_PUT) return h->value_bytes_max;
     if (h->route == HTTP_ROUTE_BATCH && h->method == HTTP_POST) return HTTP_BODY_BYTES_MAX;
@@ -187,6 +195,10 @@ static struct status refuse_body(struct http *h, struct buffer *out) {
     h->phase = HTTP_BROKEN;
     h->flags |= HTTP_CLOSE;
     if (http_route_refuse(h, out)) return status_of(ST_INVALID);
+    if (h->route == HTTP_ROUTE_ALIAS) {
+        http_alias_reply_error(out, h->flags, h->alias->style, 413, "the body is too large\n");
+        return status_of(ST_INVALID);
+    }
     const bool is_value = h->route == HTTP_ROUTE_KV && h->method == HTTP_PUT;
     http_reply_error(out, h->flags, 413, is_value ? "value_too_large" : "body_too_large",
                      "the body may have at most %llu bytes here",

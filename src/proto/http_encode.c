@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "proto/etag.h"
+#include "proto/http_alias.h"
 
 /* Replies on the hot path are put together without printf, into room taken once. */
 #define HEAD_BYTES_MAX 512u
@@ -214,6 +215,7 @@ void http_encode(const struct plan *plan, const struct response *responses, uint
     case HTTP_SHAPE_GET: encode_get(plan, responses, out); break;
     case HTTP_SHAPE_PUT:
     case HTTP_SHAPE_DELETE: encode_write(plan, responses, out); break;
+    case HTTP_SHAPE_ALIAS: http_alias_encode(plan, responses, out); break;
     default:
         ASSERT(plan->shape == HTTP_SHAPE_BATCH);
         http_batch_encode(plan, responses, out);

@@ -30,11 +30,13 @@ enum http_shape {
     HTTP_SHAPE_BATCH, /* detail: one byte an item, its `enum operation` */
     HTTP_SHAPE_SCAN,
     HTTP_SHAPE_NODE,
+    HTTP_SHAPE_ALIAS, /* detail_number: enum alias_style (http_alias.h) */
 };
 
 /* What a path stands for; rows of the table in http_translate.c. */
 enum http_route {
     HTTP_ROUTE_NONE,
+    HTTP_ROUTE_ALIAS, /* of an older store: http_alias.h */
     HTTP_ROUTE_ASTERISK,
     HTTP_ROUTE_WELCOME,
     HTTP_ROUTE_KV,
@@ -91,7 +93,9 @@ struct http {
     uint8_t field_counts[HTTP_FIELDS]; /* how often each was there; saturates */
     struct http_span path, query;      /* of the target, without `?` */
     enum http_route route;
-    struct bytes body; /* view of `in` or `gathered` */
+    const struct alias_row *alias; /* HTTP_ROUTE_ALIAS: NULL if it does not take the method */
+    bool get_json;                 /* how GET /get answers when the client does not say */
+    struct bytes body;             /* view of `in` or `gathered` */
     /* scratch, kept from request to request while small */
     struct buffer gathered;   /* body that came chunked */
     struct buffer text;       /* decoded keys, cursors and batch items */
@@ -113,6 +117,9 @@ bool http_route_refuse(const struct http *h, struct buffer *out);
 struct request *http_requests(struct http *h, uint32_t count);
 /* Room of at least `bytes` in the scratch text; asked for once a request. */
 uint8_t *http_scratch(struct http *h, size_t bytes);
+
+/* Whether a header that came holds `word` (lower case), whatever the case. */
+bool http_field_mentions(const struct http *h, enum http_field field, const char *word);
 
 /* Query parameters, decoded. */
 #define HTTP_PARAM_KEYSPACE 1u
@@ -147,6 +154,8 @@ bool http_params_read(struct http *h, uint32_t allowed, struct buffer *out,
 /* http_batch.c: fill plan for POST /v1/batch, or reply. */
 void http_batch_translate(struct http *h, const struct http_params *params, uint64_t now_ms,
                           struct buffer *out, struct plan *plan);
+/* Whether a body is worth parsing: its depth and the number of its values. */
+bool http_batch_fits(struct bytes text);
 /* Free what the last batch held. */
 void http_batch_release(struct http *h);
 void http_batch_encode(const struct plan *plan, const struct response *responses,
@@ -178,6 +187,9 @@ void http_append_outcome(struct buffer *out, const struct response *response, bo
 #define HTTP_ACKS_LINE_BYTES (sizeof "Atoll-Acks: 255/255\r\n")
 const char *http_print_acks(const struct response *response, char line[HTTP_ACKS_LINE_BYTES]);
 uint16_t http_outcome_status(enum outcome outcome);
+const char *http_outcome_message(enum outcome outcome);
+/* Whether a write that failed so may have taken effect. */
+bool http_outcome_is_maybe(const struct response *response, bool is_write);
 const char *http_status_text(uint16_t status);
 
 #endif

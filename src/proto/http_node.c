@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "proto/http_alias.h"
 #include "proto/http_metrics.h"
 #include "proto/json_text.h"
 
@@ -109,6 +110,10 @@ static void reply_cluster(const struct plan *plan, const struct node_view *view,
 
 void http_encode_node(const struct plan *plan, const struct node_view *view, struct buffer *out) {
     ASSERT(plan->kind == PLAN_NODE);
+    if (plan->shape == HTTP_SHAPE_ALIAS) {
+        http_alias_encode_node(plan, view, out);
+        return;
+    }
     ASSERT(plan->shape == HTTP_SHAPE_NODE);
     const size_t mark = http_reply_begin(out);
     switch (plan->topic) {

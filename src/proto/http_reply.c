@@ -13,6 +13,7 @@
 const char *http_status_text(uint16_t status) {
     switch (status) {
     case 200: return "200 OK";
+    case 201: return "201 Created";
     case 204: return "204 No Content";
     case 304: return "304 Not Modified";
     case 400: return "400 Bad Request";
@@ -47,6 +48,10 @@ static size_t print_head(char *head, uint8_t flags, uint16_t status, const char 
     if (status == 204 || status == 304) {
         len = snprintf(head, HEAD_BYTES_MAX, "HTTP/1.1 %s\r\n%s%s\r\n", http_status_text(status),
                        extra, connection_line(flags));
+    } else if (type == NULL) {
+        ASSERT(body_bytes == 0);
+        len = snprintf(head, HEAD_BYTES_MAX, "HTTP/1.1 %s\r\n%s%sContent-Length: 0\r\n\r\n",
+                       http_status_text(status), extra, connection_line(flags));
     } else {
         len = snprintf(head, HEAD_BYTES_MAX,
                        "HTTP/1.1 %s\r\nContent-Type: %s\r\nX-Content-Type-Options: nosniff\r\n"
@@ -149,9 +154,15 @@ uint16_t http_outcome_status(enum outcome outcome) {
     return outcomes[outcome].status;
 }
 
+const char *http_outcome_message(enum outcome outcome) {
+    ASSERT((size_t)outcome < sizeof outcomes / sizeof *outcomes);
+    ASSERT(outcomes[outcome].message != NULL);
+    return outcomes[outcome].message;
+}
+
 /* Only a write that reached nobody is known to have done nothing: a replica whose answer
  * was lost may hold it all the same. */
-static bool is_maybe(const struct response *response, bool is_write) {
+bool http_outcome_is_maybe(const struct response *response, bool is_write) {
     if (!is_write) return false;
     if (response->outcome == OUT_TIMEOUT) return true;
     return response->outcome == OUT_QUORUM && !response->untried;
@@ -172,7 +183,7 @@ void http_append_outcome(struct buffer *out, const struct response *response, bo
     ASSERT((size_t)outcome < sizeof outcomes / sizeof *outcomes);
     const struct outcome_text *text = &outcomes[outcome];
     ASSERT(text->code != NULL);
-    const bool maybe = is_maybe(response, is_write);
+    const bool maybe = http_outcome_is_maybe(response, is_write);
     const bool none = is_write && outcome == OUT_QUORUM && !maybe;
     const bool counted = outcome == OUT_QUORUM && response->needed > 0;
     buffer_append(out, BYTES_LIT("{\"code\":\""));

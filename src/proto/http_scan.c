@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "proto/base64.h"
 #include "proto/etag.h"
+#include "proto/http_alias.h"
 #include "proto/json_text.h"
 
 /* A cursor before base64url:
@@ -69,8 +70,14 @@ static void chunk_end(const struct plan *plan, size_t mark, struct buffer *out) 
     buffer_append(out, BYTES_LIT("\r\n"));
 }
 
+/* One object of keys and values, as an older store answers, in place of items. */
+static bool is_alias(const struct plan *plan) {
+    ASSERT(plan->shape == HTTP_SHAPE_SCAN || plan->shape == HTTP_SHAPE_ALIAS);
+    return plan->shape == HTTP_SHAPE_ALIAS;
+}
+
 void http_encode_scan_begin(const struct plan *plan, struct buffer *out) {
-    ASSERT(plan->shape == HTTP_SHAPE_SCAN);
+    const bool alias = is_alias(plan);
     buffer_append(out, BYTES_LIT("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
                                  "X-Content-Type-Options: nosniff\r\n"));
     if (is_chunked(plan)) buffer_append(out, BYTES_LIT("Transfer-Encoding: chunked\r\n"));
@@ -79,7 +86,7 @@ void http_encode_scan_begin(const struct plan *plan, struct buffer *out) {
     }
     buffer_append(out, BYTES_LIT("\r\n"));
     const size_t mark = chunk_begin(plan, out);
-    buffer_append(out, BYTES_LIT("{\"items\":["));
+    buffer_append_string(out, alias ? "{" : "{\"items\":[");
     chunk_end(plan, mark, out);
 }
 
@@ -103,10 +110,14 @@ static void append_row(const struct plan *plan, const struct row *row, struct bu
 
 void http_encode_scan_rows(const struct plan *plan, const struct row *rows, uint32_t count,
                            bool first, struct buffer *out) {
-    ASSERT(plan->shape == HTTP_SHAPE_SCAN);
+    const bool alias = is_alias(plan);
     const size_t mark = chunk_begin(plan, out);
     for (uint32_t i = 0; i < count; i++) {
         if (i > 0 || !first) buffer_append_u8(out, ',');
+        if (alias) {
+            http_alias_append_row(&rows[i], out);
+            continue;
+        }
         buffer_append_u8(out, '\n');
         append_row(plan, &rows[i], out);
     }
@@ -119,12 +130,13 @@ static void last_chunk(const struct plan *plan, struct buffer *out) {
 
 void http_encode_scan_end(const struct plan *plan, bool more, struct bytes cursor_key,
                           struct buffer *out) {
-    ASSERT(plan->shape == HTTP_SHAPE_SCAN);
+    const bool alias = is_alias(plan);
     ASSERT(!more || cursor_key.len > 0);
+    ASSERT(!more || !alias);
     const size_t mark = chunk_begin(plan, out);
-    buffer_append(out, BYTES_LIT("\n],\"cursor\":"));
+    if (!alias) buffer_append(out, BYTES_LIT("\n],\"cursor\":"));
     if (more) append_cursor(out, cursor_key);
-    if (!more) buffer_append(out, BYTES_LIT("null"));
+    if (!more && !alias) buffer_append(out, BYTES_LIT("null"));
     buffer_append(out, BYTES_LIT("}\n"));
     chunk_end(plan, mark, out);
     last_chunk(plan, out);
@@ -141,15 +153,24 @@ void http_encode_refusal(const struct plan *plan, const struct response *respons
     ASSERT(response->outcome != OUT_OK);
     const bool is_write = plan->shape == HTTP_SHAPE_PUT || plan->shape == HTTP_SHAPE_DELETE ||
                           plan->shape == HTTP_SHAPE_BATCH;
+    if (!begun && plan->shape == HTTP_SHAPE_ALIAS) {
+        http_alias_encode_refusal(plan, response, out);
+        return;
+    }
     if (!begun) {
         http_reply_outcome(out, plan->dialect, response, is_write);
         return;
     }
-    ASSERT(plan->shape == HTTP_SHAPE_SCAN);
+    const bool alias = is_alias(plan);
     const size_t mark = chunk_begin(plan, out);
-    buffer_append(out, BYTES_LIT("\n],\"cursor\":null,\"error\":"));
-    http_append_outcome(out, response, false);
-    buffer_append(out, BYTES_LIT("}\n"));
+    if (alias) {
+        /* Every name in the object is a key, so only what is no JSON can tell of a failure. */
+        buffer_printf(out, "\nerror: %s\n", http_outcome_message(response->outcome));
+    } else {
+        buffer_append(out, BYTES_LIT("\n],\"cursor\":null,\"error\":"));
+        http_append_outcome(out, response, false);
+        buffer_append(out, BYTES_LIT("}\n"));
+    }
     chunk_end(plan, mark, out);
     last_chunk(plan, out);
 }

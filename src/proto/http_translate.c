@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "proto/etag.h"
+#include "proto/http_alias.h"
 #include "proto/uri.h"
 
 #define KV_PREFIX "/v1/kv/"
@@ -17,6 +18,7 @@ static const struct route_row {
     const char *allow; /* the same as the Allow header has them */
 } rows[HTTP_ROUTES] = {
     [HTTP_ROUTE_NONE] = { NULL, 0, "" },
+    [HTTP_ROUTE_ALIAS] = { NULL, 0, "" }, /* http_alias.c has the table */
     [HTTP_ROUTE_ASTERISK] = { "*", 0, "OPTIONS" },
     [HTTP_ROUTE_WELCOME] = { "/", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_KV] = { KV_PREFIX, READING | METHOD(PUT) | METHOD(DELETE),
@@ -50,7 +52,7 @@ enum http_route http_route_find(struct bytes path) {
     for (size_t i = HTTP_ROUTE_ASTERISK; i < HTTP_ROUTES; i++) {
         if (bytes_equal(path, bytes_of_string(rows[i].path))) return (enum http_route)i;
     }
-    return HTTP_ROUTE_NONE;
+    return http_alias_is_path(path) ? HTTP_ROUTE_ALIAS : HTTP_ROUTE_NONE;
 }
 
 bool http_route_allows(enum http_route route, uint8_t method) {
@@ -69,6 +71,15 @@ static const char *print_allow(enum http_route route, char line[ALLOW_BYTES_MAX]
 }
 
 bool http_route_refuse(const struct http *h, struct buffer *out) {
+    if (h->route == HTTP_ROUTE_ALIAS) {
+        if (h->alias != NULL) return false;
+        http_alias_refuse_method(h, out);
+        return true;
+    }
+    if (h->route == HTTP_ROUTE_NONE && !http_alias_keeps_json(http_bytes_of(h, h->path))) {
+        http_reply(out, h->flags, 404, HTTP_TEXT, "", BYTES_LIT("404 page not found\n"));
+        return true;
+    }
     if (h->route == HTTP_ROUTE_NONE) {
         http_reply_error(out, h->flags, 404, "no_such_path",
                          "there is nothing at this path; GET / shows what there is");
@@ -272,12 +283,15 @@ static bool mentions(struct bytes text, const char *word) {
     return false;
 }
 
+bool http_field_mentions(const struct http *h, enum http_field field, const char *word) {
+    return h->field_counts[field] > 0 && mentions(http_bytes_of(h, h->fields[field]), word);
+}
+
 /* Prometheus asks by Accept; a browser or curl gets JSON. */
 static bool accepts_prometheus(const struct http *h) {
-    if (h->field_counts[HTTP_ACCEPT_FIELD] == 0) return false;
-    const struct bytes accept = http_bytes_of(h, h->fields[HTTP_ACCEPT_FIELD]);
-    if (mentions(accept, "application/openmetrics-text")) return true;
-    return mentions(accept, "text/plain") && mentions(accept, "version=0.0.4");
+    if (http_field_mentions(h, HTTP_ACCEPT_FIELD, "application/openmetrics-text")) return true;
+    return http_field_mentions(h, HTTP_ACCEPT_FIELD, "text/plain") &&
+           http_field_mentions(h, HTTP_ACCEPT_FIELD, "version=0.0.4");
 }
 
 static void translate_node(struct http *h, struct buffer *out, struct plan *plan) {
@@ -324,10 +338,12 @@ void http_translate(struct http *h, uint64_t now_ms, struct buffer *out, struct 
         return;
     }
     /* Decoded keys and parameters, then a decoded cursor: each no longer than the target. */
-    const size_t body_len = h->route == HTTP_ROUTE_BATCH ? h->body.len : 0;
+    const bool reads_body = h->route == HTTP_ROUTE_BATCH || h->route == HTTP_ROUTE_ALIAS;
+    const size_t body_len = reads_body ? h->body.len : 0;
     http_scratch(h, 2 * (size_t)h->target.len + body_len + 16);
     switch (h->route) {
     case HTTP_ROUTE_KV: translate_kv(h, now_ms, out, ret_plan); break;
+    case HTTP_ROUTE_ALIAS: http_alias_translate(h, now_ms, out, ret_plan); break;
     case HTTP_ROUTE_BATCH: translate_batch(h, now_ms, out, ret_plan); break;
     case HTTP_ROUTE_SCAN: translate_scan(h, out, ret_plan); break;
     case HTTP_ROUTE_WELCOME:

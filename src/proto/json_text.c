@@ -110,3 +110,51 @@ void json_text_append_member(struct buffer *out, const char *name, struct bytes 
         buffer_append_u8(out, '"');
     }
 }
+
+/* What Go writes besides: "</script>" must not end a script that the text is put into, and
+ * JavaScript once took U+2028 and U+2029 for line ends. */
+static const char *go_escape(const uint8_t *p, size_t len) {
+    if (len == 0) return "\\ufffd";
+    if (len == 1 && p[0] == '<') return "\\u003c";
+    if (len == 1 && p[0] == '>') return "\\u003e";
+    if (len == 1 && p[0] == '&') return "\\u0026";
+    if (len == 3 && memcmp(p, "\xe2\x80\xa8", 3) == 0) return "\\u2028";
+    if (len == 3 && memcmp(p, "\xe2\x80\xa9", 3) == 0) return "\\u2029";
+    return NULL;
+}
+
+static uint8_t *put_go(uint8_t *p, struct bytes text, size_t *i) {
+    const uint8_t *in = text.ptr + *i;
+    const size_t len = sequence_len(in, text.len - *i);
+    const char *escape = go_escape(in, len);
+    *i += len == 0 ? 1 : len;
+    if (escape != NULL) {
+        memcpy(p, escape, ESCAPE_BYTES_MAX);
+        return p + ESCAPE_BYTES_MAX;
+    }
+    if (len == 1 && escape_of(in[0]) == 'u') {
+        static const char digits[] = "0123456789abcdef";
+        const uint8_t code[] = {
+            '\\', 'u', '0', '0', (uint8_t)digits[in[0] >> 4], (uint8_t)digits[in[0] & 15]
+        };
+        memcpy(p, code, sizeof code);
+        return p + sizeof code;
+    }
+    if (len == 1) return put_escaped(p, in[0]);
+    memcpy(p, in, len);
+    return p + len;
+}
+
+void json_text_append_go(struct buffer *out, struct bytes text) {
+    buffer_append_u8(out, '"');
+    for (size_t i = 0; i < text.len;) {
+        const size_t end = text.len - i < PIECE_BYTES ? text.len : i + PIECE_BYTES;
+        /* The last sequence of a piece may reach up to three bytes over its end. */
+        uint8_t *start = buffer_reserve(out, (end - i + 3) * ESCAPE_BYTES_MAX);
+        if (start == NULL) return;
+        uint8_t *p = start;
+        while (i < end) p = put_go(p, text, &i);
+        buffer_commit(out, (size_t)(p - start));
+    }
+    buffer_append_u8(out, '"');
+}

@@ -17,6 +17,10 @@ void json_text_append(struct buffer *out, struct bytes text);
  * messages, never for data. */
 void json_text_append_lossy(struct buffer *out, struct bytes text);
 
+/* Append any bytes as Go's encoding/json does: `<`, `>`, `&`, U+2028 and U+2029 are escaped too,
+ * and each byte that is no UTF-8 becomes \ufffd. */
+void json_text_append_go(struct buffer *out, struct bytes text);
+
 /* Append "NAME":"text", or "NAME_base64":".." when the bytes are no UTF-8. */
 void json_text_append_member(struct buffer *out, const char *name, struct bytes text);
 

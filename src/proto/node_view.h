@@ -103,7 +103,8 @@ struct node_view {
     const char *data_dir, *sync_mode;
     bool ready; /* serves requests */
     bool stopping;
-    struct shard_figures total; /* summed over shards (histograms merged) */
+    struct shard_figures total;      /* summed over shards (histograms merged) */
+    uint64_t shard_keys[SHARDS_MAX]; /* records less tombstones, of the first `shards` */
     struct node_cluster cluster;
     const struct config_row *config;
     uint32_t config_count;

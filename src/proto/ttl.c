@@ -27,8 +27,8 @@ static bool take_number(struct bytes *text, uint64_t *ret_whole, uint64_t *ret_n
     uint64_t nano = 0;
     size_t digits = 0;
     while (text->len > 0 && is_digit(text->ptr[0])) {
+        if (whole > INT64_MAX / 10) return false;
         whole = whole * 10 + (uint64_t)(text->ptr[0] - '0');
-        if (whole > UINT64_C(1) << 58) return false;
         digits++;
         skip(text, 1);
     }
@@ -78,5 +78,34 @@ STATUS ttl_parse(struct bytes text, uint64_t *ret_ms) {
     }
     if (ns == 0) return status_of(ST_INVALID);
     *ret_ms = (uint64_t)((ns + NS_PER_MS - 1) / NS_PER_MS);
+    return status_of(ST_OK);
+}
+
+/* "1h30m", each number with its unit, added up. */
+static STATUS parse_sum(struct bytes text, unsigned __int128 ns_max, unsigned __int128 *ret_ns) {
+    unsigned __int128 ns = 0;
+    if (text.len == 0) return status_of(ST_INVALID);
+    while (text.len > 0) {
+        uint64_t whole = 0;
+        uint64_t nano = 0;
+        if (!take_number(&text, &whole, &nano)) return status_of(ST_INVALID);
+        const uint64_t unit_ns = take_unit(&text);
+        if (unit_ns == 0) return status_of(ST_INVALID);
+        ns += (unsigned __int128)whole * unit_ns;
+        ns += (unsigned __int128)nano * unit_ns / 1000000000;
+        if (ns > ns_max) return status_of(ST_INVALID);
+    }
+    *ret_ns = ns;
+    return status_of(ST_OK);
+}
+
+STATUS ttl_parse_duration(struct bytes text, int64_t *ret_ns) {
+    const bool negative = text.len > 0 && text.ptr[0] == '-';
+    unsigned __int128 ns = 0;
+    if (negative || (text.len > 0 && text.ptr[0] == '+')) skip(&text, 1);
+    /* The negative side reaches one further than the positive one. */
+    const unsigned __int128 ns_max = (unsigned __int128)INT64_MAX + (negative ? 1 : 0);
+    if (!bytes_equal(text, BYTES_LIT("0"))) TRY(parse_sum(text, ns_max, &ns));
+    *ret_ns = (int64_t)(negative ? 0 - (uint64_t)ns : (uint64_t)ns);
     return status_of(ST_OK);
 }

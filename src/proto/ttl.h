@@ -18,4 +18,9 @@
  * Errors  ST_INVALID  malformed, zero, negative or above TTL_MS_MAX */
 STATUS ttl_parse(struct bytes text, uint64_t *ret_ms);
 
+/* What Go's time.ParseDuration takes, and nothing else: a sign, then "0" or numbers with
+ * units. `60` has no unit and is none; a part of a nanosecond is dropped.
+ * Errors  ST_INVALID  malformed, or beyond 64 bits of nanoseconds (292 years) */
+STATUS ttl_parse_duration(struct bytes text, int64_t *ret_ns);
+
 #endif

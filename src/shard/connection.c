@@ -344,6 +344,7 @@ static bool detect_protocol(struct connection *c, struct bytes in) {
     if (http) {
         c->protocol = PROTOCOL_HTTP;
         c->http = http_create(s->node->value_bytes_max);
+        http_set_get_json(c->http, s->node->get_json);
     } else {
         c->protocol = PROTOCOL_RESP;
         resp_init(&c->resp, s->node->value_bytes_max);

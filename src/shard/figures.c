@@ -72,13 +72,19 @@ static void figures_add(struct shard_figures *sum, const struct shard_figures *f
 _Static_assert(offsetof(struct shard_figures, pressure_permille) % sizeof(uint64_t) == 0,
                "what comes before is an array of counts");
 
-static void node_figures(struct shard *s, struct shard_figures *ret_sum) {
-    memset(ret_sum, 0, sizeof *ret_sum);
+static uint64_t keys_of(const struct shard_figures *f) {
+    return f->records > f->tombstones ? f->records - f->tombstones : 0;
+}
+
+static void node_figures(struct shard *s, struct node_view *view) {
+    struct shard_figures *sum = &view->total;
+    memset(sum, 0, sizeof *sum);
     shard_figures_publish(s); /* the asker's own shard is exact, the others a tick old */
     for (uint32_t i = 0; i < s->node->shards_count; i++) {
         struct shard *other = s->node->shards[i];
         os_mutex_lock(&other->figures_lock);
-        figures_add(ret_sum, &other->figures_published);
+        figures_add(sum, &other->figures_published);
+        view->shard_keys[i] = keys_of(&other->figures_published);
         os_mutex_unlock(&other->figures_lock);
     }
 }
@@ -177,5 +183,5 @@ void shard_node_view(struct shard *s, const struct connection *asker, struct nod
     os_sock_peer(asker->sock, s->client_address);
     if (!status_ok(os_disk_free(s->os, n->data_dir, &ret_view->disk_free_bytes)))
         ret_view->disk_free_bytes = 0;
-    node_figures(s, &ret_view->total);
+    node_figures(s, ret_view);
 }

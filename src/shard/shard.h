@@ -53,6 +53,7 @@ struct node {
     uint16_t port;
     uint64_t started_ms; /* wall */
     uint64_t value_bytes_max;
+    bool get_json; /* how GET /get answers when the client does not say */
     uint64_t
         input_bytes_max; /* per shard: for incomplete commands; again for waiting ones and replies */
     uint32_t connections_max;  /* per shard */

@@ -354,7 +354,7 @@ def http_requests():
         ("a key that is too long, escaped", b"GET /v1/kv/" + b"%00" * 65536 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "key_too_long"),
         ("a ttl below zero", put(b"Content-Length: 1\r\n", b"x").replace(b"new1", b"new1?ttl=-1"), 400, "bad_ttl"),
         ("a ttl that is none", put(b"Content-Length: 1\r\n", b"x").replace(b"new1", b"new1?ttl=%00"), 400, "bad_ttl"),
-        ("no such path", b"GET /../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", 404, "no_such_path"),
+        ("no such path", b"GET /v1/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", 404, "no_such_path"),
         ("a method that is not allowed", b"TRACE /v1/kv/keep7 HTTP/1.1\r\nHost: x\r\n\r\n", 405, "method_not_allowed"),
     ]:
         http_goes_on(name, data, status, code)

@@ -111,6 +111,9 @@ TEST(http_translate, reads_levels_and_sessions) {
 
 TEST(http_translate, says_what_is_wrong) {
     REPLIES("GET /nope", "404 Not Found");
+    REPLIES("GET /nope", "\r\n\r\n404 page not found\n");
+    REPLIES("GET /v10/kv/a", "404 page not found\n");
+    REPLIES("GET /v1", "\"no_such_path\"");
     REPLIES("GET /v1/kv", "\"no_such_path\"");
     REPLIES("POST /v1/kv/a", "Allow: GET, HEAD, PUT, DELETE, OPTIONS\r\n");
     REPLIES("POST /v1/kv/a", "405 Method Not Allowed");

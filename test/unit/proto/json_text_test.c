@@ -62,3 +62,45 @@ TEST(json_text, writes_members) {
     CHECK_BYTES(buffer_bytes(&out), BYTES_LIT("\"a???\""));
     buffer_deinit(&out);
 }
+
+/* Byte for byte what encoding/json of Go writes for a string. */
+TEST(json_text, escapes_as_go_does) {
+    static const struct {
+        struct bytes text;
+        const char *json;
+    } rows[] = {
+        { BYTES_LIT(""), "\"\"" },
+        { BYTES_LIT("a\"b\\c/"), "\"a\\\"b\\\\c/\"" },
+        { BYTES_LIT("<a> & 'b'"), "\"\\u003ca\\u003e \\u0026 'b'\"" },
+        { BYTES_LIT("\n\r\t\b\f"), "\"\\n\\r\\t\\b\\f\"" },
+        { BYTES_LIT("\x01\x1f\x7f"), "\"\\u0001\\u001f\x7f\"" },
+        { BYTES_LIT("\0"), "\"\\u0000\"" },
+        { BYTES_LIT("\xc3\xa9\xf0\x9f\x98\x80"), "\"\xc3\xa9\xf0\x9f\x98\x80\"" },
+        { BYTES_LIT("\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa"),
+          "\"\xe2\x80\xa7\\u2028\\u2029\xe2\x80\xaa\"" },
+        { BYTES_LIT("\xff"
+                    "a\xc3"),
+          "\"\\ufffda\\ufffd\"" },
+        { BYTES_LIT("\xed\xa0\x80"), "\"\\ufffd\\ufffd\\ufffd\"" },
+    };
+    struct buffer out;
+    buffer_init(&out, 1u << 20);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        buffer_reset(&out);
+        json_text_append_go(&out, rows[i].text);
+        CHECK_BYTES(buffer_bytes(&out), bytes_of_string(rows[i].json));
+    }
+    /* A sequence over the end of a piece stays whole. */
+    static uint8_t large[5003];
+    memset(large, 'x', sizeof large);
+    memcpy(large + 4094, "\xf0\x9f\x98\x80", 4);
+    buffer_reset(&out);
+    json_text_append_go(&out, bytes_of(large, sizeof large));
+    CHECK_EQ(buffer_len(&out), sizeof large + 2);
+    CHECK_BYTES(bytes_of(buffer_bytes(&out).ptr + 1, sizeof large), bytes_of(large, sizeof large));
+    memset(large, 0xff, sizeof large);
+    buffer_reset(&out);
+    json_text_append_go(&out, bytes_of(large, sizeof large));
+    CHECK_EQ(buffer_len(&out), 6 * sizeof large + 2);
+    buffer_deinit(&out);
+}

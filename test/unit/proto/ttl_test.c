@@ -53,3 +53,67 @@ TEST(ttl, refuses_the_rest) {
     uint64_t value = 0;
     CHECK_STATUS(ttl_parse(BYTES_LIT("5s\0"), &value), ST_INVALID);
 }
+
+static int64_t ns(const char *text) {
+    int64_t value = INT64_MIN + 1;
+    return status_ok(ttl_parse_duration(bytes_of_string(text), &value)) ? value : INT64_MIN + 1;
+}
+
+/* The grammar of Go's time.ParseDuration: a sign, then 0 or numbers that each have a unit. */
+TEST(ttl, reads_durations_as_go_does) {
+    static const struct {
+        const char *text;
+        int64_t ns;
+    } good[] = {
+        { "0", 0 },
+        { "-0", 0 },
+        { "+0", 0 },
+        { "0s", 0 },
+        { "5s", 5000000000 },
+        { "-5s", -5000000000 },
+        { "+5s", 5000000000 },
+        { "1500ms", 1500000000 },
+        { "1h30m", 5400000000000 },
+        { "1.5h", 5400000000000 },
+        { ".5s", 500000000 },
+        { "1.s", 1000000000 },
+        { "3us", 3000 },
+        { "3\xc2\xb5s", 3000 },
+        { "1h1m1s1ms1us1ns", 3661001001001 },
+        { "1ns", 1 },
+        { "0.9ns", 0 },
+        { "9223372036854775807ns", INT64_MAX },
+        { "-9223372036854775808ns", INT64_MIN },
+        { "2562047h47m16.854775807s", INT64_MAX },
+    };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) CHECK(ns(good[i].text) == good[i].ns);
+
+    static const char *const bad[] = {
+        "",
+        "60",
+        "1d",
+        "s",
+        ".",
+        ".s",
+        "+",
+        "-",
+        "--5s",
+        "5 s",
+        " 5s",
+        "5s ",
+        "1h5",
+        "5S",
+        "1e3s",
+        "1_0s",
+        "+.s",
+        "0x1s",
+        "9223372036854775808ns",
+        "-9223372036854775809ns",
+        "2562048h",
+        "99999999999999999999s",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) CHECK(ns(bad[i]) == INT64_MIN + 1);
+    int64_t value = 7;
+    CHECK_STATUS(ttl_parse_duration(bytes_of("5s\0", 3), &value), ST_INVALID);
+    CHECK_EQ(value, 7);
+}
