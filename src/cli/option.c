@@ -10,8 +10,9 @@
 #define PORT_MAX 65535u
 
 static const char *const source_names[OPTION_SOURCES] = {
-    [OPTION_DEFAULT] = "default",         [OPTION_FILE] = "file",     [OPTION_DOTENV] = ".env",
-    [OPTION_ENVIRONMENT] = "environment", [OPTION_ARGUMENT] = "flag",
+    [OPTION_DEFAULT] = "default", [OPTION_FILE] = "file",
+    [OPTION_DOTENV] = ".env",     [OPTION_ENVIRONMENT] = "environment",
+    [OPTION_ARGUMENT] = "flag",   [OPTION_TEST_ENV] = "test.env",
 };
 
 const char *option_source_name(enum option_source source) {

@@ -26,7 +26,7 @@ enum option_kind {
     OPTION_ADDRESS, /* const char *, "host:port", "[v6]:port" or ":port" */
     OPTION_NUMBER,  /* uint64_t */
     OPTION_SIZE,    /* uint64_t, bytes: 64MiB, 64M or 67108864 */
-    OPTION_TIME,    /* uint64_t, milliseconds: 5ms, 2s, 1m or 1h */
+    OPTION_TIME,    /* uint64_t, milliseconds: 5ms, 2s, 1m, 1h, 1h30m or 1.5s */
     OPTION_CHOICE,  /* struct option_choice */
 };
 
@@ -34,6 +34,7 @@ enum option_kind {
 enum option_source {
     OPTION_DEFAULT,
     OPTION_FILE,
+    OPTION_TEST_ENV, /* test.env, read where there is no .env */
     OPTION_DOTENV,
     OPTION_ENVIRONMENT,
     OPTION_ARGUMENT,
@@ -97,7 +98,7 @@ STATUS option_put(struct option_set *set, uint32_t index, enum option_source sou
  * Errors  ST_INVALID */
 STATUS option_parse(struct option_set *set, int argc, char **argv);
 
-/* "flag", "environment", ".env", "file" or "default". */
+/* "flag", "environment", ".env", "test.env", "file" or "default". */
 const char *option_source_name(enum option_source source);
 /* What is allowed as a value, for errors and help. Returns `text`. */
 const char *option_allowed(const struct option *o, char *text, size_t text_bytes);

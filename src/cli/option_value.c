@@ -1,8 +1,11 @@
 #include "cli/option.h"
 
 #include "base/assert.h"
+#include "proto/ttl.h"
 
 #include <stdio.h>
+
+#define NS_PER_MS 1000000
 
 struct unit {
     const char *name; /* lower case */
@@ -55,13 +58,17 @@ STATUS option_decode_size(struct bytes text, uint64_t *ret_bytes) {
     return decode_units(text, size_units, COUNT_OF(size_units), ret_bytes);
 }
 
-/* Zero needs no unit; any other number without one would be a guess. */
+/* Zero needs no unit; any other number without one would be a guess. Besides one number with
+ * a unit, what Go's stores took is taken: 1.5s, 1h30m, 500us, of which a part of a millisecond
+ * counts as a whole one. */
 STATUS option_decode_time(struct bytes text, uint64_t *ret_ms) {
-    if (bytes_equal(text, BYTES_LIT("0"))) {
-        *ret_ms = 0;
+    int64_t ns = 0;
+    if (status_ok(decode_units(text, time_units, COUNT_OF(time_units), ret_ms)))
         return status_of(ST_OK);
-    }
-    return decode_units(text, time_units, COUNT_OF(time_units), ret_ms);
+    TRY(ttl_parse_duration(text, &ns));
+    if (ns < 0) return status_of(ST_INVALID);
+    *ret_ms = (uint64_t)(ns / NS_PER_MS) + (ns % NS_PER_MS > 0);
+    return status_of(ST_OK);
 }
 
 const char *option_encode_size(uint64_t bytes, char *text, size_t text_bytes) {

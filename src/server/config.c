@@ -251,6 +251,13 @@ static const struct option options[] = {
       .fallback = "50000",
       .max = 100000000,
       .help = "records a second compared with other nodes in the background; 0 for never" },
+    { .name = "get-format",
+      .kind = OPTION_CHOICE,
+      .offset = AT(get_format),
+      .fallback = "raw",
+      .choices = "raw|json",
+      .environment = "KVSTORE_GET_FORMAT",
+      .help = "how GET /get answers a client that does not say: the value, or {\"value\":\"..\"}" },
     { .name = "config",
       .kind = OPTION_TEXT,
       .offset = AT(file),
@@ -313,6 +320,7 @@ static STATUS take_environment(struct config *c, struct os *os) {
         }
         TRY(take_variable(c, i, option_environment_name(&options[i], name, sizeof name), os));
     }
+    config_take_inert_environment(c, os);
     return status_of(ST_OK);
 }
 
@@ -374,25 +382,35 @@ static STATUS refuse_line(struct config *c, const char *path, const struct line 
     return status_of(ST_INVALID);
 }
 
-STATUS config_take_dotenv(struct config *c, struct bytes text) {
+static STATUS take_dotenv(struct config *c, struct bytes text, enum option_source source) {
+    const char *path = option_source_name(source);
     struct line l = { 0 };
     for (;;) {
         const struct status s = next_line(&text, &l);
         if (s.code == ST_NOT_FOUND) return status_of(ST_OK);
         if (!status_ok(s))
-            return refuse_line(c, ".env", &(struct line){ .number = l.number }, "no NAME=value");
+            return refuse_line(c, path, &(struct line){ .number = l.number }, "no NAME=value");
         if (bytes_start_with(l.name, BYTES_LIT("export ")))
             l.name = config_trim(bytes_of(l.name.ptr + 7, l.name.len - 7));
         const int32_t index = find_by_environment(l.name);
         if (index >= 0) {
             char name[NAME_SHOWN_BYTES];
             log_escape(l.name, name, sizeof name);
-            TRY(option_put(&c->set, (uint32_t)index, OPTION_DOTENV, name, l.value));
+            TRY(option_put(&c->set, (uint32_t)index, source, name, l.value));
         } else if (bytes_start_with(l.name, BYTES_LIT("ATOLL_")) &&
                    !bytes_equal(l.name, BYTES_LIT("ATOLL_SERVER"))) {
-            return refuse_line(c, ".env", &l, "no such setting; `atoll config` lists them");
+            return refuse_line(c, path, &l, "no such setting; `atoll config` lists them");
         }
+        config_take_inert(c, source, l.name, l.value);
     }
+}
+
+STATUS config_take_dotenv(struct config *c, struct bytes text) {
+    return take_dotenv(c, text, OPTION_DOTENV);
+}
+
+static STATUS take_test_env(struct config *c, struct bytes text) {
+    return take_dotenv(c, text, OPTION_TEST_ENV);
 }
 
 STATUS config_take_file(struct config *c, struct bytes text) {
@@ -426,14 +444,16 @@ static STATUS read_file(struct os *os, const char *path, struct buffer *ret_text
     return status_of(ST_OK);
 }
 
-static STATUS load_text(struct config *c, struct os *os, const char *path, bool must_exist,
+/* With `ret_found` the file need not exist. */
+static STATUS load_text(struct config *c, struct os *os, const char *path, bool *ret_found,
                         STATUS (*take)(struct config *c, struct bytes text)) {
     struct buffer text;
     buffer_init(&text, 2 * FILE_BYTES_MAX);
     struct status s = read_file(os, path, &text);
+    if (ret_found != NULL) *ret_found = s.code != ST_NOT_FOUND;
     if (status_ok(s)) {
         s = take(c, buffer_bytes(&text));
-    } else if (s.code == ST_NOT_FOUND && !must_exist) {
+    } else if (s.code == ST_NOT_FOUND && ret_found != NULL) {
         s = status_of(ST_OK);
     } else {
         snprintf(c->set.error, sizeof c->set.error, "cannot read the settings in %s: %s", path,
@@ -535,7 +555,9 @@ STATUS config_load(struct config *c, struct os *os, int argc, char **argv) {
         return status_of(ST_INVALID);
     }
     TRY(take_environment(c, os));
-    TRY(load_text(c, os, ".env", false, config_take_dotenv));
-    if (c->file[0] != '\0') TRY(load_text(c, os, c->file, true, config_take_file));
+    bool found = false;
+    TRY(load_text(c, os, ".env", &found, config_take_dotenv));
+    if (!found) TRY(load_text(c, os, "test.env", &found, take_test_env));
+    if (c->file[0] != '\0') TRY(load_text(c, os, c->file, NULL, config_take_file));
     return config_finish(c, os);
 }

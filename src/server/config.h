@@ -1,6 +1,6 @@
 /* config.h - every setting of a node, its value and where that came from.
  *
- * flag > environment > .env > file > default. The table in config.c is the only place
+ * flag > environment > .env, or else test.env > file > default. The table in config.c is the only place
  * that knows names, ranges and help; docs/configuration.md is generated from it.
  *
  * Lifecycle  load, then read only; nothing to free
@@ -30,6 +30,18 @@ enum config_compression {
 
 /* Values of config.role.index. */
 enum config_role { CONFIG_ROLE_NODE, CONFIG_ROLE_PROXY };
+
+/* Values of config.get_format.index. */
+enum config_get_format { CONFIG_GET_RAW, CONFIG_GET_JSON };
+
+/* Names of older stores that mean nothing here; config_inert.c has them. */
+#define CONFIG_INERT 8u
+#define CONFIG_INERT_VALUE_BYTES 64u
+
+struct config_inert {
+    enum option_source source;            /* OPTION_DEFAULT = not set */
+    char value[CONFIG_INERT_VALUE_BYTES]; /* as it was given, escaped and cut */
+};
 
 /* Numbers are uint64_t because the table stores them; each range is in the table. */
 struct config {
@@ -66,6 +78,7 @@ struct config {
     uint64_t hint_bytes_max;                 /* of the node, 0 = no hints */
     uint64_t hint_age_ms;                    /* older hints are dropped */
     uint64_t repair_rate;                    /* records a second, 0 = off */
+    struct option_choice get_format;         /* enum config_get_format */
     const char *file;                        /* the configuration file, or empty */
 
     uint32_t peers_count;                    /* of `peer_addresses`; 0 = alone */
@@ -74,6 +87,7 @@ struct config {
     char listen_text[OPTION_TEXT_BYTES];     /* `listen` after `port` was put in */
     uint32_t rows_count;                     /* of `rows` */
     struct config_row rows[OPTIONS_MAX];     /* as `atoll config` and CONFIG GET show it */
+    struct config_inert inert[CONFIG_INERT]; /* by its place in the table of their names */
     struct option_set set;                   /* texts and sources; set.error after ST_INVALID */
 };
 
@@ -95,6 +109,10 @@ STATUS config_take_file(struct config *c, struct bytes text);
 /* Fill what follows from other values, judge the whole, fill the rows.
  * Errors  ST_INVALID */
 STATUS config_finish(struct config *c, struct os *os);
+
+/* One line for each name that is set and has no effect: `say` gets "NAME=value (source) has
+ * no effect here, because ..". */
+void config_list_inert(const struct config *c, void (*say)(const char *line));
 
 /* Whether only this machine can reach the address "host:port". */
 bool config_is_loopback(const char *address);

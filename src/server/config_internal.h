@@ -3,6 +3,8 @@
  * config_finish calls these in this order, each after the option's own rules hold. They see
  * texts only: whether names exist is found when the members are built (server/members.h).
  *
+ * Names of older stores that have no effect are in config_inert.c.
+ *
  * Owner, memory  as the config
  * Failure        ST_INVALID, and c->set.error says why
  */
@@ -20,5 +22,14 @@ STATUS config_judge_cluster(struct config *c);
 
 /* Without blanks at both ends. */
 struct bytes config_trim(struct bytes in);
+
+/* Keep the value of a name that has no effect, unless a stronger source has given it; nothing
+ * if the name is none of these. */
+void config_take_inert(struct config *c, enum option_source source, struct bytes name,
+                       struct bytes value);
+/* The same from the environment. */
+void config_take_inert_environment(struct config *c, struct os *os);
+const char *config_inert_name(uint32_t index);
+const char *config_inert_reason(uint32_t index);
 
 #endif

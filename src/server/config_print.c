@@ -1,4 +1,4 @@
-#include "server/config.h"
+#include "server/config_internal.h"
 
 #include "base/buffer.h"
 #include "cli/command.h"
@@ -10,9 +10,14 @@ void config_print_help(const struct config *c) {
     printf("usage: atoll serve [OPTION...]\n\n"
            "Run one node until it is stopped by SIGTERM or SIGINT.\n\n");
     option_print_help(&c->set);
-    printf("\nEvery option can also be set as ATOLL_<NAME> in the environment or in a file `.env`\n"
-           "here, and as `name = value` in the file of --config; a flag beats the environment,\n"
-           "that .env, that the file. `atoll config` shows what is in force and why.\n");
+    printf(
+        "\nEvery option can also be set as ATOLL_<NAME> in the environment or in a file `.env`\n"
+        "here (test.env if there is none), and as `name = value` in the file of --config; a flag\n"
+        "beats the environment, that .env, that the file. `atoll config` shows what is in force and why.\n");
+}
+
+static void print_line(const char *line) {
+    printf("%s\n", line);
 }
 
 static void print_table(const struct config *c, bool colour) {
@@ -28,6 +33,7 @@ static void print_table(const struct config *c, bool colour) {
         printf("%s%-*s  %-*s  %s%s\n", colour && set ? "\033[1m" : "", (int)name_width, row->name,
                (int)value_width, row->value, row->source, colour && set ? "\033[0m" : "");
     }
+    config_list_inert(c, print_line);
 }
 
 static void print_json(const struct config *c) {
@@ -36,6 +42,14 @@ static void print_json(const struct config *c) {
         printf("%s\n  \"%s\": {", i > 0 ? "," : "", c->rows[i].name);
         cli_print_json_member("value", bytes_of_string(c->rows[i].value));
         printf(", \"source\": \"%s\"}", c->rows[i].source);
+    }
+    for (uint32_t i = 0; i < CONFIG_INERT; i++) {
+        const struct config_inert *inert = &c->inert[i];
+        if (inert->source == OPTION_DEFAULT) continue;
+        printf(",\n  \"%s\": {", config_inert_name(i));
+        cli_print_json_member("value", bytes_of_string(inert->value));
+        printf(", \"source\": \"%s\", \"no_effect\": \"%s\"}", option_source_name(inert->source),
+               config_inert_reason(i));
     }
     printf("\n}\n");
 }
@@ -75,6 +89,10 @@ void config_append_markdown(const struct config *c, struct buffer *out) {
         append_names(out, o);
         buffer_append_string(out, " |\n");
     }
+    buffer_append_string(out, "\n| name of an older store | it has no effect here, because |\n"
+                              "|---|---|\n");
+    for (uint32_t i = 0; i < CONFIG_INERT; i++)
+        buffer_printf(out, "| `%s` | %s |\n", config_inert_name(i), config_inert_reason(i));
 }
 
 static void print_markdown(const struct config *c) {

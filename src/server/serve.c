@@ -128,6 +128,7 @@ static void fill_node(struct server *v) {
     n->sync_mode = setting(c, "sync");
     n->started_ms = os_wall_ms(v->os);
     n->value_bytes_max = c->value_bytes_max;
+    n->get_json = c->get_format.index == CONFIG_GET_JSON;
     n->input_bytes_max = c->input_bytes_max / n->shards_count;
     /* One command of any allowed size must fit each shard's share. */
     if (n->input_bytes_max < INPUT_SHARE_BYTES_MIN) n->input_bytes_max = INPUT_SHARE_BYTES_MIN;
@@ -302,8 +303,13 @@ static void print_place(const struct server *v) {
         printf("    %s%s\n", m->all[i].address, i == m->self ? "  (this node)" : "");
 }
 
+static void log_line(const char *line) {
+    log_warn("%s", line);
+}
+
 static void log_ready(const struct server *v) {
     const char *a = v->address;
+    config_list_inert(v->config, log_line);
     if (is_proxy(v))
         log_info("atoll %s is a proxy on http://%s and redis://%s, %u shards, no data",
                  ATOLL_VERSION, a, a, v->node.shards_count);

@@ -101,6 +101,17 @@ TEST(option, reads_units) {
     CHECK(strcmp(option_encode_time(value, text, sizeof text), "90s") == 0);
     CHECK(strcmp(option_encode_time(3600000, text, sizeof text), "1h") == 0);
     CHECK_STATUS(option_decode_time(BYTES_LIT("90"), &value), ST_INVALID);
+    static const struct {
+        const char *text;
+        uint64_t ms;
+    } times[] = { { "0", 0 },     { "0s", 0 },     { "1h30m", 5400000 }, { "1.5s", 1500 },
+                  { "500us", 1 }, { "1ms1ns", 2 }, { "2m0.5s", 120500 } };
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        CHECK_OK(option_decode_time(bytes_of_string(times[i].text), &value));
+        CHECK_EQ(value, times[i].ms);
+    }
+    CHECK_STATUS(option_decode_time(BYTES_LIT("-1s"), &value), ST_INVALID);
+    CHECK_STATUS(option_decode_time(BYTES_LIT("1d"), &value), ST_INVALID);
 }
 
 TEST(option, takes_words_in_every_spelling) {
