@@ -34,6 +34,8 @@ int cli_get(struct os *os, int argc, char **argv);
 int cli_put(struct os *os, int argc, char **argv);
 int cli_del(struct os *os, int argc, char **argv);
 int cli_scan(struct os *os, int argc, char **argv);
+int cli_import(struct os *os, int argc, char **argv);
+int cli_export(struct os *os, int argc, char **argv);
 int cli_bench(struct os *os, int argc, char **argv);
 int cli_cluster(struct os *os, int argc, char **argv);
 int cli_check(struct os *os, int argc, char **argv);

@@ -66,7 +66,7 @@ static STATUS send_request(struct http_client *c, const struct http_client_reque
     buffer_append_u8(&head, ' ');
     buffer_append(&head, q->target);
     buffer_printf(&head, " HTTP/1.1\r\nHost: %s\r\n%s", c->server, q->headers);
-    const bool has_body = strcmp(q->method, "PUT") == 0;
+    const bool has_body = strcmp(q->method, "PUT") == 0 || strcmp(q->method, "POST") == 0;
     if (has_body) buffer_printf(&head, "Content-Length: %zu\r\n", q->body.len);
     buffer_append_string(&head, "\r\n");
     struct status s = status_of(ST_INVALID);

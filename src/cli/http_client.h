@@ -36,10 +36,10 @@ struct http_client {
 };
 
 struct http_client_request {
-    const char *method;  /* GET, PUT, DELETE */
+    const char *method;  /* GET, PUT, POST, DELETE */
     struct bytes target; /* path and query, encoded */
     const char *headers; /* further header lines, each ended by CRLF; "" = none */
-    struct bytes body;   /* sent with PUT */
+    struct bytes body;   /* sent with PUT and POST */
 };
 
 void http_client_open(struct http_client *c, struct os *os, const char *server,

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "proto/base64.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -93,6 +94,25 @@ int kv_request(struct kv *k, const char *method, const char *headers, struct byt
         return cli_fail(EXIT_CODE_CONNECT, "%s closed the connection; a write may have happened",
                         server);
     return cli_cannot_connect(server);
+}
+
+bool kv_member_bytes(const json_t *row, const char *name, uint8_t **ret_room,
+                     struct bytes *ret_bytes) {
+    const json_t *text = json_object_get(row, name);
+    if (text != NULL) {
+        *ret_bytes = bytes_of(json_string_value(text), json_string_length(text));
+        return json_is_string(text);
+    }
+    char coded[32];
+    snprintf(coded, sizeof coded, "%s_base64", name);
+    text = json_object_get(row, coded);
+    if (!json_is_string(text)) return false;
+    const struct bytes in = bytes_of(json_string_value(text), json_string_length(text));
+    size_t len = 0;
+    *ret_room = mem_alloc(base64_decoded_len_max(in.len));
+    if (!status_ok(base64_decode(BASE64_STANDARD, in, *ret_room, &len))) return false;
+    *ret_bytes = bytes_of(*ret_room, len);
+    return true;
 }
 
 void kv_print_acks(const struct kv *k) {

@@ -9,6 +9,8 @@
 #include "cli/command.h"
 #include "cli/http_client.h"
 
+#include <jansson.h>
+
 /* The options every one of them has; first in each command's own struct. */
 struct kv_flags {
     const char *server; /* host:port */
@@ -80,6 +82,10 @@ void kv_target_level(struct kv *k);
 /* The node's own words for an error, made safe to print: from the body of its answer, or
  * NULL if there are none. How many replicas answered is part of them. Returns `text`. */
 const char *kv_error_text(struct bytes body, char *text, size_t text_bytes);
+/* The member `name` of a JSON object, or `name`_base64 decoded into *ret_room (mem_free).
+ * False: it has neither. */
+bool kv_member_bytes(const json_t *row, const char *name, uint8_t **ret_room,
+                     struct bytes *ret_bytes);
 /* Print ,"acks":"2/3" if the answer was replicated, for the objects of --json. */
 void kv_print_acks(const struct kv *k);
 /* Print what the node has against a request, for any status but success. Returns the exit code. */

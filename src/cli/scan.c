@@ -2,7 +2,6 @@
 
 #include "base/mem.h"
 #include "os/terminal.h"
-#include "proto/base64.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -65,26 +64,6 @@ struct scan {
     char *cursor;       /* of the next page; NULL at the start */
 };
 
-/* The member `name`, or `name`_base64 decoded into *ret_room (mem_free). */
-static bool member_bytes(const json_t *row, const char *name, uint8_t **ret_room,
-                         struct bytes *ret_bytes) {
-    const json_t *text = json_object_get(row, name);
-    if (text != NULL) {
-        *ret_bytes = bytes_of(json_string_value(text), json_string_length(text));
-        return json_is_string(text);
-    }
-    char coded[32];
-    snprintf(coded, sizeof coded, "%s_base64", name);
-    text = json_object_get(row, coded);
-    if (!json_is_string(text)) return false;
-    const struct bytes in = bytes_of(json_string_value(text), json_string_length(text));
-    size_t len = 0;
-    *ret_room = mem_alloc(base64_decoded_len_max(in.len));
-    if (!status_ok(base64_decode(BASE64_STANDARD, in, *ret_room, &len))) return false;
-    *ret_bytes = bytes_of(*ret_room, len);
-    return true;
-}
-
 /* A column per field on a terminal, as wide as the first page's keys need. */
 static void choose_columns(struct scan *s, const json_t *items) {
     const uint32_t columns = os_terminal_columns(s->kv.os, OS_STREAM_OUTPUT);
@@ -92,7 +71,7 @@ static void choose_columns(struct scan *s, const json_t *items) {
     for (size_t i = 0; i < json_array_size(items); i++) {
         uint8_t *room = NULL;
         struct bytes key = BYTES_NONE;
-        if (member_bytes(json_array_get(items, i), "key", &room, &key)) {
+        if (kv_member_bytes(json_array_get(items, i), "key", &room, &key)) {
             const uint32_t width = cli_escaped_width(key, columns / 2);
             if (width > widest) widest = width;
         }
@@ -136,8 +115,8 @@ static bool print_items(struct scan *s, const json_t *items) {
         const json_t *row = json_array_get(items, i);
         uint8_t *key_room = NULL, *value_room = NULL;
         struct bytes key = BYTES_NONE, value = BYTES_NONE;
-        bool good = member_bytes(row, "key", &key_room, &key);
-        good = good && (s->flags->keys_only || member_bytes(row, "value", &value_room, &value));
+        bool good = kv_member_bytes(row, "key", &key_room, &key);
+        good = good && (s->flags->keys_only || kv_member_bytes(row, "value", &value_room, &value));
         if (good && s->flags->kv.json)
             print_json(s, row);
         else if (good)

@@ -22,6 +22,8 @@ static const struct command commands[] = {
     { "put", "KEY [VALUE | - | --file FILE]", "store a value", cli_put },
     { "del", "KEY...", "delete keys", cli_del },
     { "scan", "[--prefix P] [--start A] [--end B]", "list keys and values in order", cli_scan },
+    { "import", "FILE | -", "store every key of a flat JSON object", cli_import },
+    { "export", "[--prefix P]", "print every key as one flat JSON object", cli_export },
     { "bench", "[OPTION...]", "measure a node's throughput and latency", cli_bench },
     { "cluster", "status", "show the nodes of a cluster as one of them sees it", cli_cluster },
     { "check", "FOLDER", "verify a data directory of a stopped node", cli_check },

@@ -371,6 +371,79 @@ def get_format():
     served.kill()
 
 
+# ---- import and export ----
+
+
+def atoll(*words, port=None, text=None):
+    found = subprocess.run([ATOLL, *words, "--server", f"127.0.0.1:{port or node.port}"], input=text, capture_output=True)
+    return found.returncode, found.stdout, found.stderr.decode()
+
+
+def import_kvstore_json():
+    """The snapshot that 000 wrote, as it is."""
+    path = os.path.join(work, "kvstore.json")
+    with open(path, "w") as f:
+        json.dump({f"old{i}": f"value <{i}> \u00e9" for i in range(2500)}, f)
+    equal(atoll("import", path), (0, b"imported 2500 keys\n", ""))
+    equal(curl("/get?key=old2499")[2], "value <2499> \u00e9".encode())
+    equal(len(json.loads(curl("/scan?start=old&end=oldz")[2])), 2500)
+
+
+def round_trip():
+    """Any bytes, a large value and an expiry come back through a file."""
+    one, two = Node("--shards", "2"), Node("--shards", "3")
+    values = {b"plain": b"text", b"\xff\x00key": b"v", b"bin": bytes(range(256)), "\u20ac\n".encode(): b"", b"base64:": b"\"\\",
+              b"large": os.urandom(3 << 20), b"long text": b"\x01" * (5 << 20)}
+    for key, value in values.items():
+        equal(one.kv("PUT", key, value)[0], 200)
+    equal(one.kv("PUT", "brief", b"x", ttl="1h")[0], 200)
+    equal(one.kv("PUT", "over", b"x", ttl="2s")[0], 200)
+    code, exported, error = atoll("export", port=one.port)
+    equal((code, error), (0, ""))
+    pairs = json.loads(exported)
+    equal(len(pairs), 9)
+    equal((pairs["plain"], pairs["base64:"]), ("text", "\"\\"))
+    time.sleep(2.1)
+    equal(atoll("import", "-", port=two.port, text=exported),
+          (0, b"imported 8 keys, left out 1 that have expired\n", ""))
+    for key, value in values.items():
+        equal(two.kv("GET", key)[2], value)
+    first, second = (int(n.kv("GET", "brief")[1]["Atoll-Expires-At"]) for n in (one, two))
+    assert abs(first - second) < 1000, (first, second)
+    equal(atoll("export", port=two.port)[1].count(b"\n"), 10)
+    equal(json.loads(atoll("export", "--prefix", "ba", port=two.port)[1]), {"base64:": "\"\\"})
+    equal(atoll("export", "--prefix", "none", port=two.port), (0, b"{}\n", ""))
+    one.kill()
+    two.kill()
+
+
+def import_stops():
+    def refused(text, code, wanted):
+        found = atoll("import", "-", text=text)
+        equal((found[0], found[1]), (code, b""))
+        contains(found[2], wanted)
+        equal(found[2].count("\n"), 1)
+
+    refused(b'{"good1":"1",\n"bad":2}', 2, "standard input line 2: a value must be a string; 1 keys were stored")
+    equal(curl("/get?key=good1")[2], b"1")
+    refused(b"[]", 2, "the text is no JSON object")
+    refused(b'{"a":"1"', 2, "the object is not complete")
+    refused(b'{"":"1"}', 2, "a key has 1 to 65535 bytes")
+    equal(atoll("import", "-", text=b"{}"), (0, b"imported 0 keys\n", ""))
+    equal(atoll("import", "-", "--json", text=b'{"a":"1"}'), (0, b'{"stored":1,"expired":0}\n', ""))
+    equal(atoll("import", os.path.join(work, "nothing"))[0], 5)
+    equal(atoll("import", "-", port=free_port(), text=b'{"a":"1"}')[0], 3)
+    small = Node("--value-max", "100")
+    found = atoll("import", "-", port=small.port, text=b'{"fine":"1","the key":"%s"}' % (b"x" * 101))
+    equal(found[0], 4)
+    contains(found[2], "the key: not stored: items[1]: the value is too large")
+    small.kill()
+
+
+test("import: a snapshot of 000", import_kvstore_json)
+test("export and import: everything comes back", round_trip)
+test("import: what is wrong is named", import_stops)
+
 test("every name that sets an option", names_of_options)
 test("every name that has no effect, and why", names_without_effect)
 test("which source wins", order)
