@@ -1,7 +1,10 @@
 # Thin targets over meson; ./dev installs what they need and calls them.
 # Every NAME=value given on the command line reaches the tools as environment.
 
-.PHONY: build run cluster test sim sim-mutants fuzz bench bench-cluster tidy format clean
+EXERCISES = test-cluster test-read-intensity test-write-intensity \
+	test-mixed-workload test-recovery test-failover
+
+.PHONY: build run cluster test $(EXERCISES) sim sim-mutants fuzz bench bench-cluster tidy format clean
 
 build:
 	@tools/build
@@ -15,6 +18,10 @@ cluster:
 
 test:
 	@tools/test_all
+
+$(EXERCISES):
+	@tools/build release atoll
+	@tools/exercise $(@:test-%=%)
 
 sim:
 	@tools/sim
