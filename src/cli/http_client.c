@@ -52,6 +52,7 @@ static STATUS send_all(struct http_client *c, struct bytes head, struct bytes bo
         TRY(os_sock_write(c->sock, runs, 2, &len));
         for (size_t i = 0; i < 2; i++) {
             const size_t taken = len < runs[i].len ? len : runs[i].len;
+            if (taken == 0) continue; /* nothing may be at no address at all */
             runs[i] = bytes_of(runs[i].ptr + taken, runs[i].len - taken);
             len -= taken;
         }
