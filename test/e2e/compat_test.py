@@ -237,6 +237,13 @@ def cluster():
         equal(curl("/get?key=c", port=n.port)[2], b"v")
     dashboard = json.loads(curl("/dashboard", port=with_peers.nodes[0].port)[2])
     equal(dashboard["numReplicas"], 3)
+    proxy = Node("--role", "proxy", "--peers", with_peers.peers)
+    equal(sorted(curl("/list-nodes", port=proxy.port)[2].decode().splitlines()), addresses)
+    equal(curl(f"/add-node?address=127.0.0.1:{proxy.port}", port=proxy.port)[0], 501)
+    eventually(10, lambda: curl("/set?key=p&value=w", port=proxy.port)[2] == b'{"status":"success"}\n')
+    equal(curl("/GET", "-X", "GET", "-d", '{"Key":"p"}', port=proxy.port), (200, JSON, b'"w"\n'))
+    equal(json.loads(curl("/scan?start=a&end=z", port=proxy.port)[2]), {"c": "v", "p": "w"})
+    proxy.kill()
     with_peers.nodes[1].kill()
     with_peers.nodes[2].kill()
     alone = with_peers.nodes[0].port
