@@ -177,8 +177,11 @@ static bool read_form(struct reading *in, struct bytes form) {
 static bool read_fields(struct reading *in) {
     const struct alias_row *row = in->h->alias;
     if (row->source == ALIAS_FROM_QUERY) return read_form(in, http_bytes_of(in->h, in->h->query));
-    if (row->source == ALIAS_FROM_JSON_OR_FORM && is_form(in->h->body))
-        return read_form(in, in->h->body);
+    if (row->source == ALIAS_FROM_JSON_OR_FORM && is_form(in->h->body)) {
+        if (!read_form(in, in->h->body)) return false;
+        /* A form of something else is as good as no JSON. */
+        return (in->fields.given & row->fields) != 0 || fail_type(in);
+    }
     if (!parse_body(in)) return false;
     if (status_ok(http_alias_read_json(in->h->batch, row->fields, &in->fields))) return true;
     return fail_type(in);

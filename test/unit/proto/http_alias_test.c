@@ -153,6 +153,7 @@ TEST(http_alias, says_what_is_wrong) {
     SAYS_TO("POST /kvstore", "key=k", "400 Bad Request", "missing key or value in request body\n");
     SAYS_TO("POST /kvstore", "{\"key\":\"k\",\"value\":1}", "400 Bad Request",
             "invalid request body\n");
+    SAYS_TO("POST /kvstore", "rub=bish", "400 Bad Request", "invalid request body\n");
     SAYS_TO("POST /kvstore", "rubbish", "400 Bad Request", "invalid request body\n");
     SAYS_TO("POST /kvstore", "{\"key\":\"k=\"", "400 Bad Request", "invalid request body\n");
     SAYS_TO("PUT /PUT", "", "400 Bad Request", "EOF\n");
