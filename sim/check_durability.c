@@ -26,7 +26,9 @@ static void check_key(const struct check *c, uint32_t key, struct ballot floor, 
         f->checked++;
         const struct check_row *r = row_find(c, key, node);
         if (r != NULL && ballot_compare(r->ballot, floor) >= 0) continue;
-        if (r == NULL && check_may_be_absent(c, key, floor, now_ns, wall_ms)) continue;
+        /* What is absent reads like nothing, whichever version of it is left. */
+        const bool absent = r == NULL || r->absent;
+        if (absent && check_may_be_absent(c, key, floor, now_ns, wall_ms)) continue;
         findings_add(f, "%s: version %s was acknowledged, but node %u has %s", k->text,
                      check_version(floor).text, node + 1,
                      r == NULL ? "nothing" : check_version(r->ballot).text);
