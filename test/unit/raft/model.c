@@ -535,6 +535,15 @@ struct model *model_create(const struct model_core *core, uint64_t seed) {
     return m;
 }
 
+void model_make_restless(struct model *m) {
+    m->hazards.crash = 800;
+    m->hazards.partition = 0;
+    m->hazards.down_ms = 3;
+    m->hazards.delay_ms = 60;
+    m->hazards.late = 100;
+    m->hazards.repeat = 200;
+}
+
 void model_destroy(struct model *m) {
     for (uint32_t i = 0; i < m->node_count; i++) {
         struct model_node *n = &m->nodes[i];

@@ -184,6 +184,8 @@ struct model {
 /* A world from a seed; about 100 MB of it, so it is not for the stack. */
 struct model *model_create(const struct model_core *core, uint64_t seed);
 void model_destroy(struct model *m);
+/* Nodes restart all the time and at once, while messages are late and repeated. */
+void model_make_restless(struct model *m);
 /* Go on for so long, or until something is wrong. */
 void model_run(struct model *m, uint64_t ms);
 /* End all faults and start what is down. */
