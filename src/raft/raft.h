@@ -31,7 +31,8 @@
  *    state machine is therefore volatile, or able to go back to the last snapshot.
  * 4. A snapshot is made of a state to which everything up to `index` <= applied is applied;
  *    raft_describe gives what must be stored with it. Once it is durable, the event
- *    SNAPSHOT_MADE comes, and the log on disk may be dropped up to it.
+ *    SNAPSHOT_MADE comes, and the log on disk may be dropped up to it. It may be refused as
+ *    ST_BUSY, because entries that it covers are not known to be durable yet: again later.
  * 5. snapshot_write gives pieces of a snapshot from the leader (they need not be durable; offset
  *    0 begins anew). snapshot_install: store it with its index, term and config as one atomic
  *    step, make it the state machine, erase the log on disk, then send SNAPSHOT_INSTALLED.
