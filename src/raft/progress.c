@@ -24,7 +24,11 @@ void raft_progress_init(struct raft_progress *p, uint32_t id, uint64_t last_inde
                         uint64_t now_ms) {
     ASSERT(id != 0);
     *p = (struct raft_progress){
-        .id = id, .state = RAFT_PROBE, .next = last_index + 1, .heard_ms = now_ms
+        .id = id,
+        .state = RAFT_PROBE,
+        .next = last_index + 1,
+        .heard_ms = now_ms,
+        .append_due = true,
     };
     ASSERT(raft_progress_check(p));
 }
