@@ -189,6 +189,7 @@ static void start(struct model *m, struct model_node *n) {
     }
     n->state = s->state;
     n->snapshot_busy = false;
+    n->life++;
     n->up = true;
     n->wake_ms = m->now_ms;
     model_check_start(m, n);
@@ -327,6 +328,7 @@ static void snapshot_done(struct model *m, struct model_node *n, const struct mo
 static void turn_disk(struct model *m, struct model_node *n) {
     struct model_disk *d = &n->disk;
     struct raft_mark mark = { 0, 0 };
+    const uint32_t life = n->life;
     while (n->up && d->op_count > 0 && d->ops[d->op_first].done_ms <= m->now_ms &&
            m->wrong == NULL) {
         struct model_op op = d->ops[d->op_first];
@@ -337,8 +339,9 @@ static void turn_disk(struct model *m, struct model_node *n) {
             mark = op.mark;
             if (chance(m, 1, 2)) stored(m, n, &mark); /* else the next covers it */
         } else {
-            stored(m, n, &mark);
+            if (chance(m, 1, 2)) stored(m, n, &mark); /* a mark may also come later */
             if (n->up && m->wrong == NULL) snapshot_done(m, n, &op);
+            if (n->life != life) mark.sequence = 0; /* of before the crash */
         }
         free_op(&op);
     }

@@ -96,6 +96,7 @@ struct model_disk {
 struct model_node {
     uint32_t id;                    /* 1.. */
     bool up;                        /* runs */
+    uint32_t life;                  /* how often it has started */
     uint64_t up_at_ms;              /* down: when it starts again */
     uint64_t wake_ms;               /* up: when it wants a TICK */
     uint64_t slow_disk_until_ms;    /* writes take long until then */

@@ -1,6 +1,8 @@
 /* The step core once more, with its planted faults: src/raft/ compiled a second time under
  * other names, so that an ordinary test run shows that the model catches each of them. */
+#ifndef ATOLL_MUTANTS
 #define ATOLL_MUTANTS
+#endif
 
 #define mutant_active planted_fault
 #define mutant_is planted_is

@@ -276,3 +276,24 @@ TEST(raft_snapshot, restore_beside_another_log) {
     bad.config.len--;
     CHECK_STATUS(raft_init(&r, &options, (struct raft_hard_state){ 4, 3 }, &bad), ST_CORRUPT);
 }
+
+/* A mark of writes from before an installation says nothing about the entries after it. */
+TEST(raft_snapshot, late_mark_of_the_old_log) {
+    trace_restart(&t, trace_options(), 3, (struct raft_hard_state){ 2, 0 },
+                  TERMS(2, 2, 2, 2, 2, 2, 2, 2, 2, 2), 10); /* to 11/2 */
+    trace_tick(&t, 0);
+    trace_append(&t, 3, 3, 11, 2, 1, TERMS(3));
+    trace_receive(&t, chunk(9, 0, 50, 50));
+    const struct raft_mark old = t.mark; /* to 12/3, and of term 5 */
+    trace_forget(&t);
+    installed(9, 50);
+    CHECK_TRACE(&t, "");
+    trace_append(&t, 2, 5, 9, 4, 9, TERMS(5, 5, 5)); /* to 12/5 */
+    CHECK_TRACE(&t, "store 10..12\n");
+    trace_mark(&t, old);
+    CHECK_TRACE(&t, ">2 APPEND_REPLY term 5 9\n");
+    CHECK_EQ(t.raft.log_durable, 9);
+    trace_stored(&t);
+    CHECK_TRACE(&t, ">2 APPEND_REPLY term 5 12\n");
+    trace_end(&t);
+}
