@@ -80,7 +80,7 @@ static bool is_being_removed(const struct raft *r) {
 static bool may_campaign(const struct raft *r) {
     if (r->config.voter_count == 0 || r->incoming.installing) return false;
     /* A leader begins with an entry of its own. */
-    if (!raft_log_has_room(&r->log, 0, 0)) return false;
+    if (!raft_log_has_room(&r->log, 0, 0) || r->term >= RAFT_INDEX_MAX) return false;
     return raft_config_is_voter(&r->config, r->options.id) || is_being_removed(r);
 }
 
@@ -142,17 +142,15 @@ void raft_on_timeout(struct raft *r, struct raft_effects *out) {
 
 void raft_on_pre_vote(struct raft *r, const struct raft_message *m, struct raft_effects *out) {
     const bool grant = m->term > r->term && !has_lease(r) && is_up_to_date(r, m);
+    if (!grant && r->term == 0) return; /* a node that knows nothing has nothing to say */
     struct raft_message *reply = raft_send(r, out, RAFT_PRE_VOTE_REPLY, m->from);
     ASSERT(reply != NULL);
     reply->refused = !grant;
     /* A refusal tells the own term, so that one who lags behind asks for a later one. */
     reply->term = grant ? m->term : r->term;
-    if (reply->term == 0) out->message_count--; /* nothing is known here yet */
 }
 
-void raft_on_pre_vote_reply(struct raft *r, const struct raft_message *m,
-                            struct raft_effects *out) {
-    (void)out;
+void raft_on_pre_vote_reply(struct raft *r, const struct raft_message *m) {
     if (m->refused) {
         if (m->term > r->term) raft_become_follower(r, m->term, 0);
         return;

@@ -46,6 +46,7 @@ void raft_log_reset(struct raft_log *log, uint64_t index, uint64_t term) {
 bool raft_log_has_room(const struct raft_log *log, size_t len, uint32_t spare) {
     ASSERT(len <= RAFT_ENTRY_BYTES_MAX);
     if (raft_log_len(log) + spare >= log->slots_max) return false;
+    if (log->last_index >= RAFT_INDEX_MAX) return false;
     return log->bytes + len <= log->bytes_max;
 }
 
@@ -54,7 +55,6 @@ STATUS raft_log_append(struct raft_log *log, uint64_t term, enum raft_entry_kind
     ASSERT(raft_log_check(log));
     ASSERT(term >= raft_log_last_term(log));
     ASSERT(term >= 1);
-    ASSERT(log->last_index < RAFT_INDEX_MAX);
     if (!raft_log_has_room(log, data.len, 0)) return status_of(ST_FULL);
 
     uint64_t start = log->end;

@@ -36,7 +36,10 @@ STATUS raft_init(struct raft *r, const struct raft_options *options, struct raft
                  const struct raft_snapshot *snapshot) {
     ASSERT(raft_options_check(options));
     ASSERT((snapshot->index == 0) == (snapshot->term == 0));
-    *r = (struct raft){ .options = *options, .term = hard.term, .vote = hard.vote };
+    memset(r, 0, sizeof *r); /* a literal may need as much stack */
+    r->options = *options;
+    r->term = hard.term;
+    r->vote = hard.vote;
     if (MUTANT("raft_forgets_vote")) r->vote = 0;
     if (snapshot->index > 0) {
         struct raft_config config;
@@ -81,7 +84,7 @@ STATUS raft_restore(struct raft *r, const struct raft_entry *entry) {
 void raft_deinit(struct raft *r) {
     ASSERT(raft_check(r));
     raft_log_deinit(&r->log);
-    *r = (struct raft){ 0 };
+    memset(r, 0, sizeof *r);
 }
 
 struct raft_message *raft_send(struct raft *r, struct raft_effects *out,
@@ -242,7 +245,7 @@ static void on_receive(struct raft *r, const struct raft_message *m, struct raft
         return;
     }
     if (m->kind == RAFT_PRE_VOTE_REPLY) {
-        raft_on_pre_vote_reply(r, m, out);
+        raft_on_pre_vote_reply(r, m);
         return;
     }
     if (m->kind == RAFT_VOTE && raft_vote_is_ignored(r, m)) return;

@@ -125,7 +125,8 @@ struct raft_read {
 struct raft_effects {
     struct status result; /* of the event: ST_OK; ST_CONFLICT: not the leader, or the change does
                              not fit; ST_BUSY: not now; ST_FULL: the log or the config is full;
-                             ST_INVALID: too long, or no such node; ST_CORRUPT: see raft.h */
+                             ST_INVALID: too long, or no such node; ST_CORRUPT: the message
+                             breaks a rule and was ignored */
     uint64_t index;       /* PROPOSE, CHANGE: the new entry; it may still be lost to another's */
 
     bool hard_state_changed;           /* store `hard_state` */

@@ -37,7 +37,7 @@ void raft_heard_leader(struct raft *r, uint32_t leader);
 void raft_reset_timeout(struct raft *r);
 void raft_on_timeout(struct raft *r, struct raft_effects *out);
 void raft_on_pre_vote(struct raft *r, const struct raft_message *m, struct raft_effects *out);
-void raft_on_pre_vote_reply(struct raft *r, const struct raft_message *m, struct raft_effects *out);
+void raft_on_pre_vote_reply(struct raft *r, const struct raft_message *m);
 /* Whether a VOTE counts at all, before its term is looked at. */
 bool raft_vote_is_ignored(const struct raft *r, const struct raft_message *m);
 void raft_on_vote(struct raft *r, const struct raft_message *m, struct raft_effects *out);
