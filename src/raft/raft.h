@@ -7,7 +7,7 @@
  * Lifecycle  init -> restore* -> step* -> deinit; after a crash the same, from what is durable
  * Owner      one thread
  * Memory     the log window, made by init; all else is in the struct (about 250 KiB). Snapshot
- *            bytes are lent by the caller until the next SNAPSHOT_MADE or SNAPSHOT_INSTALLED
+ *            bytes are lent by the caller until the next ST_OK of a SNAPSHOT_MADE or _INSTALLED
  * Failure    a message that breaks a rule is ignored and reported as ST_CORRUPT; what cannot
  *            be done now is refused in effects.result, and nothing was changed
  */
@@ -32,13 +32,16 @@
  * 4. A snapshot is made of a state to which everything up to `index` <= applied is applied;
  *    raft_describe gives what must be stored with it. Once it is durable, the event
  *    SNAPSHOT_MADE comes, and the log on disk may be dropped up to it. It may be refused as
- *    ST_BUSY, because entries that it covers are not known to be durable yet: again later.
+ *    ST_BUSY, because entries that it covers are not known to be durable yet: again later. On
+ *    disk an older snapshot never replaces a newer one, which an installation may have left.
  * 5. snapshot_write gives pieces of a snapshot from the leader (they need not be durable; offset
  *    0 begins anew). snapshot_install: store it with its index, term and config as one atomic
  *    step, make it the state machine, erase the log on disk, then send SNAPSHOT_INSTALLED.
+ * A write that fails leaves the disk in an unknown state: no further step, until a restart.
  *
  * After a restart: raft_init with the durable hard state and snapshot (a node that has neither
- * gives zeros and waits to be added), then raft_restore with every durable entry in order.
+ * gives zeros and waits to be added), then raft_restore with every durable entry in order. If
+ * the stored log ends before the snapshot does, it is erased, as the next entry follows that.
  * A new group begins on all its first voters with the same snapshot, by hand: index
  * RAFT_BOOT_INDEX, term RAFT_BOOT_TERM, the voters as config, the first state as data. So a
  * node that joins later always gets a snapshot, and from it the config. */
@@ -140,7 +143,7 @@ struct raft_effects {
     uint64_t snapshot_offset;      /* where it belongs; 0 = drop earlier ones */
     struct bytes snapshot_data;    /* the piece; a view of the message */
     bool snapshot_install;         /* all pieces are there: */
-    struct raft_snapshot snapshot; /* what they make, without the data */
+    struct raft_snapshot snapshot; /* what they make, without the data; a view of the message */
 
     uint64_t apply_first; /* apply entries of raft.log in order; 0 = none */
     uint64_t apply_last;  /* with apply_first */
