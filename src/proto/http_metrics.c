@@ -1,6 +1,7 @@
 #include "proto/http_metrics.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/assert.h"
 #include "proto/json_text.h"
@@ -17,7 +18,7 @@ enum kind {
 /* A figure of 64 bits in struct node_view, which holds struct shard_figures. */
 struct figure {
     const char *json;       /* member of the JSON object */
-    const char *prometheus; /* name behind atoll_ */
+    const char *prometheus; /* name behind atoll_; NULL = shown by its parts */
     const char *help;
     enum kind kind;
     size_t offset; /* in struct node_view */
@@ -50,8 +51,17 @@ static const struct figure figures[] = {
       "Client connections refused at the limit.", COUNTER, TOTAL(connections_refused) },
     { "bytes_in", "received_bytes_total", "Bytes read from clients.", COUNTER, TOTAL(bytes_in) },
     { "bytes_out", "sent_bytes_total", "Bytes written to clients.", COUNTER, TOTAL(bytes_out) },
-    { "put_bytes", "put_bytes_total", "Bytes of keys and values that clients wrote.",
+    { "put_bytes", "put_bytes_total", "Bytes of keys and values stored by this node.",
       COUNTER, TOTAL(put_bytes) },
+    { "input_bytes", "client_input_bytes", "Memory of commands that have not arrived in full.",
+      GAUGE, TOTAL(input_bytes) },
+    { "output_bytes", "client_output_bytes", "Memory of replies that are not sent yet.",
+      GAUGE, TOTAL(output_bytes) },
+    { "task_bytes", "waiting_request_bytes", "Memory of requests being worked on, and their answers.",
+      GAUGE, TOTAL(task_bytes) },
+    { "peer_waiting_bytes", "peer_waiting_bytes",
+      "Memory of what other nodes asked for and that is not done yet.",
+      GAUGE, TOTAL(peer_waiting_bytes) },
     { "wal_bytes", "wal_bytes_total", "Bytes appended to the write-ahead logs.",
       COUNTER, TOTAL(wal_bytes) },
     { "wal_sync_ns_total", "wal_sync_seconds_total", "Time spent in syncs of the logs.",
@@ -65,8 +75,11 @@ static const struct figure figures[] = {
       COUNTER, TOTAL(compaction_bytes_read) },
     { "compaction_bytes_written", "compaction_written_bytes_total",
       "Bytes written by compactions.", COUNTER, TOTAL(compaction_bytes_written) },
-    { "stalls", "write_stalls_total", "Times writes had to wait for flush or compaction.",
-      COUNTER, TOTAL(stalls) },
+    { "stalls", "write_stalls_total",
+      "Attempts to write that had to wait for flush or compaction.", COUNTER, TOTAL(stalls) },
+    { "stall_ns", "write_stall_seconds_total",
+      "Time that writes have waited for flush or compaction, added up.",
+      COUNTER_NS, TOTAL(stall_ns) },
     { "disk_full_refused", "disk_full_refused_total", "Writes refused because the disk is full.",
       COUNTER, TOTAL(disk_full_refused) },
     { "corruptions", "corruptions_total", "Stored blocks that failed their checksum.",
@@ -74,6 +87,8 @@ static const struct figure figures[] = {
     { "gets", "engine_gets_total", "Lookups in the storage engine.", COUNTER, TOTAL(gets) },
     { "gets_memory", "engine_gets_memory_total", "Lookups answered by a memtable.",
       COUNTER, TOTAL(gets_memory) },
+    { "filter_checks", "filter_checks_total", "Tables whose filter was asked for a key.",
+      COUNTER, TOTAL(filter_checks) },
     { "filter_negatives", "filter_negatives_total", "Tables skipped thanks to their filter.",
       COUNTER, TOTAL(filter_negatives) },
     { "filter_false_positives", "filter_false_positives_total",
@@ -97,7 +112,7 @@ static const struct figure figures[] = {
       COUNTER, TOTAL(forwarded) },
     { "hedges", "hedged_requests_total", "Replicas asked because another was slow or gone.",
       COUNTER, TOTAL(hedges) },
-    { "quorum_failures", "quorum_failures_total", "Operations that too few replicas answered.",
+    { "quorum_failures", NULL, "Operations that too few replicas answered.",
       COUNTER, TOTAL(quorum_failures) },
     { "read_repairs", "read_repairs_total", "Newer versions sent to replicas after a read.",
       COUNTER, TOTAL(read_repairs) },
@@ -109,11 +124,13 @@ static const struct figure figures[] = {
       "Kept writes given up for age or size; repair sends them.", COUNTER, TOTAL(hints_dropped) },
     { "hints_waiting", "hints_waiting", "Writes kept now for replicas that are away.",
       GAUGE, TOTAL(hints_waiting) },
+    { "hints_bytes", "hints_waiting_bytes", "What hints that wait take on disk, about.",
+      GAUGE, TOTAL(hints_bytes) },
     { "repair_ranges", "repair_ranges_total", "Ranges of keys compared with another node.",
       COUNTER, TOTAL(repair_ranges) },
-    { "repair_records", "repair_records_total", "Records sent because another node lacked them.",
+    { "repair_records", "repair_records_total", "Records sent or fetched because one of two nodes lacked them.",
       COUNTER, TOTAL(repair_records) },
-    { "peer_accepts", "peer_accepts_total", "Writes taken for other nodes.",
+    { "peer_accepts", "peer_accepts_total", "Records that other nodes brought, taken or not.",
       COUNTER, TOTAL(peer_accepts) },
     { "peer_queries", "peer_queries_total", "Reads answered for other nodes.",
       COUNTER, TOTAL(peer_queries) },
@@ -121,6 +138,8 @@ static const struct figure figures[] = {
       COUNTER, TOTAL(peer_bytes_in) },
     { "peer_bytes_out", "peer_sent_bytes_total", "Bytes written to other nodes.",
       COUNTER, TOTAL(peer_bytes_out) },
+    { "peer_links_up", "peer_links_up", "Connections to shards of other nodes that are up.",
+      GAUGE, TOTAL(peer_links_up) },
     { "peer_links_lost", "peer_links_lost_total", "Connections to other nodes that broke.",
       COUNTER, TOTAL(peer_links_lost) },
     { "peer_refused", "peer_refused_total", "Connections between nodes that were refused.",
@@ -131,6 +150,11 @@ static const struct figure figures[] = {
       GAUGE, NODE(disk_free_bytes) },
     { "started_ms", "start_time_seconds", "When the process started, since 1970.",
       GAUGE_MS, NODE(started_ms) },
+};
+
+static const char *const level_names[LEVEL_CLASSES] = {
+    [LEVEL_CLASS_ONE] = "one", [LEVEL_CLASS_QUORUM] = "quorum",
+    [LEVEL_CLASS_ALL] = "all", [LEVEL_CLASS_NUMBER] = "number",
 };
 
 static const struct op_class_name {
@@ -144,29 +168,78 @@ static const struct op_class_name {
     [OP_CLASS_BATCH] = { "batches", "batch" },
 };
 
-/* Upper bounds of the latency buckets: a cache hit is microseconds, a sync on a slow
- * disk tens of milliseconds, and a second is trouble. */
-static const struct bucket {
-    const char *seconds;
-    uint64_t ns;
-} buckets[] = {
-    { "0.00001", 10000 },      { "0.000025", 25000 },    { "0.00005", 50000 },
-    { "0.0001", 100000 },      { "0.00025", 250000 },    { "0.0005", 500000 },
-    { "0.001", 1000000 },      { "0.0025", 2500000 },    { "0.005", 5000000 },
-    { "0.01", 10000000 },      { "0.025", 25000000 },    { "0.05", 50000000 },
-    { "0.1", 100000000 },      { "0.25", 250000000 },    { "0.5", 500000000 },
-    { "1", 1000000000 },       { "2.5", 2500000000 },    { "5", 5000000000 },
+/* Figures of one kind by reason, cause or result: neighbours in struct shard_figures. */
+static const struct family {
+    const char *json;       /* a member of the JSON object for each value: json_value */
+    const char *prometheus; /* name behind atoll_ */
+    const char *help;
+    const char *label;
+    const char *values[RECORD_REFUSALS]; /* in the order of the array */
+    uint32_t count;                      /* of them */
+    size_t offset;                       /* of the array in struct node_view */
+} families[] = {
+    { "quorum_failures", "quorum_failures_total",
+      "Operations that failed for want of replicas, by reason.", "reason",
+      { [QUORUM_TOO_FEW] = "replicas", [QUORUM_TIMEOUT] = "timeout", [QUORUM_CLOCK] = "clock" },
+      QUORUM_FAILURES, TOTAL(quorum_failed) },
+    { "records_sent", "peer_records_sent_total", "Records sent to other nodes, by cause.", "cause",
+      { [RECORD_CAUSE_WRITE] = "write", [RECORD_CAUSE_HINT] = "hint",
+        [RECORD_CAUSE_REPAIR] = "repair" },
+      RECORD_CAUSES, TOTAL(records_sent) },
+    { "records_taken", "peer_records_taken_total", "Records taken from other nodes, by cause.",
+      "cause",
+      { [RECORD_CAUSE_WRITE] = "write", [RECORD_CAUSE_HINT] = "hint",
+        [RECORD_CAUSE_REPAIR] = "repair" },
+      RECORD_CAUSES, TOTAL(records_taken) },
+    { "records_refused", "peer_records_refused_total",
+      "Records of other nodes that were not taken, by reason.", "reason",
+      { [RECORD_REFUSED_BUSY] = "busy", [RECORD_REFUSED_FULL] = "disk_full",
+        [RECORD_REFUSED_FAILED] = "failed", [RECORD_REFUSED_CLOCK] = "clock",
+        [RECORD_REFUSED_FLOOR] = "floor", [RECORD_REFUSED_NOT_MINE] = "not_mine" },
+      RECORD_REFUSALS, TOTAL(records_refused) },
+    { "repair_passes", "repair_passes_total",
+      "Walks over all keys shared with a shard of another node; an unclean one was interrupted.",
+      "result", { [REPAIR_PASS_CLEAN] = "clean", [REPAIR_PASS_UNCLEAN] = "unclean" },
+      REPAIR_PASSES, TOTAL(repair_passes) },
 };
 /* clang-format on */
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-static uint64_t read_figure(const struct node_view *view, const struct figure *f) {
+static uint64_t read_at(const struct node_view *view, size_t offset) {
     uint64_t value = 0;
-    ASSERT(f->offset + sizeof value <= sizeof *view);
-    memcpy(&value, (const uint8_t *)view + f->offset, sizeof value);
+    ASSERT(offset + sizeof value <= sizeof *view);
+    memcpy(&value, (const uint8_t *)view + offset, sizeof value);
     return value;
 }
+
+static uint64_t read_part(const struct node_view *view, const struct family *f, uint32_t i) {
+    ASSERT(i < f->count);
+    return read_at(view, f->offset + i * sizeof(uint64_t));
+}
+
+/* ---- amplification ---- */
+
+static double ratio(uint64_t part, uint64_t whole) {
+    return whole == 0 ? 0.0 : (double)part / (double)whole;
+}
+
+static double write_amplification(const struct shard_figures *f) {
+    return ratio(f->wal_bytes + f->flush_bytes + f->compaction_bytes_written, f->put_bytes);
+}
+
+/* The last level holds each key once; what the others hold is newer versions of the same keys,
+ * keys not merged yet, and what nobody will read. */
+static double space_amplification(const struct shard_figures *f) {
+    uint64_t all = 0, last = 0;
+    for (uint32_t i = 0; i < NODE_LEVELS; i++) {
+        all += f->level_bytes[i];
+        if (f->level_bytes[i] > 0) last = f->level_bytes[i];
+    }
+    return ratio(all, last);
+}
+
+/* ---- JSON ---- */
 
 static void append_latency(struct buffer *out, const struct histogram *h) {
     const uint64_t us = 1000; /* ns */
@@ -196,6 +269,14 @@ static void append_levels_json(struct buffer *out, const char *name, const uint6
     buffer_append_u8(out, ']');
 }
 
+static void append_families_json(struct buffer *out, const struct node_view *view) {
+    for (size_t i = 0; i < COUNT_OF(families); i++) {
+        const struct family *f = &families[i];
+        for (uint32_t k = 0; k < f->count; k++)
+            buffer_printf(out, ",\"%s_%s\":%" PRIu64, f->json, f->values[k], read_part(view, f, k));
+    }
+}
+
 void http_metrics_append_json(struct buffer *out, const struct node_view *view) {
     const struct shard_figures *total = &view->total;
     for (size_t i = 0; i < OP_CLASSES; i++) {
@@ -203,8 +284,11 @@ void http_metrics_append_json(struct buffer *out, const struct node_view *view) 
                       total->operations[i]);
     }
     for (size_t i = 0; i < COUNT_OF(figures); i++) {
-        buffer_printf(out, ",\"%s\":%" PRIu64, figures[i].json, read_figure(view, &figures[i]));
+        buffer_printf(out, ",\"%s\":%" PRIu64, figures[i].json, read_at(view, figures[i].offset));
     }
+    append_families_json(out, view);
+    buffer_printf(out, ",\"write_amplification\":%.3f,\"space_amplification\":%.3f",
+                  write_amplification(total), space_amplification(total));
     append_levels_json(out, "level_tables", total->level_tables);
     append_levels_json(out, "level_bytes", total->level_bytes);
     buffer_printf(out, ",\"pressure_permille\":%" PRIu32 ",\"disk_full\":%s,\"ready\":%s",
@@ -224,6 +308,8 @@ void http_metrics_append_json(struct buffer *out, const struct node_view *view) 
     }
     buffer_append(out, BYTES_LIT("}}\n"));
 }
+
+/* ---- Prometheus ---- */
 
 static void append_head(struct buffer *out, const char *name, const char *help, const char *type) {
     buffer_printf(out, "# HELP atoll_%s %s\n# TYPE atoll_%s %s\n", name, help, name, type);
@@ -249,19 +335,55 @@ static void append_figure(struct buffer *out, const struct figure *f, uint64_t v
     buffer_append_u8(out, '\n');
 }
 
-static void append_histogram(struct buffer *out, const char *label, const struct histogram *h) {
-    for (size_t i = 0; i < COUNT_OF(buckets); i++) {
-        buffer_printf(
-            out, "atoll_operation_duration_seconds_bucket{class=\"%s\",le=\"%s\"} %" PRIu64 "\n",
-            label, buckets[i].seconds, histogram_count_below(h, buckets[i].ns));
+static void append_family(struct buffer *out, const struct node_view *view,
+                          const struct family *f) {
+    append_head(out, f->prometheus, f->help, "counter");
+    for (uint32_t i = 0; i < f->count; i++) {
+        buffer_printf(out, "atoll_%s{%s=\"%s\"} %" PRIu64 "\n", f->prometheus, f->label,
+                      f->values[i], read_part(view, f, i));
     }
-    buffer_printf(out,
-                  "atoll_operation_duration_seconds_bucket{class=\"%s\",le=\"+Inf\"} %" PRIu64 "\n",
-                  label, h->count);
-    buffer_printf(out, "atoll_operation_duration_seconds_sum{class=\"%s\"} ", label);
-    append_seconds(out, h->sum, 1000000000);
-    buffer_printf(out, "\natoll_operation_duration_seconds_count{class=\"%s\"} %" PRIu64 "\n",
-                  label, h->count);
+}
+
+/* `labels` = what stands in front of `le`, each ended by a comma. */
+static void append_durations(struct buffer *out, const char *name, const char *labels,
+                             const struct durations *d) {
+    const int labels_len = (int)strlen(labels);
+    const int only_len = labels_len == 0 ? 0 : labels_len - 1; /* without the comma */
+    const char *open = labels_len == 0 ? "" : "{";
+    const char *close = labels_len == 0 ? "" : "}";
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < DURATIONS_STEPS; i++) {
+        count += d->counts[i];
+        buffer_printf(out, "atoll_%s_bucket{%sle=\"%s\"} %" PRIu64 "\n", name, labels,
+                      durations_bound(i), count);
+    }
+    buffer_printf(out, "atoll_%s_sum%s%.*s%s ", name, open, only_len, labels, close);
+    append_seconds(out, d->sum_ns, 1000000000);
+    buffer_printf(out, "\natoll_%s_count%s%.*s%s %" PRIu64 "\n", name, open, only_len, labels,
+                  close, count);
+}
+
+static void append_times(struct buffer *out, const struct shard_figures *total) {
+    const char *name = "operation_duration_seconds";
+    append_head(out, name, "From the arrival of a request to its answer, by class and level.",
+                "histogram");
+    for (uint32_t class = 0; class < OP_CLASSES; class ++) {
+        for (uint32_t level = 0; level < LEVEL_CLASSES; level++) {
+            char labels[64];
+            const int len = snprintf(labels, sizeof labels, "class=\"%s\",level=\"%s\",",
+                                     class_names[class].label, level_names[level]);
+            ASSERT(len > 0 && (size_t)len < sizeof labels);
+            append_durations(out, name, labels, &total->times[class * LEVEL_CLASSES + level]);
+        }
+    }
+    name = "wal_sync_duration_seconds";
+    append_head(out, name, "Time of a sync (fdatasync) of a write-ahead log.", "histogram");
+    append_durations(out, name, "", &total->sync_times);
+}
+
+static void append_ratio(struct buffer *out, const char *name, const char *help, double value) {
+    append_head(out, name, help, "gauge");
+    buffer_printf(out, "atoll_%s %.3f\n", name, value);
 }
 
 static void append_levels(struct buffer *out, const char *name, const char *help,
@@ -318,14 +440,18 @@ void http_metrics_append_prometheus(struct buffer *out, const struct node_view *
         buffer_printf(out, "atoll_operations_total{class=\"%s\"} %" PRIu64 "\n",
                       class_names[i].label, total->operations[i]);
     }
-    append_head(out, "operation_duration_seconds",
-                "From the arrival of a request to its answer, by class.", "histogram");
-    for (size_t i = 0; i < OP_CLASSES; i++) {
-        append_histogram(out, class_names[i].label, &total->latency_ns[i]);
-    }
+    append_times(out, total);
     for (size_t i = 0; i < COUNT_OF(figures); i++) {
-        append_figure(out, &figures[i], read_figure(view, &figures[i]));
+        if (figures[i].prometheus == NULL) continue;
+        append_figure(out, &figures[i], read_at(view, figures[i].offset));
     }
+    for (size_t i = 0; i < COUNT_OF(families); i++) append_family(out, view, &families[i]);
+    append_ratio(out, "write_amplification_ratio",
+                 "Bytes written to disk for each byte stored, since the start.",
+                 write_amplification(total));
+    append_ratio(out, "space_amplification_ratio",
+                 "Bytes of all tables for each byte of the last level's; 0 without tables.",
+                 space_amplification(total));
     append_levels(out, "level_tables", "Tables in a level, all shards.", total->level_tables);
     append_levels(out, "level_bytes", "Bytes in a level, all shards.", total->level_bytes);
 }

@@ -6,6 +6,7 @@
 #define ATOLL_PROTO_NODE_VIEW_H
 
 #include "base/bytes.h"
+#include "base/durations.h"
 #include "base/histogram.h"
 #include "base/limits.h"
 
@@ -22,6 +23,51 @@ enum op_class {
     OP_CLASSES
 };
 
+/* Levels by which operations are timed; what a client leaves open is what the node is set to. */
+enum level_class {
+    LEVEL_CLASS_ONE,
+    LEVEL_CLASS_QUORUM,
+    LEVEL_CLASS_ALL,
+    LEVEL_CLASS_NUMBER,
+    LEVEL_CLASSES
+};
+
+/* An operation's class and level in one number. */
+#define OP_KINDS ((uint32_t)OP_CLASSES * LEVEL_CLASSES)
+
+static inline uint32_t op_kind(enum op_class class, enum level_class level) {
+    return (uint32_t) class * LEVEL_CLASSES + level;
+}
+
+static inline enum op_class op_kind_class(uint32_t kind) {
+    return (enum op_class)(kind / LEVEL_CLASSES);
+}
+
+/* What is counted where this node writes a record for others, or they for it. */
+enum record_cause { RECORD_CAUSE_WRITE, RECORD_CAUSE_HINT, RECORD_CAUSE_REPAIR, RECORD_CAUSES };
+
+/* Why a record that another node brought was not taken. */
+enum record_refusal {
+    RECORD_REFUSED_BUSY,     /* the engine is behind */
+    RECORD_REFUSED_FULL,     /* no disk space */
+    RECORD_REFUSED_FAILED,   /* storage failed */
+    RECORD_REFUSED_CLOCK,    /* stamped too far ahead of the clock here */
+    RECORD_REFUSED_FLOOR,    /* older than what was deleted and forgotten */
+    RECORD_REFUSED_NOT_MINE, /* this node does not keep the key */
+    RECORD_REFUSALS
+};
+
+/* Why an operation failed for want of replicas. */
+enum quorum_failure {
+    QUORUM_TOO_FEW, /* not enough were there, or they refused */
+    QUORUM_TIMEOUT, /* one that was asked did not answer in time */
+    QUORUM_CLOCK,   /* this node's clock is too far from the others' to stamp a write */
+    QUORUM_FAILURES
+};
+
+/* How a walk over the keys shared with another shard ended. */
+enum repair_result { REPAIR_PASS_CLEAN, REPAIR_PASS_UNCLEAN, REPAIR_PASSES };
+
 struct shard_figures {
     uint64_t operations[OP_CLASSES]; /* finished */
     uint64_t errors;       /* answered with an error that is the node's fault or overload */
@@ -35,10 +81,12 @@ struct shard_figures {
     uint64_t wal_bytes, wal_syncs, wal_sync_ns_total, wal_sync_ns_max;
     uint64_t flushes, compactions, flush_bytes, compaction_bytes_read, compaction_bytes_written;
     uint64_t stalls, disk_full_refused, corruptions;
-    uint64_t filter_negatives, filter_false_positives, gets_memory, gets;
+    uint64_t filter_checks, filter_negatives, filter_false_positives, gets_memory, gets;
+    uint64_t stall_ns; /* that writes have waited for the engine, added up */
     uint64_t level_tables[NODE_LEVELS], level_bytes[NODE_LEVELS];
     uint64_t records, tombstones, memtable_bytes, memtables, wal_disk_bytes;
-    uint64_t put_bytes; /* keys and values clients wrote, for write amplification */
+    uint64_t put_bytes; /* keys and values stored here, for write amplification */
+    uint64_t input_bytes, output_bytes, task_bytes; /* memory held for clients now */
     /* replication; zero on a node alone */
     uint64_t coordinated;     /* operations this node asked replicas for */
     uint64_t forwarded;       /* operations handed to another node */
@@ -46,12 +94,20 @@ struct shard_figures {
     uint64_t quorum_failures; /* operations that too few replicas answered */
     uint64_t read_repairs;    /* newer versions sent after a read */
     uint64_t hints_stored, hints_replayed, hints_dropped;
-    uint64_t hints_waiting;              /* now */
-    uint64_t repair_ranges;              /* compared with another node */
-    uint64_t repair_records;             /* sent because another node lacked them */
-    uint64_t peer_accepts, peer_queries; /* served for other nodes */
+    uint64_t hints_waiting, hints_bytes;   /* now */
+    uint64_t repair_ranges;                /* compared with another node */
+    uint64_t repair_records;               /* sent or fetched because one of two lacked them */
+    uint64_t repair_passes[REPAIR_PASSES]; /* ended, by result */
+    uint64_t peer_accepts, peer_queries;   /* served for other nodes */
     uint64_t peer_bytes_in, peer_bytes_out;
-    uint64_t peer_links_lost, peer_refused;
+    uint64_t peer_links_lost, peer_links_up, peer_refused;
+    uint64_t peer_waiting_bytes; /* memory held for other nodes now */
+    uint64_t records_sent[RECORD_CAUSES], records_taken[RECORD_CAUSES];
+    uint64_t records_refused[RECORD_REFUSALS];
+    uint64_t quorum_failed[QUORUM_FAILURES];
+    /* times */
+    struct durations times[OP_KINDS]; /* from a request's arrival to its answer */
+    struct durations sync_times;      /* of syncs of the log */
     uint32_t pressure_permille;
     bool disk_full;
     struct histogram latency_ns[OP_CLASSES];

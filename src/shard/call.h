@@ -31,6 +31,16 @@ enum call_state {
     CALL_STATES,
 };
 
+/* Where a call's time went, to the length of a turn. What is in none of them, it waited for its
+ * turn or for earlier calls. */
+enum call_phase {
+    CALL_PHASE_STALL,    /* the engine refused its write for now */
+    CALL_PHASE_READ,     /* for blocks, and walking over a range */
+    CALL_PHASE_REPLICAS, /* for other nodes */
+    CALL_PHASE_LOG,      /* for the own log only, as others had answered */
+    CALL_PHASES,
+};
+
 struct task;
 struct walk;
 struct row_page;
@@ -61,10 +71,16 @@ struct call {
     uint8_t overtaken;     /* times its stamp was too low */
     uint64_t tried;        /* bits of the members it was handed to */
     uint64_t give_up_ms;   /* monotonic: when it is not handed on any more; 0 = not begun */
+    uint64_t since_ns;     /* monotonic: turn in which `state` began */
+    uint64_t own_since_ns; /* ASKING: since when only the own replica was waited for; 0 = not */
+    enum call_phase own_phase;      /* of that: its disk or its log */
+    uint32_t spent_us[CALL_PHASES]; /* since it was sent */
+    uint32_t last_member; /* replica or node that was waited for last; MEMBER_NONE = none */
     enum call_state state;
 };
 
-/* The only way to change `state`; asserts that the step is allowed. */
-void call_move(struct call *c, enum call_state next);
+/* The only way to change `state`; asserts that the step is allowed. `turn_ns`: of the shard that
+ * has it. */
+void call_move(struct call *c, enum call_state next, uint64_t turn_ns);
 
 #endif

@@ -51,27 +51,27 @@ void connection_close(struct connection *c) {
 
 /* ---- holds: output that must not leave before the log is safe ---- */
 
-/* Replies of `class` from `start` on; OP_CLASSES = already counted. */
-static void hold_output(struct connection *c, uint64_t sequence, uint64_t start,
-                        enum op_class class) {
+/* A reply of this kind from `start` on, whose command was read at `since_ns`. */
+static void hold_output(struct connection *c, uint64_t sequence, uint64_t start, uint32_t kind,
+                        uint64_t since_ns) {
     struct shard *s = c->shard;
     ASSERT(start >= c->out_sent);
     struct hold *last = c->holds_count == 0 ? NULL : &c->holds[c->holds_count - 1];
     const bool later = last != NULL && c->hold_turn != s->turn && sequence > last->sequence;
     if (last == NULL || (later && c->holds_count < CONNECTION_HOLDS_MAX)) {
         last = &c->holds[c->holds_count++];
-        *last = (struct hold){ .sequence = sequence, .start = start, .since_ns = s->turn_ns };
+        *last = (struct hold){ .sequence = sequence, .start = start, .since_ns = since_ns };
     }
     if (sequence > last->sequence) last->sequence = sequence;
-    if (class < OP_CLASSES) last->counts[class]++;
+    ASSERT(kind < HOLD_KINDS);
+    last->counts[kind]++;
     c->hold_turn = s->turn;
 }
 
 static void hold_count(struct shard *s, const struct hold *h) {
-    const uint64_t took_ns = os_mono_ns(s->os) - h->since_ns;
-    for (uint32_t i = 0; i < OP_CLASSES; i++) {
-        s->figures.operations[i] += h->counts[i];
-        histogram_record_many(&s->figures.latency_ns[i], took_ns, h->counts[i]);
+    const uint64_t took_ns = shard_late_ns(s) - h->since_ns;
+    for (uint32_t i = 0; i < HOLD_KINDS; i++) {
+        if (h->counts[i] > 0) shard_count_operations(s, i, took_ns, h->counts[i]);
     }
 }
 
@@ -155,7 +155,10 @@ static void task_finish(struct connection *c, struct task *t) {
     const uint64_t start = c->out_sent + buffer_len(&c->out);
     window_adapt(c, buffer_len(&t->reply));
     buffer_append(&c->out, buffer_bytes(&t->reply));
-    if (t->sequence > 0) hold_output(c, t->sequence, start, OP_CLASSES);
+    if (t->sequence > shard_acknowledged(c->shard))
+        hold_output(c, t->sequence, start, t->kind, t->started_ns);
+    else if (t->kind < OP_KINDS)
+        shard_count_operations(c->shard, t->kind, shard_late_ns(c->shard) - t->started_ns, 1);
     if (t->plan.close_after) c->closing = true;
     ASSERT(c->tasks_count > 0);
     c->tasks_count--;
@@ -176,25 +179,31 @@ void connection_collect(struct connection *c) {
     }
 }
 
-/* A reply that is ready now: behind the waiting ones, if there are any. */
-static void reply_now(struct connection *c, const struct plan *plan, struct buffer *reply,
-                      uint64_t sequence) {
+/* A reply that is ready now must wait behind others. */
+static void reply_later(struct connection *c, const struct plan *plan, struct buffer *reply,
+                        uint32_t kind, uint64_t sequence) {
     struct shard *s = c->shard;
-    if (plan->close_after) c->last = true;
-    if (list_is_empty(&c->tasks)) {
-        ASSERT(reply == &c->out);
-        if (plan->close_after) c->closing = true;
-        return;
-    }
     ASSERT(reply == &s->reply);
     struct plan ready = *plan;
     ready.kind = PLAN_REPLIED;
     struct task *t = task_take(s, c, &ready);
     ASSERT(t != NULL);
     t->sequence = sequence;
+    t->kind = kind;
     buffer_append(&t->reply, buffer_bytes(reply));
     list_append(&c->tasks, &t->link);
     c->tasks_count++;
+}
+
+/* A reply that is ready now: behind the waiting ones, if there are any. */
+static void reply_now(struct connection *c, const struct plan *plan, struct buffer *reply) {
+    if (plan->close_after) c->last = true;
+    if (list_is_empty(&c->tasks)) {
+        ASSERT(reply == &c->out);
+        if (plan->close_after) c->closing = true;
+        return;
+    }
+    reply_later(c, plan, reply, OP_KINDS, 0);
 }
 
 /* ---- running commands ---- */
@@ -228,14 +237,19 @@ static bool run_at_once(struct connection *c, const struct plan *plan, struct bu
     c->reply_len = response.value.len;
     shard_count_outcome(s, &response);
     engine_read_deinit(s->engine, &read);
-    const enum op_class class = shard_op_class(plan);
-    const bool held = sequence > engine_acknowledged(s->engine);
-    const bool direct = out == &c->out;
-    if (direct && held)
-        hold_output(c, sequence, start, class);
-    else
-        s->turn_counts[class]++;
-    reply_now(c, plan, out, sequence);
+    const uint32_t kind = shard_op_kind(s, plan);
+    if (plan->close_after) c->last = true;
+    if (out != &c->out) {
+        reply_later(c, plan, out, kind, sequence);
+        return true;
+    }
+    if (plan->close_after) c->closing = true;
+    if (sequence > engine_acknowledged(s->engine)) {
+        hold_output(c, sequence, start, kind, s->turn_ns);
+    } else {
+        s->turn_counts[kind]++;
+        s->turn_kinds |= 1u << kind;
+    }
     return true;
 }
 
@@ -252,7 +266,7 @@ static void refuse_busy(struct connection *c, const struct plan *plan) {
         resp_encode_outcome(plan, OUT_BUSY, out);
     else
         http_encode_outcome(plan, OUT_BUSY, false, out);
-    reply_now(c, plan, out, 0);
+    reply_now(c, plan, out);
 }
 
 static void run_as_task(struct connection *c, const struct plan *plan) {
@@ -274,7 +288,7 @@ static void run_plan(struct connection *c, const struct plan *plan, struct buffe
     struct shard *s = c->shard;
     s->figures.commands++;
     switch (plan->kind) {
-    case PLAN_REPLIED: reply_now(c, plan, out, 0); break;
+    case PLAN_REPLIED: reply_now(c, plan, out); break;
     case PLAN_NODE: {
         struct node_view *view = &s->view;
         shard_node_view(s, c, view);
@@ -282,7 +296,7 @@ static void run_plan(struct connection *c, const struct plan *plan, struct buffe
             resp_encode_node(plan, view, out);
         else
             http_encode_node(plan, view, out);
-        reply_now(c, plan, out, 0);
+        reply_now(c, plan, out);
         break;
     }
     case PLAN_REQUESTS:
@@ -430,13 +444,13 @@ static bool run_command(struct connection *c, struct bytes rest, size_t *ret_con
         return true;
     }
     if (st.code == ST_WAIT) {
-        if (out == &s->reply && buffer_len(out) > 0) reply_now(c, &plan, out, 0);
+        if (out == &s->reply && buffer_len(out) > 0) reply_now(c, &plan, out);
         return false;
     }
     s->figures.bad_requests++;
     s->figures.commands++;
     plan.close_after = true;
-    reply_now(c, &plan, out, 0);
+    reply_now(c, &plan, out);
     *ret_consumed = rest.len;
     return false;
 }

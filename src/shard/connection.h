@@ -32,12 +32,15 @@
 
 enum connection_protocol { PROTOCOL_UNKNOWN, PROTOCOL_RESP, PROTOCOL_HTTP };
 
+/* Only single keys are answered at once: the first of the kinds. */
+#define HOLD_KINDS (((uint32_t)OP_CLASS_DELETE + 1) * LEVEL_CLASSES)
+
 /* Output from `start` on must wait until the log is safe up to `sequence`. */
 struct hold {
     uint64_t sequence;
     uint64_t start;              /* absolute output offset */
-    uint64_t since_ns;           /* when the turn of its first write began */
-    uint32_t counts[OP_CLASSES]; /* replies it holds, for the latency figures */
+    uint64_t since_ns;           /* when the turn began that read its first command */
+    uint32_t counts[HOLD_KINDS]; /* replies it holds, for the figures */
 };
 
 struct connection {

@@ -159,6 +159,31 @@ static void let_silent_go(struct shard *s, struct coordination *k) {
     }
 }
 
+static void phase_begin(const struct shard *s, struct coordination *k,
+                        enum coordination_phase phase) {
+    k->phase = phase;
+    k->last = -1;
+    k->last_ns = s->turn_ns;
+    k->late = false;
+}
+
+static void heard_of(const struct shard *s, struct coordination *k, uint32_t place) {
+    k->last = (int)place;
+    if (k->last != k->self) k->last_ns = s->turn_ns;
+}
+
+/* For whoever asks why it took so long. */
+static void say_who_was_last(const struct shard *s, const struct coordination *k, struct call *c) {
+    if (k->last < 0) return;
+    ASSERT((uint32_t)k->last < s->node->members->ring->copies);
+    if (k->last != k->self) {
+        c->last_member = ring_list(s->node->members->ring, k->slot)[k->last];
+        return;
+    }
+    c->own_since_ns = k->last_ns;
+    c->own_phase = k->phase == COORDINATE_WRITE ? CALL_PHASE_LOG : CALL_PHASE_READ;
+}
+
 /* The call has its answer; what is still to come only matters to hints. */
 static void end_call(struct shard *s, struct coordination *k) {
     struct call *c = k->call;
@@ -167,7 +192,10 @@ static void end_call(struct shard *s, struct coordination *k) {
     c->response.acks = k->round.answered;
     c->response.needed = k->round.need;
     c->response.replicas = k->round.count;
-    if (c->response.outcome == OUT_QUORUM) s->figures.quorum_failures++;
+    if (c->response.outcome == OUT_QUORUM)
+        shard_count_quorum_failure(s, k->late ? QUORUM_TIMEOUT : QUORUM_TOO_FEW);
+    if (c->response.outcome == OUT_CLOCK) shard_count_quorum_failure(s, QUORUM_CLOCK);
+    say_who_was_last(s, k, c);
     list_remove(&k->link); /* of the hedges */
     shard_call_finish(s, c);
 }
@@ -274,7 +302,7 @@ static void hedge_later(struct shard *s, struct coordination *k) {
 static void read_begin(struct shard *s, struct coordination *k) {
     const struct request *q = &k->call->request;
     const uint8_t copies = (uint8_t)s->node->members->ring->copies;
-    k->phase = COORDINATE_READ;
+    phase_begin(s, k, COORDINATE_READ);
     k->has_newest = false;
     k->shown = 0;
     ask(s, k,
@@ -383,7 +411,7 @@ static STATUS write_record(struct shard *s, struct coordination *k, const struct
         fail_call(s, k, OUT_CLOCK);
         return status_of(ST_OK);
     }
-    k->phase = COORDINATE_WRITE;
+    phase_begin(s, k, COORDINATE_WRITE);
     k->version = r->ballot;
     if (q->op != OP_GET) {
         k->call->response.version = r->ballot;
@@ -477,6 +505,7 @@ static void decide(struct shard *s, struct coordination *k) {
     /* Absent here and absent everywhere are two things: the tombstone tells the others. */
     if (c->request.op == OP_DELETE && d.response.outcome == OUT_OK) d.write = DECISION_DELETE;
     c->response = d.response;
+    shard_count_read(s, &c->request, &c->response);
     c->sequence = k->shown;
     shard_call_keep_value(c);
     if (d.write == DECISION_KEEP) {
@@ -511,7 +540,7 @@ static void read_done(struct shard *s, struct coordination *k) {
         return;
     }
     close_questions(s, k);
-    k->phase = COORDINATE_FETCH;
+    phase_begin(s, k, COORDINATE_FETCH);
     list_remove(&k->link); /* of the hedges */
     if ((int)best == k->self || !send_query(s, k, best, false)) fetch_failed(s, k);
 }
@@ -569,10 +598,11 @@ void coordinate_answered(struct shard *s, struct coordination *k, uint32_t place
                          const struct peer_frame *f) {
     ASSERT(place < REPLICAS_MAX);
     k->sents[place] = NULL;
+    heard_of(s, k, place);
     if (k->phase != COORDINATE_WRITE) {
         ASSERT(k->call != NULL);
         if (!take_answer(s, k, place, f))
-            coordinate_failed(s, k, place);
+            coordinate_failed(s, k, place, false);
         else
             advance(s, k);
         return;
@@ -582,16 +612,18 @@ void coordinate_answered(struct shard *s, struct coordination *k, uint32_t place
                        status_ok(peer_accepted_decode(f->payload, &m)) &&
                        m.status == PEER_ACCEPT_OK;
     if (!taken) {
-        coordinate_failed(s, k, place);
+        coordinate_failed(s, k, place, false);
         return;
     }
     (void)round_answered(&k->round, place, k->version);
     advance(s, k);
 }
 
-void coordinate_failed(struct shard *s, struct coordination *k, uint32_t place) {
+void coordinate_failed(struct shard *s, struct coordination *k, uint32_t place, bool late) {
     ASSERT(place < REPLICAS_MAX);
     k->sents[place] = NULL;
+    k->late = k->late || late;
+    heard_of(s, k, place);
     switch (k->phase) {
     case COORDINATE_READ: ask(s, k, round_failed(&k->round, place, live_places(s, k->slot))); break;
     case COORDINATE_FETCH: fetch_failed(s, k); break;
@@ -606,6 +638,7 @@ void coordinate_found(struct shard *s, struct coordination *k) {
         release_if_over(s, k);
         return;
     }
+    heard_of(s, k, (uint32_t)k->self);
     ask(s, k, ask_own(s, k, (uint32_t)k->self));
     advance(s, k);
 }
@@ -616,6 +649,7 @@ void coordinate_release(struct shard *s) {
         struct coordination *k = LIST_ENTRY(s->logging.next, struct coordination, log);
         if (k->sequence > acknowledged) break;
         list_remove(&k->log);
+        heard_of(s, k, (uint32_t)k->self);
         (void)round_answered(&k->round, (uint32_t)k->self, k->version);
         advance(s, k);
     }
@@ -661,7 +695,7 @@ static STATUS coordinate_here(struct shard *s, struct call *c, uint32_t slot, in
     k->call = c;
     k->slot = slot;
     k->self = self;
-    k->phase = COORDINATE_READ;
+    phase_begin(s, k, COORDINATE_READ);
     k->round = (struct round){ 0 };
     k->attempts = 0;
     k->has_newest = false;
@@ -671,7 +705,7 @@ static STATUS coordinate_here(struct shard *s, struct call *c, uint32_t slot, in
     buffer_reset(&k->ikey);
     buffer_append(&k->ikey, ikey_make(c->request.keyspace, c->request.key, s->ikey_space));
     s->figures.coordinated++;
-    call_move(c, CALL_ASKING);
+    call_move(c, CALL_ASKING, s->turn_ns);
     if (operation_needs_read(&c->request)) {
         if (operation_reads_and_writes(&c->request)) shard_call_park(s, c);
         read_begin(s, k);
@@ -704,6 +738,7 @@ STATUS coordinate_call(struct shard *s, struct call *c) {
     if (!guest && (self < 0 || elsewhere) && forward_call(s, c, slot)) return status_of(ST_OK);
     if (self >= 0) return coordinate_here(s, c, slot, self);
     const enum round_kind kind = operation_only_reads(&c->request) ? ROUND_READ : ROUND_WRITE;
+    shard_count_quorum_failure(s, QUORUM_TOO_FEW);
     c->response = (struct response){ .outcome = OUT_QUORUM,
                                      .untried = c->lost == 0,
                                      .needed = shard_need(s, &c->request, kind),

@@ -50,6 +50,9 @@ struct coordination {
     struct record newest;             /* of it; views into `ikey` and `body`; zero ballot = none */
     bool has_newest;
     struct ballot version; /* of the write */
+    int last;              /* place that was heard of last in this phase; -1 = none yet */
+    uint64_t last_ns;      /* monotonic turn in which another than the own was, or it began */
+    bool late;             /* in this phase a replica did not answer in time */
 };
 
 /* Whether the node is part of a cluster, so that calls must be coordinated. */
@@ -61,7 +64,8 @@ STATUS coordinate_call(struct shard *s, struct call *c);
 /* An answer came, or will not come. `q` is closed already. */
 void coordinate_answered(struct shard *s, struct coordination *k, uint32_t place,
                          const struct peer_frame *f);
-void coordinate_failed(struct shard *s, struct coordination *k, uint32_t place);
+/* `late`: its time was up. */
+void coordinate_failed(struct shard *s, struct coordination *k, uint32_t place, bool late);
 /* Whether its client has been answered: what it waits for only matters to hints. */
 bool coordinate_is_answered(const struct coordination *k);
 /* The own replica's block has been read. */

@@ -21,7 +21,7 @@ void shard_route(const struct node *n, struct plan *plan) {
 
 /* ---- one key ---- */
 
-static void count_read(struct shard *s, const struct request *q, const struct response *r) {
+void shard_count_read(struct shard *s, const struct request *q, const struct response *r) {
     if (q->op != OP_GET) return;
     if (r->outcome == OUT_NOT_FOUND)
         s->figures.misses++;
@@ -118,7 +118,7 @@ STATUS shard_operate(struct shard *s, const struct request *q, struct engine_rea
     }
     *ret_response = d.response;
     *ret_sequence = sequence;
-    count_read(s, q, ret_response);
+    shard_count_read(s, q, ret_response);
     return status_of(ST_OK);
 }
 
@@ -165,14 +165,14 @@ static void unpark(struct shard *s, struct call *c) {
     s->parked_count--;
     struct call *next = parked_find(s, &c->request, c->key_hash);
     if (next == NULL || next->state != CALL_QUEUED) return;
-    call_move(next, CALL_SENT);
+    call_move(next, CALL_SENT, s->turn_ns);
     list_append(&s->runnable, &next->link);
 }
 
 /* ---- the life of a call at its home ---- */
 
 static void call_answer(struct shard *s, struct call *c) {
-    call_move(c, CALL_ANSWERED);
+    call_move(c, CALL_ANSWERED, s->turn_ns);
     if (c->origin == s->id)
         list_append(&s->answered, &c->link);
     else
@@ -204,7 +204,7 @@ void shard_call_finish(struct shard *s, struct call *c) {
         call_answer(s, c);
         return;
     }
-    call_move(c, CALL_HELD);
+    call_move(c, CALL_HELD, s->turn_ns);
     list_append(&s->held, &c->link);
 }
 
@@ -222,7 +222,7 @@ static void fetch_run(struct os_job *job) {
 static void fetch_done(struct os_job *job) {
     struct call *c = LIST_ENTRY(job, struct call, fetch);
     struct shard *s = c->shard;
-    call_move(c, CALL_SENT);
+    call_move(c, CALL_SENT, s->turn_ns);
     if (c->walk != NULL && status_ok(c->fetched)) {
         walk_fetched(c->walk, c->read.fetched);
         c->read.fetched = (struct cache_block){ 0 };
@@ -236,7 +236,7 @@ static void fetch_done(struct os_job *job) {
 }
 
 void shard_call_fetch(struct shard *s, struct call *c) {
-    call_move(c, CALL_FETCHING);
+    call_move(c, CALL_FETCHING, s->turn_ns);
     c->shard = s;
     c->fetch = (struct os_job){ .loop = s->loop, .run = fetch_run, .done = fetch_done };
     os_pool_submit(s->node->pool, OS_JOB_READ, &c->fetch);
@@ -262,8 +262,8 @@ void shard_call_stall(struct shard *s, struct call *c) {
         shard_call_fail(s, c, OUT_BUSY);
         return;
     }
-    if (c->state != CALL_SENT) call_move(c, CALL_SENT);
-    call_move(c, CALL_STALLED);
+    if (c->state != CALL_SENT) call_move(c, CALL_SENT, s->turn_ns);
+    call_move(c, CALL_STALLED, s->turn_ns);
     list_append(&s->stalled, &c->link);
 }
 
@@ -365,7 +365,7 @@ static void call_walk(struct shard *s, struct call *c) {
         return;
     }
     if (st.code == ST_BUSY) {
-        call_move(c, CALL_SCANNING);
+        call_move(c, CALL_SCANNING, s->turn_ns);
         list_append(&s->scanning, &c->link);
         return;
     }
@@ -397,14 +397,14 @@ void shard_call_begin(struct shard *s, struct call *c) {
         return;
     }
     if (c->request.op > OP_SINGLE_KEY_END) {
-        call_move(c, CALL_SCANNING);
+        call_move(c, CALL_SCANNING, s->turn_ns);
         list_append(&s->scanning, &c->link);
         return;
     }
     c->key_hash = key_hash(s, &c->request);
     if (s->parked_count > 0 && parked_find(s, &c->request, c->key_hash) != NULL) {
         shard_call_park(s, c);
-        call_move(c, CALL_QUEUED);
+        call_move(c, CALL_QUEUED, s->turn_ns);
         return;
     }
     call_try(s, c);
@@ -423,7 +423,8 @@ static void resume_stalled(struct shard *s) {
             list_append(&s->stalled, &c->link);
             continue;
         }
-        call_move(c, CALL_SENT);
+        s->figures.stall_ns += s->turn_ns - c->since_ns;
+        call_move(c, CALL_SENT, s->turn_ns);
         call_try(s, c);
         refused = refused || c->state == CALL_STALLED;
     }
@@ -435,7 +436,7 @@ void shard_calls_resume(struct shard *s) {
     while (!list_is_empty(&s->scanning)) list_append(&walks, list_take_first(&s->scanning));
     for (struct list *n = list_take_first(&walks); n != NULL; n = list_take_first(&walks)) {
         struct call *c = LIST_ENTRY(n, struct call, link);
-        call_move(c, CALL_SENT);
+        call_move(c, CALL_SENT, s->turn_ns);
         call_walk(s, c);
     }
     if (!list_is_empty(&s->stalled)) resume_stalled(s);

@@ -17,6 +17,8 @@ static void take_engine_figures(struct shard_figures *f, const struct engine_sta
     f->stalls = e->stalls;
     f->disk_full_refused = e->full;
     f->corruptions = e->corruptions;
+    f->sync_times = e->wal.sync_times;
+    f->filter_checks = e->filter_checks;
     f->filter_negatives = e->filter_negatives;
     f->filter_false_positives = e->filter_false_positives;
     f->gets = e->gets;
@@ -39,8 +41,35 @@ static void publish_hints(struct shard *s) {
         atomic_store_explicit(&s->hints_for[i], hints_waiting(s, i), memory_order_relaxed);
 }
 
+void shard_count_operations(struct shard *s, uint32_t kind, uint64_t took_ns, uint32_t times) {
+    const enum op_class class = op_kind_class(kind);
+    ASSERT(kind < OP_KINDS);
+    ASSERT(times > 0);
+    s->figures.operations[class] += times;
+    histogram_record_many(&s->figures.latency_ns[class], took_ns, times);
+    durations_record(&s->figures.times[kind], took_ns, times);
+}
+
+void shard_count_quorum_failure(struct shard *s, enum quorum_failure why) {
+    ASSERT(why < QUORUM_FAILURES);
+    s->figures.quorum_failed[why]++;
+    if (why != QUORUM_CLOCK) s->figures.quorum_failures++;
+}
+
+static uint64_t links_up(const struct shard *s) {
+    uint64_t count = 0;
+    for (const struct list *n = s->links.next; n != &s->links; n = n->next)
+        count += LIST_ENTRY(n, const struct link, all)->state == LINK_UP;
+    return count;
+}
+
 void shard_figures_publish(struct shard *s) {
     s->figures.waiting = s->tasks_used;
+    s->figures.input_bytes = s->input_held;
+    s->figures.output_bytes = s->output_held;
+    s->figures.task_bytes = s->tasks_held;
+    s->figures.peer_waiting_bytes = s->guests_bytes + s->accepts_bytes;
+    s->figures.peer_links_up = links_up(s);
     publish_hints(s);
     if (s->engine != NULL) {
         const struct engine_stats e = engine_stats(s->engine);

@@ -71,7 +71,7 @@ void forward_overtaken(struct shard *s, struct call *c) {
     c->tried = 0;
     c->attempts = 0;
     shard_call_park(s, c);
-    call_move(c, CALL_SENT);
+    call_move(c, CALL_SENT, s->turn_ns);
     list_append(&s->runnable, &c->link);
     s->turn_again = true;
 }
@@ -85,7 +85,7 @@ static bool send_call(struct shard *s, struct call *c, struct link *l, uint8_t f
     struct buffer *out = link_begin(l, PEER_FORWARD, flags, sent_id(s, q), &begun);
     peer_request_encode(&c->request, timeout_ms, out);
     link_end(l, begun);
-    call_move(c, CALL_ASKING);
+    call_move(c, CALL_ASKING, s->turn_ns);
     return true;
 }
 
@@ -100,6 +100,7 @@ bool forward_call(struct shard *s, struct call *c, uint32_t slot) {
         const uint32_t left_ms = (uint32_t)(c->give_up_ms - now_ms);
         if (!send_call(s, c, link_of_slot(s, member, slot), 0, left_ms)) continue;
         c->attempts++;
+        c->last_member = member;
         /* What reads and writes may begin anew elsewhere: later calls may not overtake it. */
         if (operation_reads_and_writes(&c->request)) shard_call_park(s, c);
         s->figures.forwarded++;
@@ -109,6 +110,7 @@ bool forward_call(struct shard *s, struct call *c, uint32_t slot) {
 
 void forward_part(struct shard *s, struct call *c) {
     struct link *l = link_of_shard(s, c->member, c->remote_shard);
+    c->last_member = c->member;
     if (!send_call(s, c, l, PEER_FLAG_LOCAL, PART_TIMEOUT_MS)) shard_call_fail(s, c, OUT_QUORUM);
 }
 
@@ -172,7 +174,7 @@ static void try_elsewhere(struct shard *s, struct call *c) {
         shard_call_fail(s, c, OUT_TIMEOUT);
         return;
     }
-    call_move(c, CALL_SENT);
+    call_move(c, CALL_SENT, s->turn_ns);
     if (!status_ok(coordinate_call(s, c))) shard_call_stall(s, c);
 }
 
@@ -259,7 +261,9 @@ void guest_begin(struct shard *s, struct link *l, const struct peer_frame *f) {
     g->copy_bytes = f->payload.len;
     g->copy = mem_alloc(f->payload.len);
     memcpy(g->copy, f->payload.ptr, f->payload.len);
-    g->call = (struct call){ .origin = s->id, .home = s->id, .member = MEMBER_NONE };
+    g->call = (struct call){
+        .origin = s->id, .home = s->id, .member = MEMBER_NONE, .last_member = MEMBER_NONE
+    };
     const struct status st =
         peer_request_decode(bytes_of(g->copy, g->copy_bytes), &g->call.request, &timeout_ms);
     ASSERT(status_ok(st));
@@ -267,7 +271,7 @@ void guest_begin(struct shard *s, struct link *l, const struct peer_frame *f) {
     list_append(&s->guests, &g->all);
     s->guests_count++;
     s->guests_bytes += g->copy_bytes;
-    call_move(&g->call, CALL_SENT);
+    call_move(&g->call, CALL_SENT, s->turn_ns);
     shard_call_begin(s, &g->call);
     count_answer(s, g);
 }

@@ -204,6 +204,7 @@ static bool item_send(struct hint_item *item) {
     struct buffer *out = link_begin(l, PEER_ACCEPT, PEER_FLAG_HINT, sent_id(s, sent), &begun);
     record_encode(out, &r);
     link_end(l, begun);
+    s->figures.records_sent[RECORD_CAUSE_HINT]++;
     return true;
 }
 
@@ -375,7 +376,7 @@ static void walk_ready(struct range_walk *w) {
 }
 
 void hints_tick(struct shard *s) {
-    uint64_t waiting = 0;
+    uint64_t waiting = 0, bytes = 0;
     if (s->peers == NULL || s->engine == NULL) return;
     const uint64_t now_ms = os_loop_now_ms(s->loop);
     for (uint32_t i = 0; i < s->node->members->count; i++) {
@@ -387,8 +388,10 @@ void hints_tick(struct shard *s) {
         if (!q->passing && now_ms >= q->pass_at_ms && s->stop_deadline_ms == 0) pass_begin(q);
         go_on(q);
         waiting += q->waiting;
+        bytes += q->bytes;
     }
     s->figures.hints_waiting = waiting;
+    s->figures.hints_bytes = bytes;
 }
 
 /* ---- what becomes of a replay ---- */

@@ -212,6 +212,7 @@ static void pass_end(struct shard *s, struct repair *r) {
     if (pause_ms > REPAIR_PAUSE_MS_MAX) pause_ms = REPAIR_PAUSE_MS_MAX;
     repair_rest(s, r);
     r->under_way = false;
+    s->figures.repair_passes[r->unclean ? REPAIR_PASS_UNCLEAN : REPAIR_PASS_CLEAN]++;
     buffer_shrink(&r->start, 0);
     r->next_ms = now_ms + pause_ms;
 }

@@ -176,6 +176,7 @@ static bool item_ask(struct shard *s, struct repair_item *item, const struct rec
     else
         record_encode(out, r);
     link_end(l, begun);
+    s->figures.records_sent[RECORD_CAUSE_REPAIR] += r != NULL;
     return true;
 }
 
@@ -372,6 +373,7 @@ static bool fetched_ok(struct shard *s, struct repair_item *item, const struct p
     if (st != PEER_ACCEPT_OK) return false;
     if (sequence > item->repair->sequence) item->repair->sequence = sequence;
     s->figures.repair_records++;
+    s->figures.records_taken[RECORD_CAUSE_REPAIR]++;
     s->repair->fetched++;
     return true;
 }

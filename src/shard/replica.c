@@ -17,7 +17,8 @@ struct stalled_accept {
     struct list link;     /* in the shard's `accepts` */
     uint64_t serial;      /* of the connection it came over */
     uint64_t id;          /* of the question */
-    uint64_t deadline_ns; /* monotonic */
+    uint64_t since_ns;    /* monotonic: when it began to wait */
+    uint8_t flags;        /* PEER_FLAG_* of the question */
     struct record record; /* views into `bytes` */
     size_t bytes_len;     /* what it counts for: all of it */
     uint8_t bytes[];      /* ikey, then value */
@@ -69,6 +70,11 @@ enum peer_accept_status replica_restore(struct shard *s, const struct record *r,
     }
 }
 
+static enum record_cause cause_of(uint8_t flags) {
+    if ((flags & PEER_FLAG_HINT) != 0) return RECORD_CAUSE_HINT;
+    return (flags & PEER_FLAG_REPAIR) != 0 ? RECORD_CAUSE_REPAIR : RECORD_CAUSE_WRITE;
+}
+
 void replica_send(struct link *l, uint8_t flags, uint64_t id, const struct record *r) {
     const struct peer_record m = { .ikey = r->ikey,
                                    .version = r->ballot,
@@ -84,6 +90,7 @@ void replica_send(struct link *l, uint8_t flags, uint64_t id, const struct recor
         link_end_lazy(l, begun);
     else
         link_end(l, begun);
+    l->shard->figures.records_sent[cause_of(flags)]++;
 }
 
 struct record replica_record(const struct peer_record *m, struct bytes ikey) {
@@ -93,6 +100,21 @@ struct record replica_record(const struct peer_record *m, struct bytes ikey) {
                             .expires_at_ms = m->expires_at_ms,
                             .op = { .high = m->op_high, .low = m->op_low },
                             .value = m->value };
+}
+
+/* What became of a record that another node brought. */
+static void count_accept(struct shard *s, uint8_t flags, enum peer_accept_status status) {
+    uint64_t *const refused = s->figures.records_refused;
+    switch (status) {
+    case PEER_ACCEPT_OK: s->figures.records_taken[cause_of(flags)]++; break;
+    case PEER_ACCEPT_BUSY: refused[RECORD_REFUSED_BUSY]++; break;
+    case PEER_ACCEPT_FULL: refused[RECORD_REFUSED_FULL]++; break;
+    case PEER_ACCEPT_FAILED: refused[RECORD_REFUSED_FAILED]++; break;
+    case PEER_ACCEPT_CLOCK: refused[RECORD_REFUSED_CLOCK]++; break;
+    case PEER_ACCEPT_FLOOR: refused[RECORD_REFUSED_FLOOR]++; break;
+    case PEER_ACCEPT_NOT_MINE: refused[RECORD_REFUSED_NOT_MINE]++; break;
+    case PEER_ACCEPT_STATUSES: ASSERT(false);
+    }
 }
 
 static void answer_accept(struct link *l, uint64_t id, bool urgent, enum peer_accept_status status,
@@ -120,14 +142,15 @@ static void stalled_free(struct shard *s, struct stalled_accept *a) {
 }
 
 /* Keep it until the engine takes it. False: too much waits already. */
-static bool stall(struct shard *s, const struct link *l, uint64_t id, const struct record *r) {
+static bool stall(struct shard *s, const struct link *l, const struct peer_frame *f,
+                  const struct record *r) {
     const size_t len = sizeof(struct stalled_accept) + r->ikey.len + r->value.len;
     if (s->accepts_bytes + len > STALLED_BYTES_MAX) return false;
     struct stalled_accept *a = mem_alloc(len);
     *a = (struct stalled_accept){ .serial = l->serial,
-                                  .id = id,
-                                  .deadline_ns =
-                                      s->turn_ns + (uint64_t)s->node->write_wait_ms * 1000000,
+                                  .id = f->id,
+                                  .since_ns = s->turn_ns,
+                                  .flags = f->flags,
                                   .record = *r,
                                   .bytes_len = len };
     memcpy(a->bytes, r->ikey.ptr, r->ikey.len);
@@ -154,6 +177,7 @@ void replica_serve_accept(struct shard *s, struct link *l, const struct peer_fra
         return;
     }
     if (!replica_keeps(s, crc16_slot(ikey_key(m.ikey)))) {
+        count_accept(s, f->flags, PEER_ACCEPT_NOT_MINE);
         answer_accept(l, f->id, urgent, PEER_ACCEPT_NOT_MINE, 0);
         return;
     }
@@ -163,18 +187,22 @@ void replica_serve_accept(struct shard *s, struct link *l, const struct peer_fra
     const bool restores = (f->flags & PEER_FLAG_REPAIR) != 0 && repair_may_restore(s, l, &r);
     const enum peer_accept_status status = restores ? replica_restore(s, &r, l->peer, &sequence)
                                                     : replica_accept(s, &r, l->peer, &sequence);
-    if (status == PEER_ACCEPT_BUSY && !restores && f->id != 0 && stall(s, l, f->id, &r)) return;
+    if (status == PEER_ACCEPT_BUSY && !restores && f->id != 0 && stall(s, l, f, &r)) return;
+    count_accept(s, f->flags, status);
     answer_accept(l, f->id, urgent, status, sequence);
 }
 
 void replica_resume(struct shard *s) {
+    const uint64_t wait_ns = (uint64_t)s->node->write_wait_ms * 1000000;
     while (!list_is_empty(&s->accepts)) {
         struct stalled_accept *a = LIST_ENTRY(s->accepts.next, struct stalled_accept, link);
         struct link *l = link_find(s, a->serial);
         uint64_t sequence = 0;
         enum peer_accept_status status = PEER_ACCEPT_BUSY;
         if (l != NULL) status = replica_accept(s, &a->record, l->peer, &sequence);
-        if (l != NULL && status == PEER_ACCEPT_BUSY && s->turn_ns < a->deadline_ns) return;
+        if (l != NULL && status == PEER_ACCEPT_BUSY && s->turn_ns < a->since_ns + wait_ns) return;
+        s->figures.stall_ns += s->turn_ns - a->since_ns;
+        if (l != NULL) count_accept(s, a->flags, status);
         if (l != NULL) answer_accept(l, a->id, true, status, sequence);
         stalled_free(s, a);
     }

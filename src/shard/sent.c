@@ -70,13 +70,17 @@ void sent_close(struct shard *s, struct sent *q) {
     s->sent.used--;
 }
 
-static void tell_failed(struct shard *s, enum sent_kind kind, void *owner, uint32_t place) {
-    switch (kind) {
-    case SENT_QUESTION: coordinate_failed(s, owner, place); break;
-    case SENT_FORWARD: forward_failed(s, owner); break;
-    case SENT_HINT: hint_failed(s, owner); break;
+static bool is_late(const struct shard *s, const struct sent *q) {
+    return q->deadline_ms <= s->turn_ns / 1000000;
+}
+
+static void tell_failed(struct shard *s, const struct sent *q) {
+    switch (q->kind) {
+    case SENT_QUESTION: coordinate_failed(s, q->owner, q->place, is_late(s, q)); break;
+    case SENT_FORWARD: forward_failed(s, q->owner); break;
+    case SENT_HINT: hint_failed(s, q->owner); break;
     case SENT_RANGE:
-    case SENT_RECORD: repair_failed(s, owner, place); break;
+    case SENT_RECORD: repair_failed(s, q->owner, q->place); break;
     case SENT_FREE:
     case SENT_KINDS: ASSERT(false);
     }
@@ -85,7 +89,7 @@ static void tell_failed(struct shard *s, enum sent_kind kind, void *owner, uint3
 static void fail(struct shard *s, struct sent *q) {
     const struct sent was = *q;
     sent_close(s, q);
-    tell_failed(s, was.kind, was.owner, was.place);
+    tell_failed(s, &was);
 }
 
 /* An owner that is told may close others of the list or ask anew, so each step begins again
@@ -108,10 +112,6 @@ static void fail_those(struct shard *s, struct link *l,
         list_append(&over, n);
     }
     while (!list_is_empty(&over)) fail(s, LIST_ENTRY(over.next, struct sent, link));
-}
-
-static bool is_late(const struct shard *s, const struct sent *q) {
-    return q->deadline_ms <= s->turn_ns / 1000000;
 }
 
 static bool is_for_another_time(const struct shard *s, const struct sent *q) {

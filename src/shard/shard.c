@@ -69,6 +69,11 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     return status_of(ST_OK);
 }
 
+uint64_t shard_late_ns(struct shard *s) {
+    if (s->late_ns == 0) s->late_ns = os_mono_ns(s->os);
+    return s->late_ns;
+}
+
 uint64_t shard_stamp(struct shard *s) {
     return hlc_next(&s->hlc, os_wall_ns(s->os));
 }
@@ -337,19 +342,20 @@ static void flush_held(struct shard *s) {
 }
 
 static void count_turn(struct shard *s) {
-    uint64_t now_ns = 0;
-    for (uint32_t i = 0; i < OP_CLASSES; i++) {
-        if (s->turn_counts[i] == 0) continue;
-        if (now_ns == 0) now_ns = os_mono_ns(s->os);
-        s->figures.operations[i] += s->turn_counts[i];
-        histogram_record_many(&s->figures.latency_ns[i], now_ns - s->turn_ns, s->turn_counts[i]);
-        s->turn_counts[i] = 0;
+    if (s->turn_kinds == 0) return;
+    const uint64_t took_ns = os_mono_ns(s->os) - s->turn_ns;
+    for (uint32_t left = s->turn_kinds; left != 0; left &= left - 1) {
+        const uint32_t kind = (uint32_t)__builtin_ctz(left);
+        shard_count_operations(s, kind, took_ns, s->turn_counts[kind]);
+        s->turn_counts[kind] = 0;
     }
+    s->turn_kinds = 0;
 }
 
 void shard_turn(struct shard *s, const struct os_event *events, uint32_t count) {
     s->turn++;
     s->turn_ns = os_loop_now_ns(s->loop);
+    s->late_ns = 0;
     s->turn_again = false;
     s->turn_wall_ms = os_loop_wall_ms(s->loop);
     shard_allow_writes(s);
@@ -370,6 +376,7 @@ void shard_turn(struct shard *s, const struct os_event *events, uint32_t count) 
     coordinate_release(s);
     shard_calls_release(s);
     shard_calls_answer(s);
+    s->late_ns = 0;
     flush_held(s);
     links_flush(s);
     flush_clients(s);

@@ -158,11 +158,13 @@ struct shard {
     uint64_t turn;    /* number of the present turn */
     uint64_t turn_ns; /* monotonic start of it */
     uint64_t turn_wall_ms;
-    uint32_t turn_counts[OP_CLASSES]; /* answered at once in this turn */
-    uint32_t pressure_permille;       /* of the engine, at the start of the turn */
-    int64_t write_allowance; /* bytes that may be written under pressure; negative = debt */
-    uint64_t allowance_ns;   /* monotonic time it was last raised */
-    struct node_view view;   /* scratch for INFO and the like */
+    uint32_t turn_counts[OP_KINDS]; /* answered at once in this turn */
+    uint32_t turn_kinds;            /* bits: kinds with a count */
+    uint64_t late_ns;           /* monotonic: the clock as read late in this turn; 0 = not yet */
+    uint32_t pressure_permille; /* of the engine, at the start of the turn */
+    int64_t write_allowance;    /* bytes that may be written under pressure; negative = debt */
+    uint64_t allowance_ns;      /* monotonic time it was last raised */
+    struct node_view view;      /* scratch for INFO and the like */
     struct node_member members_view[MEMBERS_MAX]; /* of it */
     _Atomic uint64_t hints_for[MEMBERS_MAX]; /* waiting here, for each member; for others to read */
     struct os_timer tick;                    /* every SHARD_TICK_MS */
@@ -270,7 +272,16 @@ void task_call_answered(struct shard *s, struct call *c);
 void task_scan_go_on(struct shard *s, struct task *t);
 void task_release(struct shard *s, struct task *t);
 
-enum op_class shard_op_class(const struct plan *plan);
+/* op_kind of a plan. */
+uint32_t shard_op_kind(const struct shard *s, const struct plan *plan);
+/* One more operation failed for want of replicas. */
+void shard_count_quorum_failure(struct shard *s, enum quorum_failure why);
+/* Count operations that took so long, as their client saw it. */
+void shard_count_operations(struct shard *s, uint32_t kind, uint64_t took_ns, uint32_t times);
+/* The clock, read once or twice a turn: exact enough for what ends in it. */
+uint64_t shard_late_ns(struct shard *s);
+/* Whether a read found something. */
+void shard_count_read(struct shard *s, const struct request *q, const struct response *r);
 void shard_count_outcome(struct shard *s, const struct response *r);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "shard/operation.h"
 #include "shard/shard.h"
 #include "shard/walk.h"
 
@@ -23,7 +24,7 @@
 /* RANDOMKEY wants one key; the next few may be deleted. */
 #define TASK_RANDOM_ROWS 64u
 
-enum op_class shard_op_class(const struct plan *plan) {
+static enum op_class op_class_of(const struct plan *plan) {
     if (plan->kind == PLAN_SCAN) return OP_CLASS_SCAN;
     if (plan->request_count > 1) return OP_CLASS_BATCH;
     switch (plan->requests[0].op) {
@@ -36,6 +37,27 @@ enum op_class shard_op_class(const struct plan *plan) {
     }
 }
 
+static enum level_class level_class_of(const struct shard *s, const struct request *q) {
+    const struct membership *m = s->node->members;
+    switch (q->level) {
+    case LEVEL_DEFAULT: break;
+    case LEVEL_ONE: return LEVEL_CLASS_ONE;
+    case LEVEL_QUORUM: return LEVEL_CLASS_QUORUM;
+    case LEVEL_ALL: return LEVEL_CLASS_ALL;
+    case LEVEL_COUNT: return LEVEL_CLASS_NUMBER;
+    }
+    if (m == NULL) return LEVEL_CLASS_QUORUM;
+    const uint32_t copies = m->ring->copies;
+    const uint8_t need = shard_need(s, q, operation_only_reads(q) ? ROUND_READ : ROUND_WRITE);
+    if (need == membership_majority(copies)) return LEVEL_CLASS_QUORUM;
+    if (need == copies) return LEVEL_CLASS_ALL;
+    return need == 1 ? LEVEL_CLASS_ONE : LEVEL_CLASS_NUMBER;
+}
+
+uint32_t shard_op_kind(const struct shard *s, const struct plan *plan) {
+    return op_kind(op_class_of(plan), level_class_of(s, &plan->requests[0]));
+}
+
 static bool outcome_is_error(enum outcome o) {
     return o == OUT_BUSY || o == OUT_DISK_FULL || o == OUT_CORRUPT || o == OUT_TIMEOUT ||
            o == OUT_QUORUM;
@@ -43,6 +65,7 @@ static bool outcome_is_error(enum outcome o) {
 
 void shard_count_outcome(struct shard *s, const struct response *r) {
     if (outcome_is_error(r->outcome)) s->figures.errors++;
+    if (r->outcome == OUT_TIMEOUT) s->figures.timeouts++;
 }
 
 static void request_copy(struct arena *a, struct request *q) {
@@ -75,7 +98,9 @@ bool task_fits(const struct shard *s, const struct plan *plan) {
 
 static void call_init(struct shard *s, struct task *t, struct call *c, const struct request *q,
                       uint16_t home) {
-    *c = (struct call){ .task = t, .origin = s->id, .home = home, .member = MEMBER_NONE };
+    *c = (struct call){
+        .task = t, .origin = s->id, .home = home, .member = MEMBER_NONE, .last_member = MEMBER_NONE
+    };
     list_init(&c->link);
     list_init(&c->parked);
     c->request = *q;
@@ -178,6 +203,7 @@ struct task *task_take(struct shard *s, struct connection *c, const struct plan 
     t->connection = c;
     t->plan = *plan;
     t->started_ns = s->turn_ns;
+    t->kind = OP_KINDS;
     ASSERT(t->calls == NULL);
     ASSERT(t->rows == NULL);
     t->plan.detail = arena_copy(&t->arena, plan->detail);
@@ -185,6 +211,7 @@ struct task *task_take(struct shard *s, struct connection *c, const struct plan 
         t->started = t->finished = true;
         return t;
     }
+    t->kind = shard_op_kind(s, plan);
     calls_init(s, t, plan);
     return t;
 }
@@ -232,7 +259,7 @@ static void calls_send(struct shard *s, struct task *t) {
     while (t->calls_sent < t->calls_count && (t->barrier || t->calls_pending < away_max)) {
         struct call *c = &t->calls[t->calls_sent++];
         t->calls_pending++;
-        call_move(c, CALL_SENT);
+        call_move(c, CALL_SENT, s->turn_ns);
         if (c->home == s->id)
             shard_call_begin(s, c);
         else
@@ -502,11 +529,17 @@ static bool drop_failed_parts(struct shard *s, struct task *t, enum outcome *ret
     return kept > 0;
 }
 
+static void parts_failed(struct shard *s, enum outcome *failure) {
+    if (*failure == OUT_OK) *failure = OUT_QUORUM;
+    s->figures.errors++;
+    if (*failure == OUT_QUORUM) shard_count_quorum_failure(s, QUORUM_TOO_FEW);
+}
+
 static void scan_answered(struct shard *s, struct task *t) {
     enum outcome failure = OUT_OK;
     if (!drop_failed_parts(s, t, &failure)) {
-        s->figures.errors++;
-        scan_fail(t, failure == OUT_OK ? OUT_QUORUM : failure);
+        parts_failed(s, &failure);
+        scan_fail(t, failure);
         return;
     }
     if (!scan_merge(s, t)) return;
@@ -571,9 +604,9 @@ static void encode_requests(struct task *t, const struct response *responses, ui
 static void requests_answered(struct shard *s, struct task *t) {
     enum outcome failure = OUT_OK;
     if (t->barrier && !drop_failed_parts(s, t, &failure)) {
-        s->figures.errors++;
+        parts_failed(s, &failure);
         t->finished = true;
-        encode_outcome(t, failure == OUT_OK ? OUT_QUORUM : failure);
+        encode_outcome(t, failure);
         return;
     }
     if (t->barrier) merge_all_shards(s, t);
@@ -608,16 +641,18 @@ static void count_unsent(struct task *t) {
 }
 
 /* A node without data that reaches no other. */
-static void no_parts(struct task *t) {
+static void no_parts(struct shard *s, struct task *t) {
+    enum outcome failure = OUT_QUORUM;
+    parts_failed(s, &failure);
     t->finished = true;
-    encode_outcome(t, OUT_QUORUM);
+    encode_outcome(t, failure);
 }
 
 void task_start(struct shard *s, struct task *t) {
     ASSERT(!t->started);
     t->started = true;
     if (t->calls_count == 0)
-        no_parts(t);
+        no_parts(s, t);
     else if (t->plan.kind == PLAN_SCAN)
         scan_start(s, t);
     else
@@ -647,11 +682,6 @@ void task_call_answered(struct shard *s, struct call *c) {
         scan_answered(s, t);
     else
         requests_answered(s, t);
-    if (t->finished) {
-        const enum op_class class = shard_op_class(&t->plan);
-        s->figures.operations[class]++;
-        histogram_record(&s->figures.latency_ns[class], os_mono_ns(s->os) - t->started_ns);
-    }
     count_unsent(t);
     shard_flush_later(s, t->connection);
 }

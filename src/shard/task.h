@@ -46,7 +46,8 @@ struct task {
     uint32_t calls_pending;        /* not answered yet */
     struct buffer reply;           /* encoded, when finished */
     uint64_t sequence;             /* hold the reply until the own log is safe up to here */
-    uint64_t started_ns;           /* monotonic, for the latency figures */
+    uint64_t started_ns;           /* monotonic: start of the turn that read the command */
+    uint32_t kind;                 /* op_kind, for the figures; OP_KINDS = not counted */
     uint64_t members_asked;        /* parts of a range request: bits of the members asked, */
     uint64_t members_failed;       /* and of those that did not answer every part */
     bool barrier;                  /* starts when it is the first in its row; later commands wait */

@@ -179,6 +179,7 @@ struct engine_stats {
     uint64_t puts;
     uint64_t gets;
     uint64_t gets_memory;      /* answered from a memtable */
+    uint64_t filter_checks;    /* tables whose filter was asked */
     uint64_t filter_negatives; /* tables skipped thanks to the filter */
     uint64_t filter_false_positives;
     uint64_t flushes;

@@ -51,6 +51,7 @@ static STATUS lookup_table(struct lookup *l, const struct version_table *t) {
     if (!version_table_covers(t, l->ikey)) return status_of(ST_OK);
     if (!l->hashed) l->hash = hash_xxh3(l->ikey);
     l->hashed = true;
+    l->e->stats.filter_checks++;
     if (!table_may_contain(t->table, l->ikey, l->hash)) {
         l->e->stats.filter_negatives++;
         return status_of(ST_OK);

@@ -42,6 +42,7 @@
 #define ATOLL_STORAGE_WAL_H
 
 #include "base/assert.h"
+#include "base/durations.h"
 #include "os/file.h"
 #include "os/loop.h"
 #include "storage/wal_record.h"
@@ -82,8 +83,9 @@ struct wal_stats {
     uint64_t syncs;         /* fdatasync calls */
     uint64_t sync_ns_total; /* time in them */
     uint64_t sync_ns_max;
-    uint64_t segments;      /* files in use */
-    uint64_t bytes_on_disk; /* of all segments, spares included */
+    struct durations sync_times; /* the same, by length */
+    uint64_t segments;           /* files in use */
+    uint64_t bytes_on_disk;      /* of all segments, spares included */
 };
 
 struct wal;

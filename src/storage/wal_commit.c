@@ -113,6 +113,7 @@ static void sync_timed(struct wal_commit *c, struct wal_segment *s) {
     const uint64_t ns = os_mono_ns(w->os) - before_ns;
     c->syncs++;
     c->sync_ns_total += ns;
+    durations_record(&c->sync_times, ns, 1);
     if (ns > c->sync_ns_max) c->sync_ns_max = ns;
 }
 
@@ -154,6 +155,7 @@ static void commit_done(struct os_job *job) {
     c->under_way = false;
     w->stats.syncs += c->syncs;
     w->stats.sync_ns_total += c->sync_ns_total;
+    durations_add(&w->stats.sync_times, &c->sync_times);
     if (c->sync_ns_max > w->stats.sync_ns_max) w->stats.sync_ns_max = c->sync_ns_max;
 
     w->commit_full = !status_ok(c->status);
@@ -178,6 +180,7 @@ static void commit_submit(struct wal *w, struct wal_batch *batch, uint64_t end) 
     c->batch = batch;
     c->end = end;
     c->syncs = c->sync_ns_total = c->sync_ns_max = 0;
+    c->sync_times = (struct durations){ .sum_ns = 0 };
     c->retry = false;
     c->under_way = true;
     os_pool_submit(w->pool, OS_JOB_SYNC, &c->job);

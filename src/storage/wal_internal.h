@@ -48,15 +48,16 @@ struct wal_batch {
 /* Write (ALWAYS) and sync. Owned by the job while it is under way. */
 struct wal_commit {
     struct os_job job;
-    struct wal *wal;         /* for `done`, and what never changes for `run` */
-    struct wal_batch *batch; /* what to write and sync, in this order */
-    uint64_t end;            /* durable afterwards up to here */
-    struct status status;    /* ST_OK or ST_FULL, set by `run` */
-    uint64_t syncs;          /* made by `run` */
-    uint64_t sync_ns_total;  /* likewise */
-    uint64_t sync_ns_max;    /* likewise */
-    bool under_way;          /* submitted and not done */
-    bool retry;              /* met no space: to be submitted again as it is */
+    struct wal *wal;             /* for `done`, and what never changes for `run` */
+    struct wal_batch *batch;     /* what to write and sync, in this order */
+    uint64_t end;                /* durable afterwards up to here */
+    struct status status;        /* ST_OK or ST_FULL, set by `run` */
+    uint64_t syncs;              /* made by `run` */
+    uint64_t sync_ns_total;      /* likewise */
+    uint64_t sync_ns_max;        /* likewise */
+    struct durations sync_times; /* likewise */
+    bool under_way;              /* submitted and not done */
+    bool retry;                  /* met no space: to be submitted again as it is */
 };
 
 /* Recycle and make segments. Owned by the job while it is under way. */
