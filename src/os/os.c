@@ -16,7 +16,7 @@
 
 #define EXIT_DIED 70        /* EX_SOFTWARE in sysexits.h */
 #define CPUS_MAX 4096       /* processors a mask can name */
-#define LOG_STAMP_BYTES 40u /* "2026-11-21T07:28:41.123Z ERROR " and a NUL */
+#define LOG_STAMP_BYTES 72u /* all but the line and its NUL, in JSON too */
 #define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -144,16 +144,6 @@ uint32_t os_descriptors_max(struct os *os) {
     return wanted < OS_DESCRIPTORS_MAX ? (uint32_t)wanted : OS_DESCRIPTORS_MAX;
 }
 
-static const char *level_name(enum log_level level) {
-    switch (level) {
-    case LOG_DEBUG: return "DEBUG";
-    case LOG_INFO: return "INFO";
-    case LOG_WARN: return "WARN";
-    case LOG_ERROR: return "ERROR";
-    }
-    return "?";
-}
-
 /* Standard error, all of it or as much as it takes: nobody can be told. */
 static void write_stderr(const char *text, size_t len) {
     ssize_t done;
@@ -170,20 +160,26 @@ void os_log_sink(enum log_level level, const char *line) {
     gmtime_r(&now.tv_sec, &utc);
 
     /* One buffer and one write, so that lines of two threads never mix. */
-    char text[LOG_STAMP_BYTES + LOG_LINE_BYTES_MAX];
-    const size_t stamp = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    ASSERT(stamp > 0);
-    const int added = snprintf(text + stamp, sizeof text - stamp, ".%03ldZ %s %s",
-                               now.tv_nsec / (long)NS_PER_MS, level_name(level), line);
-    ASSERT(added > 0);
-    size_t len = stamp + (size_t)added;
-    if (len > sizeof text - 1) len = sizeof text - 1;
-    text[len] = '\n';
-    write_stderr(text, len + 1);
+    char stamp[LOG_STAMP_BYTES], text[LOG_STAMP_BYTES + LOG_BODY_BYTES_MAX];
+    const size_t len_stamp = strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
+    ASSERT(len_stamp > 0);
+    static const char *const text_names[LOG_LEVELS] = { "DEBUG", "INFO", "WARN", "ERROR" };
+    const long ms = now.tv_nsec / (long)NS_PER_MS;
+    const int len =
+        log_format_now() == LOG_JSON
+            ? snprintf(text, sizeof text, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",%s}\n", stamp,
+                       ms, log_level_name(level), line)
+            : snprintf(text, sizeof text, "%s.%03ldZ %s %s\n", stamp, ms, text_names[level], line);
+    ASSERT(len > 0 && (size_t)len < sizeof text);
+    write_stderr(text, (size_t)len);
 }
 
 _Noreturn void os_die(const char *message) {
     ASSERT(message != NULL);
+    if (log_format_now() == LOG_JSON) {
+        log_error("%s", message);
+        _exit(EXIT_DIED);
+    }
     char text[LOG_LINE_BYTES_MAX];
     const int len = snprintf(text, sizeof text, "atoll: %s\n", message);
     if (len > 0) write_stderr(text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
