@@ -80,6 +80,7 @@ static void fill_node(const struct world *w, struct world_node *n, const struct 
     uint32_t cursors_start = 0;
     os_entropy(p->os, &cursors_start, sizeof cursors_start);
     scan_cursors_init(&node->cursors, cursors_start);
+    slow_log_init(&node->slow, NODE_SLOW_OFF);
 }
 
 static void build(struct world *w, struct world_node *n, const struct identity *id) {
@@ -276,6 +277,7 @@ static void close_all(struct world_node *n) {
     cache_destroy(p->cache);
     rate_limit_deinit(&p->rate_limit);
     scan_cursors_deinit(&p->node.cursors);
+    slow_log_deinit(&p->node.slow);
     os_file_close(&p->lock);
     os_destroy(p->os);
     mem_free(p);

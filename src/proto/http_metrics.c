@@ -152,20 +152,10 @@ static const struct figure figures[] = {
       GAUGE_MS, NODE(started_ms) },
 };
 
-static const char *const level_names[LEVEL_CLASSES] = {
-    [LEVEL_CLASS_ONE] = "one", [LEVEL_CLASS_QUORUM] = "quorum",
-    [LEVEL_CLASS_ALL] = "all", [LEVEL_CLASS_NUMBER] = "number",
-};
-
-static const struct op_class_name {
-    const char *json;
-    const char *label;
-} class_names[OP_CLASSES] = {
-    [OP_CLASS_READ] = { "reads", "read" },
-    [OP_CLASS_WRITE] = { "writes", "write" },
-    [OP_CLASS_DELETE] = { "deletes", "delete" },
-    [OP_CLASS_SCAN] = { "scans", "scan" },
-    [OP_CLASS_BATCH] = { "batches", "batch" },
+/* Names that an earlier store's clients read. */
+static const char *const class_json[OP_CLASSES] = {
+    [OP_CLASS_READ] = "reads", [OP_CLASS_WRITE] = "writes",   [OP_CLASS_DELETE] = "deletes",
+    [OP_CLASS_SCAN] = "scans", [OP_CLASS_BATCH] = "batches",
 };
 
 /* Figures of one kind by reason, cause or result: neighbours in struct shard_figures. */
@@ -280,7 +270,7 @@ static void append_families_json(struct buffer *out, const struct node_view *vie
 void http_metrics_append_json(struct buffer *out, const struct node_view *view) {
     const struct shard_figures *total = &view->total;
     for (size_t i = 0; i < OP_CLASSES; i++) {
-        buffer_printf(out, "%c\"%s\":%" PRIu64, i == 0 ? '{' : ',', class_names[i].json,
+        buffer_printf(out, "%c\"%s\":%" PRIu64, i == 0 ? '{' : ',', class_json[i],
                       total->operations[i]);
     }
     for (size_t i = 0; i < COUNT_OF(figures); i++) {
@@ -302,7 +292,7 @@ void http_metrics_append_json(struct buffer *out, const struct node_view *view) 
     json_text_append_lossy(out, bytes_of_string(view->version == NULL ? "" : view->version));
     for (size_t i = 0; i < OP_CLASSES; i++) {
         buffer_append_string(out, i == 0 ? ",\"latency_us\":{\"" : ",\"");
-        buffer_append_string(out, class_names[i].json);
+        buffer_append_string(out, class_json[i]);
         buffer_append(out, BYTES_LIT("\":"));
         append_latency(out, &total->latency_ns[i]);
     }
@@ -371,7 +361,8 @@ static void append_times(struct buffer *out, const struct shard_figures *total) 
         for (uint32_t level = 0; level < LEVEL_CLASSES; level++) {
             char labels[64];
             const int len = snprintf(labels, sizeof labels, "class=\"%s\",level=\"%s\",",
-                                     class_names[class].label, level_names[level]);
+                                     node_class_name((enum op_class) class),
+                                     node_level_name((enum level_class)level));
             ASSERT(len > 0 && (size_t)len < sizeof labels);
             append_durations(out, name, labels, &total->times[class * LEVEL_CLASSES + level]);
         }
@@ -438,7 +429,7 @@ void http_metrics_append_prometheus(struct buffer *out, const struct node_view *
     append_head(out, "operations_total", "Operations finished, by class.", "counter");
     for (size_t i = 0; i < OP_CLASSES; i++) {
         buffer_printf(out, "atoll_operations_total{class=\"%s\"} %" PRIu64 "\n",
-                      class_names[i].label, total->operations[i]);
+                      node_class_name((enum op_class)i), total->operations[i]);
     }
     append_times(out, total);
     for (size_t i = 0; i < COUNT_OF(figures); i++) {

@@ -108,6 +108,18 @@ static void reply_cluster(const struct plan *plan, const struct node_view *view,
     http_reply_end(out, mark, plan->dialect, 200, HTTP_JSON, "");
 }
 
+static void reply_settings(const struct plan *plan, const struct node_view *view,
+                           struct buffer *out) {
+    const uint64_t ms_ns = 1000000;
+    const size_t mark = http_reply_begin(out);
+    buffer_append(out, BYTES_LIT("{\"log_level\":"));
+    append_string(out, view->log_level);
+    append_number(out, "slow_ms", view->slow_ns / ms_ns);
+    if (view->slow_ns % ms_ns != 0) buffer_printf(out, ".%06" PRIu64, view->slow_ns % ms_ns);
+    buffer_append(out, BYTES_LIT("}\n"));
+    http_reply_end(out, mark, plan->dialect, 200, HTTP_JSON, "");
+}
+
 void http_encode_node(const struct plan *plan, const struct node_view *view, struct buffer *out) {
     ASSERT(plan->kind == PLAN_NODE);
     if (plan->shape == HTTP_SHAPE_ALIAS) {
@@ -120,6 +132,8 @@ void http_encode_node(const struct plan *plan, const struct node_view *view, str
     case NODE_HEALTH: http_reply(out, plan->dialect, 200, HTTP_TEXT, "", BYTES_LIT("OK")); break;
     case NODE_READY: reply_ready(plan, view, out); break;
     case NODE_CLUSTER: reply_cluster(plan, view, out); break;
+    case NODE_SETTINGS:
+    case NODE_SET: reply_settings(plan, view, out); break;
     case NODE_PROMETHEUS:
         http_metrics_append_prometheus(out, view);
         http_reply_end(out, mark, plan->dialect, 200, "text/plain; version=0.0.4; charset=utf-8",

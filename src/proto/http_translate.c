@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "proto/etag.h"
 #include "proto/http_alias.h"
 #include "proto/uri.h"
@@ -29,6 +30,9 @@ static const struct route_row {
     [HTTP_ROUTE_HEALTH] = { "/health", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_READY] = { "/ready", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_METRICS] = { "/metrics", READING, "GET, HEAD, OPTIONS" },
+    [HTTP_ROUTE_LOG_LEVEL] = { "/v1/node/log-level", READING | METHOD(PUT),
+                               "GET, HEAD, PUT, OPTIONS" },
+    [HTTP_ROUTE_SLOW_MS] = { "/v1/node/slow-ms", READING | METHOD(PUT), "GET, HEAD, PUT, OPTIONS" },
 };
 
 static const char welcome[] =
@@ -294,6 +298,48 @@ static bool accepts_prometheus(const struct http *h) {
            http_field_mentions(h, HTTP_ACCEPT_FIELD, "version=0.0.4");
 }
 
+/* A line end, as `echo` and many editors leave it, does no harm. */
+static struct bytes body_word(const struct http *h) {
+    struct bytes word = h->body;
+    while (word.len > 0 && (word.ptr[word.len - 1] == '\n' || word.ptr[word.len - 1] == '\r'))
+        word.len--;
+    return word;
+}
+
+/* The body is the new value. */
+static bool read_setting(const struct http *h, struct buffer *out, uint64_t *ret_settings) {
+    const struct bytes word = body_word(h);
+    enum log_level level = LOG_INFO;
+    uint64_t ms = 0;
+    if (h->route == HTTP_ROUTE_LOG_LEVEL) {
+        if (!log_level_find(word, &level)) {
+            fail(h, out, 400, "bad_log_level", "the body must be debug, info, warn or error");
+            return false;
+        }
+        *ret_settings = node_set_level(level);
+        return true;
+    }
+    if (!status_ok(bytes_to_u64(word, &ms)) || ms > NODE_SLOW_NS_MAX / 1000000) {
+        fail(h, out, 400, "bad_slow_ms",
+             "the body must be a number of milliseconds; 0 = no request is slow");
+        return false;
+    }
+    *ret_settings = node_set_slow(ms * 1000000);
+    return true;
+}
+
+static void translate_setting(struct http *h, struct buffer *out, struct plan *plan) {
+    struct http_params params;
+    uint64_t settings = 0;
+    const bool puts = h->method == HTTP_PUT;
+    if (!http_params_read(h, 0, out, &params)) return;
+    if (puts && !read_setting(h, out, &settings)) return;
+    plan->kind = PLAN_NODE;
+    plan->shape = HTTP_SHAPE_NODE;
+    plan->topic = puts ? NODE_SET : NODE_SETTINGS;
+    plan->detail_number = settings;
+}
+
 static void translate_node(struct http *h, struct buffer *out, struct plan *plan) {
     const bool is_metrics = h->route == HTTP_ROUTE_METRICS;
     struct http_params params;
@@ -346,6 +392,8 @@ void http_translate(struct http *h, uint64_t now_ms, struct buffer *out, struct 
     case HTTP_ROUTE_ALIAS: http_alias_translate(h, now_ms, out, ret_plan); break;
     case HTTP_ROUTE_BATCH: translate_batch(h, now_ms, out, ret_plan); break;
     case HTTP_ROUTE_SCAN: translate_scan(h, out, ret_plan); break;
+    case HTTP_ROUTE_LOG_LEVEL:
+    case HTTP_ROUTE_SLOW_MS: translate_setting(h, out, ret_plan); break;
     case HTTP_ROUTE_WELCOME:
         http_reply(out, h->flags, 200, HTTP_TEXT, "", bytes_of(welcome, sizeof welcome - 1));
         break;

@@ -43,6 +43,14 @@ static inline enum op_class op_kind_class(uint32_t kind) {
     return (enum op_class)(kind / LEVEL_CLASSES);
 }
 
+static inline enum level_class op_kind_level(uint32_t kind) {
+    return (enum level_class)(kind % LEVEL_CLASSES);
+}
+
+/* Lower case; static. */
+const char *node_class_name(enum op_class class);
+const char *node_level_name(enum level_class level);
+
 /* What is counted where this node writes a record for others, or they for it. */
 enum record_cause { RECORD_CAUSE_WRITE, RECORD_CAUSE_HINT, RECORD_CAUSE_REPAIR, RECORD_CAUSES };
 
@@ -146,6 +154,48 @@ struct node_cluster {
     uint64_t epoch;                               /* of the slot table; 1 while the list is fixed */
 };
 
+#define NODE_SLOW_KEPT_MAX 128u
+#define NODE_SLOW_KEY_BYTES 64u
+#define NODE_SLOW_CLIENT_BYTES 128u
+
+/* A request that took long, as SLOWLOG GET tells it. */
+struct node_slow {
+    uint64_t id;                         /* counts up from 0 */
+    uint64_t at_ms;                      /* wall: when it was finished */
+    uint64_t took_us;                    /* as its client saw it */
+    const char *operation;               /* lower case; static */
+    uint32_t requests;                   /* that one command had, or that took as long together */
+    uint32_t key_len;                    /* of the whole key; 0 = none, or not known any more */
+    uint8_t key[NODE_SLOW_KEY_BYTES];    /* the first bytes of it */
+    char client[NODE_SLOW_CLIENT_BYTES]; /* address; may be empty */
+    char name[NODE_SLOW_CLIENT_BYTES];   /* as the client called itself; may be empty */
+};
+
+/* Settings that may change while the node runs. They travel in the detail_number of a plan:
+ * bits 0..2 the log level + 1, from bit 3 on the slow threshold + 1; 0 = as it is. */
+#define NODE_SLOW_OFF UINT64_C(0)
+#define NODE_SLOW_EVERY UINT64_C(1)
+#define NODE_SLOW_NS_MAX (UINT64_MAX >> 4)
+
+static inline uint64_t node_set_level(uint32_t level) {
+    return level + 1;
+}
+
+/* From so many ns on a request is slow; NODE_SLOW_OFF = none is, NODE_SLOW_EVERY = all are. */
+static inline uint64_t node_set_slow(uint64_t ns) {
+    return (ns + 1) << 3;
+}
+
+/* -1 = as it is. */
+static inline int node_settings_level(uint64_t settings) {
+    return (int)(settings & 7) - 1;
+}
+
+/* UINT64_MAX = as it is. */
+static inline uint64_t node_settings_slow(uint64_t settings) {
+    return (settings >> 3) - 1;
+}
+
 struct node_view {
     const char *version; /* of the program */
     const char *address; /* host:port it listens on */
@@ -167,6 +217,10 @@ struct node_view {
     uint64_t client_id; /* connection that asks */
     const char *client_address;
     const char *client_name;
+    const char *log_level;        /* now */
+    uint64_t slow_ns;             /* now; see node_set_slow */
+    uint32_t slow_count;          /* of requests kept as slow */
+    const struct node_slow *slow; /* the newest first; NODE_SLOW only, else NULL */
 };
 
 /* Whether there is no other node: what is told is then about this one alone. */

@@ -32,6 +32,10 @@ enum node_topic {
     NODE_CONFIG,     /* CONFIG GET pattern .. */
     NODE_CLUSTER,    /* CLUSTER INFO|SLOTS|SHARDS|NODES|MYID; GET /v1/cluster */
     NODE_CLIENT,     /* CLIENT LIST|INFO */
+    NODE_SETTINGS,   /* what may be changed while it runs */
+    NODE_SET,        /* change it: `detail_number` as node_view.h has it */
+    NODE_SLOW,       /* SLOWLOG GET, LEN */
+    NODE_SLOW_RESET, /* SLOWLOG RESET */
 };
 
 struct plan {

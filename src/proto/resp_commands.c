@@ -32,6 +32,9 @@
 #define CONFIG_GROUP RESP_SERVER
 #define CONFIG_NAME "config"
 
+#define SLOWLOG_GROUP RESP_SERVER
+#define SLOWLOG_NAME "slowlog"
+
 #define HELP(container) \
     CHILD(container, "help", 2, 0, resp_translate_help, "5.0.0", "Show this help")
 
@@ -62,13 +65,24 @@ static const struct resp_command client_children[] = {
 static const struct resp_command config_children[] = {
     CHILD(CONFIG, "get", -3, DANGEROUS, resp_translate_config_get, "2.0.0",
           "Get the options that match the patterns"),
-    CHILD(CONFIG, "set", -4, DANGEROUS, resp_translate_refused, "2.0.0",
-          "Not supported: options are set when the node starts"),
+    CHILD(CONFIG, "set", -4, DANGEROUS, resp_translate_config_set, "2.0.0",
+          "Set log-level or loglevel, slow-ms or slowlog-log-slower-than, until the node ends"),
     CHILD(CONFIG, "resetstat", 2, DANGEROUS, resp_translate_refused, "2.0.0",
           "Not supported: statistics run from the start of the node"),
     CHILD(CONFIG, "rewrite", 2, DANGEROUS, resp_translate_refused, "2.8.0",
           "Not supported: the node does not write its configuration"),
     HELP(CONFIG),
+    CHILD_END,
+};
+
+static const struct resp_command slowlog_children[] = {
+    CHILD(SLOWLOG, "get", -2, DANGEROUS, resp_translate_slowlog_get, "2.2.12",
+          "Get the newest slow requests"),
+    CHILD(SLOWLOG, "len", 2, DANGEROUS, resp_translate_slowlog_len, "2.2.12",
+          "Get the number of slow requests kept"),
+    CHILD(SLOWLOG, "reset", 2, DANGEROUS, resp_translate_slowlog_reset, "2.2.12",
+          "Forget the slow requests kept"),
+    HELP(SLOWLOG),
     CHILD_END,
 };
 
@@ -189,6 +203,8 @@ static const struct resp_command commands[] = {
       "2.8.13", "Get array of Redis command details" },
     { "cluster", -2, 0, RESP_CLUSTER, NO_KEYS, NULL, cluster_children, NULL, "3.0.0",
       "A container for cluster commands" },
+    { "slowlog", -2, 0, RESP_SERVER, NO_KEYS, NULL, slowlog_children, NULL, "2.2.12",
+      "A container for slow log commands" },
     { "expireat", -3, WRITE | FAST, RESP_GENERIC, ONE_KEY, resp_translate_expireat, NULL, NULL,
       "1.2.0", "Set the expiration for a key as a UNIX timestamp" },
     { "flushall", -1, WRITE | DANGEROUS, RESP_SERVER, NO_KEYS, resp_translate_flush, NULL, NULL,
@@ -208,11 +224,11 @@ static const struct resp_command commands[] = {
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
 /* Where in `commands` the names of each length begin. */
-static const uint8_t first_of_length[] = { 0, 0, 0, 0, 4, 18, 23, 37, 42, 44, 46, 47, 49 };
+static const uint8_t first_of_length[] = { 0, 0, 0, 0, 4, 18, 23, 37, 43, 45, 47, 48, 50 };
 
 #define NAME_BYTES_MAX (sizeof first_of_length - 2)
 
-static_assert(COMMANDS == 49, "first_of_length ends with the number of commands");
+static_assert(COMMANDS == 50, "first_of_length ends with the number of commands");
 static_assert(NAME_BYTES_MAX < RESP_COMMAND_NAME_BYTES, "a name and its NUL");
 
 /* A name as two words in lower case. A byte that is no letter may become another that is

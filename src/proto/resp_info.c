@@ -159,13 +159,10 @@ static void write_levels(const struct node_view *view, struct buffer *text) {
 }
 
 static void write_latencies(const struct node_view *view, struct buffer *text) {
-    static const char *const names[OP_CLASSES] = {
-        [OP_CLASS_READ] = "read", [OP_CLASS_WRITE] = "write", [OP_CLASS_DELETE] = "delete",
-        [OP_CLASS_SCAN] = "scan", [OP_CLASS_BATCH] = "batch",
-    };
     for (uint32_t i = 0; i < OP_CLASSES; i++) {
         const struct histogram *const h = &view->total.latency_ns[i];
-        buffer_printf(text, "operations_%s:count=%" PRIu64, names[i], view->total.operations[i]);
+        buffer_printf(text, "operations_%s:count=%" PRIu64, node_class_name((enum op_class)i),
+                      view->total.operations[i]);
         if (h->count > 0) {
             buffer_printf(text, ",p50_us=%.1f,p99_us=%.1f,p999_us=%.1f",
                           (double)histogram_quantile(h, 0.5) / 1000,

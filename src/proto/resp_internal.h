@@ -40,6 +40,8 @@ enum resp_shape {
     SHAPE_CLUSTER_NODES,
     SHAPE_CLUSTER_SHARDS,
     SHAPE_CLUSTER_SLOTS,
+    SHAPE_SLOWLOG,
+    SHAPE_SLOWLOG_LEN,
 };
 
 /* Beside the shape: a timeout leaves in doubt whether something was changed. */
@@ -127,6 +129,10 @@ void resp_translate_client_switch(struct resp_call *c);
 void resp_translate_client_reply(struct resp_call *c);
 void resp_translate_info(struct resp_call *c);
 void resp_translate_config_get(struct resp_call *c);
+void resp_translate_config_set(struct resp_call *c);
+void resp_translate_slowlog_get(struct resp_call *c);
+void resp_translate_slowlog_len(struct resp_call *c);
+void resp_translate_slowlog_reset(struct resp_call *c);
 void resp_translate_cluster_info(struct resp_call *c);
 void resp_translate_cluster_keyslot(struct resp_call *c);
 void resp_translate_cluster_myid(struct resp_call *c);
@@ -149,6 +155,16 @@ uint64_t resp_info_section(struct bytes name);
 /* redis_mode of INFO and mode of HELLO. */
 const char *resp_info_mode(const struct node_view *view);
 void resp_info_encode(uint64_t sections, const struct node_view *view, struct buffer *text);
+
+/* ---- CONFIG SET and SLOWLOG (resp_settings.c) ---- */
+
+#define RESP_SETTING_BYTES 40u
+
+/* The present value of an option that may change while the node runs, by our name or that of
+ * Redis; NULL for any other. */
+const char *resp_setting(const struct node_view *view, const char *name,
+                         char text[RESP_SETTING_BYTES]);
+void resp_slowlog_encode(const struct plan *plan, const struct node_view *view, struct buffer *out);
 
 /* ---- CLUSTER (resp_cluster.c) ---- */
 

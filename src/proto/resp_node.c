@@ -1,4 +1,4 @@
-/* Replies that tell about the node: HELLO, INFO, CONFIG GET, CLIENT and CLUSTER. */
+/* Replies that tell about the node: HELLO, INFO, CONFIG GET, CLIENT, CLUSTER and SLOWLOG. */
 #include "proto/resp_internal.h"
 
 #include "base/assert.h"
@@ -27,14 +27,23 @@ static void encode_hello(const struct plan *plan, const struct node_view *view,
 
 /* ---- CONFIG GET ---- */
 
+#define SLOWLOG_MAX_LEN "128"
+
 /* Options of Redis that clients ask for, where the answer is true of this node. */
 static const struct {
     const char *name, *value;
 } redis_options[] = {
     { "appendonly", "yes" }, /* every write goes to a log */
-    { "databases", "1" },    { "maxmemory", "0" }, { "maxmemory-policy", "noeviction" },
-    { "save", "" }, /* there are no snapshots */
+    { "databases", "1" },
+    { "maxmemory", "0" },
+    { "maxmemory-policy", "noeviction" },
+    { "save", "" },       /* there are no snapshots */
+    { "loglevel", NULL }, /* resp_setting knows */
+    { "slowlog-log-slower-than", NULL },
+    { "slowlog-max-len", SLOWLOG_MAX_LEN },
 };
+
+static_assert(NODE_SLOW_KEPT_MAX == 128, "SLOWLOG_MAX_LEN says so");
 
 #define REDIS_OPTIONS (sizeof redis_options / sizeof redis_options[0])
 
@@ -60,6 +69,13 @@ static bool has_row(const struct node_view *view, const char *name) {
     return false;
 }
 
+static void reply_value(const struct node_view *view, const char *name, const char *at_start,
+                        struct buffer *out) {
+    char text[RESP_SETTING_BYTES];
+    const char *now = resp_setting(view, name, text);
+    resp_reply_bulk_string(out, now == NULL ? at_start : now);
+}
+
 static void encode_config(const struct plan *plan, const struct node_view *view,
                           struct buffer *out) {
     uint64_t count = 0;
@@ -71,7 +87,7 @@ static void encode_config(const struct plan *plan, const struct node_view *view,
             count++;
             if (pass == 0) continue;
             resp_reply_bulk_string(out, view->config[i].name);
-            resp_reply_bulk_string(out, view->config[i].value);
+            reply_value(view, view->config[i].name, view->config[i].value, out);
         }
         for (size_t i = 0; i < REDIS_OPTIONS; i++) {
             if (has_row(view, redis_options[i].name)) continue;
@@ -79,7 +95,7 @@ static void encode_config(const struct plan *plan, const struct node_view *view,
             count++;
             if (pass == 0) continue;
             resp_reply_bulk_string(out, redis_options[i].name);
-            resp_reply_bulk_string(out, redis_options[i].value);
+            reply_value(view, redis_options[i].name, redis_options[i].value, out);
         }
     }
 }
@@ -119,6 +135,9 @@ void resp_encode_node(const struct plan *plan, const struct node_view *view, str
     switch ((enum resp_shape)plan->shape) {
     case SHAPE_HELLO: encode_hello(plan, view, out); return;
     case SHAPE_CONFIG: encode_config(plan, view, out); return;
+    case SHAPE_OK: resp_reply_simple(out, "OK"); return;
+    case SHAPE_SLOWLOG:
+    case SHAPE_SLOWLOG_LEN: resp_slowlog_encode(plan, view, out); return;
     case SHAPE_CLIENT_ID: resp_reply_integer(out, (int64_t)view->client_id); return;
     case SHAPE_CLUSTER_SLOTS:
     case SHAPE_CLUSTER_SHARDS: resp_cluster_encode(plan, view, out); return;

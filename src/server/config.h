@@ -67,6 +67,8 @@ struct config {
     uint64_t io_threads;                     /* of reads that missed the cache */
     uint64_t compaction_threads;             /* of flushes and compactions */
     struct option_choice log_level;          /* enum log_level */
+    struct option_choice log_format;         /* enum log_format */
+    uint64_t slow_ms;                        /* requests as slow are logged; 0 = none */
     bool insecure;                           /* listen beyond loopback without authentication */
     const char *peers;                       /* host:port, comma separated; empty = alone */
     uint64_t replicas;                       /* N, 1..REPLICAS_MAX */

@@ -145,6 +145,7 @@ static void fill_node(struct server *v) {
     uint32_t cursors_start = 0;
     os_entropy(v->os, &cursors_start, sizeof cursors_start);
     scan_cursors_init(&n->cursors, cursors_start);
+    slow_log_init(&n->slow, c->slow_ms * 1000000);
 }
 
 static void build(struct server *v) {
@@ -321,6 +322,7 @@ static void log_ready(const struct server *v) {
 static void say_ready(const struct server *v) {
     const char *a = v->address;
     log_ready(v);
+    if (log_format_now() == LOG_JSON) return; /* a program reads, not a person */
     printf("\n  Ready on http://%s  (HTTP and Redis protocol on the same port; Ctrl-C stops it)\n",
            a);
     print_place(v);
@@ -349,6 +351,7 @@ static void close_all(struct server *v) {
     cache_destroy(v->cache);
     rate_limit_deinit(&v->rate_limit);
     scan_cursors_deinit(&v->node.cursors);
+    slow_log_deinit(&v->node.slow);
     if (v->members != NULL) membership_destroy(v->members);
 }
 
@@ -359,6 +362,7 @@ int serve(const struct config *c) {
     v->os = os_create();
     log_set_sink(os_log_sink);
     log_set_level((enum log_level)c->log_level.index);
+    log_set_format((enum log_format)c->log_format.index);
     os_descriptors_max(v->os);
     int code = reserve_address(v);
     if (code == EXIT_OK) code = join_cluster(v);

@@ -51,14 +51,16 @@ void connection_close(struct connection *c) {
 
 /* ---- holds: output that must not leave before the log is safe ---- */
 
-/* A reply of this kind from `start` on, whose command was read at `since_ns`. */
-static void hold_output(struct connection *c, uint64_t sequence, uint64_t start, uint32_t kind,
-                        uint64_t since_ns) {
+/* A reply of this kind from `start` on, whose command was read at `since_ns`. Returns the hold
+ * if it is a new one, else NULL. */
+static struct hold *hold_output(struct connection *c, uint64_t sequence, uint64_t start,
+                                uint32_t kind, uint64_t since_ns) {
     struct shard *s = c->shard;
     ASSERT(start >= c->out_sent);
     struct hold *last = c->holds_count == 0 ? NULL : &c->holds[c->holds_count - 1];
     const bool later = last != NULL && c->hold_turn != s->turn && sequence > last->sequence;
-    if (last == NULL || (later && c->holds_count < CONNECTION_HOLDS_MAX)) {
+    const bool make = last == NULL || (later && c->holds_count < CONNECTION_HOLDS_MAX);
+    if (make) {
         last = &c->holds[c->holds_count++];
         *last = (struct hold){ .sequence = sequence, .start = start, .since_ns = since_ns };
     }
@@ -66,13 +68,20 @@ static void hold_output(struct connection *c, uint64_t sequence, uint64_t start,
     ASSERT(kind < HOLD_KINDS);
     last->counts[kind]++;
     c->hold_turn = s->turn;
+    return make ? last : NULL;
 }
 
-static void hold_count(struct shard *s, const struct hold *h) {
+static void hold_count(const struct connection *c, const struct hold *h) {
+    struct shard *s = c->shard;
+    uint32_t requests = 0;
     const uint64_t took_ns = shard_late_ns(s) - h->since_ns;
     for (uint32_t i = 0; i < HOLD_KINDS; i++) {
-        if (h->counts[i] > 0) shard_count_operations(s, i, took_ns, h->counts[i]);
+        if (h->counts[i] == 0) continue;
+        shard_count_operations(s, i, took_ns, h->counts[i]);
+        requests += h->counts[i];
     }
+    if (slow_log_is_slow(&s->node->slow, took_ns))
+        shard_slow_noted(s, c, h->note, SLOW_LOG, requests, took_ns);
 }
 
 /* How much of `out` may be sent. */
@@ -82,7 +91,7 @@ static size_t sendable(struct connection *c) {
     const uint64_t acknowledged = shard_acknowledged(s);
     uint32_t passed = 0;
     while (passed < c->holds_count && c->holds[passed].sequence <= acknowledged)
-        hold_count(s, &c->holds[passed++]);
+        hold_count(c, &c->holds[passed++]);
     c->holds_count -= passed;
     memmove(c->holds, c->holds + passed, c->holds_count * sizeof c->holds[0]);
     if (c->holds_count == 0) return buffer_len(&c->out);
@@ -152,18 +161,23 @@ static void window_adapt(struct connection *c, size_t reply_len) {
 }
 
 static void task_finish(struct connection *c, struct task *t) {
+    struct shard *s = c->shard;
     const uint64_t start = c->out_sent + buffer_len(&c->out);
     window_adapt(c, buffer_len(&t->reply));
     buffer_append(&c->out, buffer_bytes(&t->reply));
-    if (t->sequence > shard_acknowledged(c->shard))
-        hold_output(c, t->sequence, start, t->kind, t->started_ns);
-    else if (t->kind < OP_KINDS)
-        shard_count_operations(c->shard, t->kind, shard_late_ns(c->shard) - t->started_ns, 1);
+    if (t->sequence > shard_acknowledged(s)) {
+        struct hold *h = hold_output(c, t->sequence, start, t->kind, t->started_ns);
+        if (h != NULL) h->note = t->note;
+    } else if (t->kind < OP_KINDS) {
+        const uint64_t took_ns = shard_late_ns(s) - t->started_ns;
+        shard_count_operations(s, t->kind, took_ns, 1);
+        if (slow_log_is_slow(&s->node->slow, took_ns)) shard_slow_task(s, t, took_ns);
+    }
     if (t->plan.close_after) c->closing = true;
     ASSERT(c->tasks_count > 0);
     c->tasks_count--;
     c->barriers -= t->barrier;
-    task_release(c->shard, t);
+    task_release(s, t);
 }
 
 void connection_collect(struct connection *c) {
@@ -190,6 +204,7 @@ static void reply_later(struct connection *c, const struct plan *plan, struct bu
     ASSERT(t != NULL);
     t->sequence = sequence;
     t->kind = kind;
+    if (kind < OP_KINDS) t->note = shard_slow_note(s, c, plan, kind);
     buffer_append(&t->reply, buffer_bytes(reply));
     list_append(&c->tasks, &t->link);
     c->tasks_count++;
@@ -245,8 +260,10 @@ static bool run_at_once(struct connection *c, const struct plan *plan, struct bu
     }
     if (plan->close_after) c->closing = true;
     if (sequence > engine_acknowledged(s->engine)) {
-        hold_output(c, sequence, start, kind, s->turn_ns);
+        struct hold *h = hold_output(c, sequence, start, kind, s->turn_ns);
+        if (h != NULL) h->note = shard_slow_note(s, c, plan, kind);
     } else {
+        if (s->turn_kinds == 0) s->turn_note = shard_slow_note(s, c, plan, kind);
         s->turn_counts[kind]++;
         s->turn_kinds |= 1u << kind;
     }
@@ -289,16 +306,10 @@ static void run_plan(struct connection *c, const struct plan *plan, struct buffe
     s->figures.commands++;
     switch (plan->kind) {
     case PLAN_REPLIED: reply_now(c, plan, out); break;
-    case PLAN_NODE: {
-        struct node_view *view = &s->view;
-        shard_node_view(s, c, view);
-        if (c->protocol == PROTOCOL_RESP)
-            resp_encode_node(plan, view, out);
-        else
-            http_encode_node(plan, view, out);
+    case PLAN_NODE:
+        shard_node_call(s, c, plan, out);
         reply_now(c, plan, out);
         break;
-    }
     case PLAN_REQUESTS:
         if (!run_at_once(c, plan, out)) run_as_task(c, plan);
         break;
@@ -423,6 +434,8 @@ static bool run_command(struct connection *c, struct bytes rest, size_t *ret_con
     const bool grouped = s->group_count > 0;
     struct buffer *out = grouped ? &s->after : reply_buffer(c);
     struct plan plan = { .kind = PLAN_REPLIED };
+    const uint64_t began_ns = rest.len > SHARD_INPUT_BYTES ? os_mono_ns(s->os) : 0;
+    s->parse_us = 0;
     const struct status st = resp ? resp_decode(&c->resp, rest, out, ret_consumed, &c->need)
                                   : http_decode(c->http, rest, out, ret_consumed, &c->need);
     if (status_ok(st)) {
@@ -432,6 +445,7 @@ static bool run_command(struct connection *c, struct bytes rest, size_t *ret_con
         else
             http_translate(c->http, s->turn_wall_ms, out, &plan);
         shard_route(s->node, &plan);
+        if (began_ns != 0) s->parse_us = (uint32_t)((os_mono_ns(s->os) - began_ns) / 1000);
         if ((grouped || *ret_consumed < rest.len) && joins_group(c, &plan, rest)) {
             group_add(c, &plan);
             if (s->group_count == CONNECTION_GROUP_MAX || *ret_consumed == rest.len) group_run(c);

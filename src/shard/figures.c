@@ -1,5 +1,6 @@
 /* figures.c - what a shard counts, published for whoever asks the node. */
 #include "base/assert.h"
+#include "base/log.h"
 #include "shard/hint.h"
 #include "shard/shard.h"
 
@@ -208,6 +209,8 @@ void shard_node_view(struct shard *s, const struct connection *asker, struct nod
         .client_address = s->client_address,
         .client_name = asker->protocol == PROTOCOL_RESP ? asker->resp.name : "",
     };
+    ret_view->log_level = log_level_name(log_level_now());
+    ret_view->slow_ns = slow_log_threshold_ns(&n->slow);
     cluster_view(s, &ret_view->cluster);
     os_sock_peer(asker->sock, s->client_address);
     if (!status_ok(os_disk_free(s->os, n->data_dir, &ret_view->disk_free_bytes)))

@@ -274,6 +274,7 @@ static void tick(struct shard *s) {
     if (s->starved) serve_starved(s);
     shard_truncations_expire(s);
     shard_figures_publish(s);
+    if (s->id == 0) slow_log_tick(&s->node->slow, os_loop_now_ms(s->loop));
     os_timer_arm(s->loop, &s->tick, os_loop_now_ms(s->loop) + SHARD_TICK_MS);
 }
 
@@ -343,13 +344,17 @@ static void flush_held(struct shard *s) {
 
 static void count_turn(struct shard *s) {
     if (s->turn_kinds == 0) return;
+    uint32_t requests = 0;
     const uint64_t took_ns = os_mono_ns(s->os) - s->turn_ns;
     for (uint32_t left = s->turn_kinds; left != 0; left &= left - 1) {
         const uint32_t kind = (uint32_t)__builtin_ctz(left);
         shard_count_operations(s, kind, took_ns, s->turn_counts[kind]);
+        requests += s->turn_counts[kind];
         s->turn_counts[kind] = 0;
     }
     s->turn_kinds = 0;
+    if (slow_log_is_slow(&s->node->slow, took_ns))
+        shard_slow_noted(s, NULL, s->turn_note, SLOW_QUEUE, requests, took_ns);
 }
 
 void shard_turn(struct shard *s, const struct os_event *events, uint32_t count) {

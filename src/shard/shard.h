@@ -20,6 +20,7 @@
 #include "shard/link.h"
 #include "shard/mailbox.h"
 #include "shard/scan_cursor.h"
+#include "shard/slow_log.h"
 #include "shard/task.h"
 
 #define SHARD_EVENTS_MAX 256u
@@ -70,6 +71,22 @@ struct node {
     _Atomic bool stopping;
     _Atomic uint32_t drained; /* shards that have no more clients */
     struct scan_cursors cursors;
+    struct slow_log slow;
+};
+
+/* Commands answered at once are gone when it shows that their turn, or the sync they wait for,
+ * took long: so many are remembered. */
+#define SLOW_NOTES 1024u
+
+/* What a slow-log line says of a command. */
+struct slow_note {
+    uint64_t serial;    /* counts up from 1; the place is serial % SLOW_NOTES */
+    uint64_t client_id; /* whose */
+    uint32_t kind;      /* op_kind */
+    uint32_t parse_us;  /* decoding it */
+    uint32_t key_len;   /* of the whole key */
+    enum operation op;
+    uint8_t key[NODE_SLOW_KEY_BYTES]; /* the first bytes of it */
 };
 
 struct shard {
@@ -160,6 +177,8 @@ struct shard {
     uint64_t turn_wall_ms;
     uint32_t turn_counts[OP_KINDS]; /* answered at once in this turn */
     uint32_t turn_kinds;            /* bits: kinds with a count */
+    uint64_t turn_note;             /* of the first of them */
+    uint32_t parse_us;              /* decoding the present command, if it is large; else 0 */
     uint64_t late_ns;           /* monotonic: the clock as read late in this turn; 0 = not yet */
     uint32_t pressure_permille; /* of the engine, at the start of the turn */
     int64_t write_allowance;    /* bytes that may be written under pressure; negative = debt */
@@ -169,6 +188,8 @@ struct shard {
     _Atomic uint64_t hints_for[MEMBERS_MAX]; /* waiting here, for each member; for others to read */
     struct os_timer tick;                    /* every SHARD_TICK_MS */
     uint64_t ticks;
+    struct slow_note notes[SLOW_NOTES];
+    uint64_t notes_made;
     struct shard_figures figures;
     struct os_mutex figures_lock;
     struct shard_figures figures_published;
@@ -280,6 +301,20 @@ void shard_count_quorum_failure(struct shard *s, enum quorum_failure why);
 void shard_count_operations(struct shard *s, uint32_t kind, uint64_t took_ns, uint32_t times);
 /* The clock, read once or twice a turn: exact enough for what ends in it. */
 uint64_t shard_late_ns(struct shard *s);
+/* Remember a command that is answered at once; 0 while nothing is slow. The note is there for
+ * as long as no SLOW_NOTES others were made. */
+uint64_t shard_slow_note(struct shard *s, const struct connection *c, const struct plan *plan,
+                         uint32_t kind);
+/* Report a slow task whose reply is given to the client now. */
+void shard_slow_task(struct shard *s, const struct task *t, uint64_t took_ns);
+/* Report commands answered at once, the first of them noted. `phase`: what they waited in;
+ * `c` NULL = whoever is noted, if still there. */
+void shard_slow_noted(struct shard *s, const struct connection *c, uint64_t note,
+                      enum slow_phase phase, uint32_t requests, uint64_t took_ns);
+/* Answer a PLAN_NODE, once what it asks for is done. */
+void shard_node_call(struct shard *s, const struct connection *c, const struct plan *plan,
+                     struct buffer *out);
+
 /* Whether a read found something. */
 void shard_count_read(struct shard *s, const struct request *q, const struct response *r);
 void shard_count_outcome(struct shard *s, const struct response *r);

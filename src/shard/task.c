@@ -204,6 +204,8 @@ struct task *task_take(struct shard *s, struct connection *c, const struct plan 
     t->plan = *plan;
     t->started_ns = s->turn_ns;
     t->kind = OP_KINDS;
+    t->parse_us = s->parse_us;
+    t->last_member = MEMBER_NONE;
     ASSERT(t->calls == NULL);
     ASSERT(t->rows == NULL);
     t->plan.detail = arena_copy(&t->arena, plan->detail);
@@ -241,6 +243,9 @@ void task_release(struct shard *s, struct task *t) {
     t->calls_sent = t->calls_count = t->rows_count = t->rows_capacity = t->rounds_left = 0;
     t->rows_emitted = t->sequence = 0;
     t->members_asked = t->members_failed = 0;
+    t->finished_ns = t->paused_ns = t->note = 0;
+    t->send_us = 0;
+    memset(t->spent_us, 0, sizeof t->spent_us);
     t->unsent = t->barrier = t->started = t->finished = t->begun = t->wraps = false;
     arena_reset(&t->arena);
     buffer_shrink(&t->reply, TASK_REPLY_KEEP_BYTES);
@@ -461,6 +466,8 @@ static bool scan_merge(struct shard *s, struct task *t) {
 void task_scan_go_on(struct shard *s, struct task *t) {
     ASSERT(t->plan.kind == PLAN_SCAN);
     ASSERT(t->calls_pending == 0);
+    if (t->paused_ns != 0) t->send_us += (uint32_t)((s->turn_ns - t->paused_ns) / 1000);
+    t->paused_ns = 0;
     if (!t->finished && t->started) scan_round(s, t);
 }
 
@@ -549,7 +556,10 @@ static void scan_answered(struct shard *s, struct task *t) {
         return;
     }
     /* A slow reader pauses its scan; the connection asks to go on when there is room. */
-    if (buffer_len(&t->connection->out) < CONNECTION_OUT_PAUSE) scan_round(s, t);
+    if (buffer_len(&t->connection->out) < CONNECTION_OUT_PAUSE)
+        scan_round(s, t);
+    else
+        t->paused_ns = s->turn_ns;
 }
 
 /* ---- PLAN_REQUESTS ---- */
@@ -678,10 +688,13 @@ void task_call_answered(struct shard *s, struct call *c) {
         task_release(s, t);
         return;
     }
+    for (uint32_t i = 0; i < CALL_PHASES; i++) t->spent_us[i] += c->spent_us[i];
+    if (c->last_member != MEMBER_NONE) t->last_member = c->last_member;
     if (t->plan.kind == PLAN_SCAN)
         scan_answered(s, t);
     else
         requests_answered(s, t);
+    if (t->finished) t->finished_ns = s->turn_ns;
     count_unsent(t);
     shard_flush_later(s, t->connection);
 }

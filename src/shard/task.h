@@ -32,26 +32,33 @@ void task_init(struct task *t);
 void task_deinit(struct task *t);
 
 struct task {
-    struct list link;              /* in the connection's row, or the shard's free list */
-    struct connection *connection; /* NULL = the client left */
-    struct plan plan;              /* its views point into `arena` */
-    struct arena arena;            /* chunks only while the task is in use */
-    struct call one;               /* the call of a single-request task */
-    struct call *calls;            /* &one, or an array from mem_alloc */
-    uint32_t calls_count;          /* 1.. once started */
-    uint32_t calls_sent;           /* the first so many have been on their way */
-    uint64_t answer_bytes;         /* values in the answers so far */
-    size_t rows_bytes;             /* of them for gathered rows */
-    size_t held_bytes;             /* what the shard counts for this task */
-    uint32_t calls_pending;        /* not answered yet */
-    struct buffer reply;           /* encoded, when finished */
-    uint64_t sequence;             /* hold the reply until the own log is safe up to here */
-    uint64_t started_ns;           /* monotonic: start of the turn that read the command */
-    uint32_t kind;                 /* op_kind, for the figures; OP_KINDS = not counted */
-    uint64_t members_asked;        /* parts of a range request: bits of the members asked, */
-    uint64_t members_failed;       /* and of those that did not answer every part */
-    bool barrier;                  /* starts when it is the first in its row; later commands wait */
-    bool unsent;                   /* counted in the connection's `unsent` */
+    struct list link;               /* in the connection's row, or the shard's free list */
+    struct connection *connection;  /* NULL = the client left */
+    struct plan plan;               /* its views point into `arena` */
+    struct arena arena;             /* chunks only while the task is in use */
+    struct call one;                /* the call of a single-request task */
+    struct call *calls;             /* &one, or an array from mem_alloc */
+    uint32_t calls_count;           /* 1.. once started */
+    uint32_t calls_sent;            /* the first so many have been on their way */
+    uint64_t answer_bytes;          /* values in the answers so far */
+    size_t rows_bytes;              /* of them for gathered rows */
+    size_t held_bytes;              /* what the shard counts for this task */
+    uint32_t calls_pending;         /* not answered yet */
+    struct buffer reply;            /* encoded, when finished */
+    uint64_t sequence;              /* hold the reply until the own log is safe up to here */
+    uint64_t started_ns;            /* monotonic: start of the turn that read the command */
+    uint64_t finished_ns;           /* monotonic: turn in which `finished` was set; 0 = not yet */
+    uint64_t paused_ns;             /* monotonic: since when a scan waits for its client; 0 = not */
+    uint64_t note;                  /* PLAN_REPLIED: of its command, see shard_slow_note */
+    uint32_t spent_us[CALL_PHASES]; /* of the calls that it waited for last */
+    uint32_t parse_us;              /* decoding the command */
+    uint32_t send_us;               /* waiting for the client, before it was finished */
+    uint32_t last_member;           /* waited for last; MEMBER_NONE = none */
+    uint32_t kind;                  /* op_kind, for the figures; OP_KINDS = not counted */
+    uint64_t members_asked;         /* parts of a range request: bits of the members asked, */
+    uint64_t members_failed;        /* and of those that did not answer every part */
+    bool barrier; /* starts when it is the first in its row; later commands wait */
+    bool unsent;  /* counted in the connection's `unsent` */
     bool started;
     bool finished; /* `reply` is complete */
     /* PLAN_SCAN */

@@ -128,3 +128,49 @@ TEST(http_node, tells_a_proxy_from_its_only_member) {
     CHECK(strstr(talk_text(&t), "\"self\":true") == NULL);
     talk_close(&t);
 }
+
+/* The two settings that may change while a node runs: the body is the value, the reply shows
+ * both. */
+TEST(http_node, settings) {
+    const struct node_view view = { .log_level = "warn", .slow_ns = 1500000 };
+    struct talk t;
+    talk_open(&t);
+    ask(&t, "GET /v1/node/log-level", &view);
+    CHECK_EQ(t.plan.topic, NODE_SETTINGS);
+    CHECK(talk_has(&t, "{\"log_level\":\"warn\",\"slow_ms\":1.500000}\n"));
+    CHECK_EQ(talk_send(&t, BYTES_LIT("PUT /v1/node/log-level HTTP/1.1\r\n" H
+                                     "Content-Length: 6\r\n\r\ndebug\n")),
+             ST_OK);
+    CHECK_EQ(t.plan.topic, NODE_SET);
+    CHECK_EQ(node_settings_level(t.plan.detail_number), 0);
+    CHECK_EQ(node_settings_slow(t.plan.detail_number), UINT64_MAX);
+    CHECK_EQ(talk_send(&t, BYTES_LIT("PUT /v1/node/slow-ms HTTP/1.1\r\n" H
+                                     "Content-Length: 3\r\n\r\n250")),
+             ST_OK);
+    CHECK_EQ(t.plan.topic, NODE_SET);
+    CHECK_EQ(node_settings_level(t.plan.detail_number), -1);
+    CHECK_EQ(node_settings_slow(t.plan.detail_number), 250000000);
+    talk_close(&t);
+}
+
+static void refuses(const char *path, const char *body, const char *code) {
+    char request[200];
+    struct talk t;
+    talk_open(&t);
+    snprintf(request, sizeof request, "PUT %s HTTP/1.1\r\n" H "Content-Length: %zu\r\n\r\n%s", path,
+             strlen(body), body);
+    CHECK_EQ(talk_send(&t, bytes_of_string(request)), ST_OK);
+    CHECK_EQ(t.plan.kind, PLAN_REPLIED);
+    CHECK(talk_has(&t, "400 Bad Request"));
+    CHECK(talk_has(&t, code));
+    talk_close(&t);
+}
+
+TEST(http_node, refuses_bad_settings) {
+    refuses("/v1/node/log-level", "", "\"bad_log_level\"");
+    refuses("/v1/node/log-level", "notice", "\"bad_log_level\"");
+    refuses("/v1/node/slow-ms", "", "\"bad_slow_ms\"");
+    refuses("/v1/node/slow-ms", "-1", "\"bad_slow_ms\"");
+    refuses("/v1/node/slow-ms", "18446744073709551615", "\"bad_slow_ms\"");
+    refuses("/v1/node/slow-ms?x=1", "5", "\"unknown_parameter\"");
+}

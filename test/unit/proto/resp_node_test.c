@@ -20,6 +20,8 @@ static struct node_view view = {
     .ready = true,
     .config = config,
     .config_count = 2,
+    .log_level = "info",
+    .slow_ns = 100000000,
     .client_id = 77,
     .client_address = "127.0.0.1:5",
     .client_name = "me",
@@ -83,7 +85,7 @@ TEST(resp_node, config) {
     ask(&s, "CONFIG GET PORT", "*2\r\n$4\r\nport\r\n$4\r\n7000\r\n");
     ask(&s, "CONFIG GET save", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n");
     ask(&s, "CONFIG GET nosuch", "*0\r\n");
-    ask(&s, "CONFIG GET s* appendonly sync",
+    ask(&s, "CONFIG GET s[ay]* appendonly sync",
         "*6\r\n$4\r\nsync\r\n$6\r\nalways\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n$4\r\nsave\r\n"
         "$0\r\n\r\n");
     session_send(&s, "HELLO 3");
@@ -163,7 +165,7 @@ TEST(resp_node, commands_are_well_formed) {
         }
         session_send(&s, "HELLO 3");
     }
-    session_replies(&s, "COMMAND COUNT", ":49\r\n");
+    session_replies(&s, "COMMAND COUNT", ":50\r\n");
     session_replies(&s, "COMMAND COUNT x",
                     "-ERR wrong number of arguments for 'command|count' command\r\n");
     session_close(&s);

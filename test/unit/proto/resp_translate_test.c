@@ -217,8 +217,9 @@ TEST(resp_translate, unknown_commands) {
     session_replies(&s, "CLIENT", "-ERR wrong number of arguments for 'client' command\r\n");
     session_replies(&s, "CLIENT SETNAME",
                     "-ERR wrong number of arguments for 'client|setname' command\r\n");
-    session_replies(&s, "CONFIG SET a b",
-                    "-ERR CONFIG SET is not supported: options are set when the node starts\r\n");
+    session_replies(&s, "CONFIG REWRITE",
+                    "-ERR CONFIG REWRITE is not supported: the node does not write its "
+                    "configuration\r\n");
     char line[1000], reply[1000], half[257];
     memset(half, 'x', 256);
     half[256] = '\0';

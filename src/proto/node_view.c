@@ -1,0 +1,23 @@
+#include "proto/node_view.h"
+
+#include "base/assert.h"
+
+const char *node_class_name(enum op_class class) {
+    static const char *const names[OP_CLASSES] = {
+        [OP_CLASS_READ] = "read", [OP_CLASS_WRITE] = "write", [OP_CLASS_DELETE] = "delete",
+        [OP_CLASS_SCAN] = "scan", [OP_CLASS_BATCH] = "batch",
+    };
+    ASSERT(class < OP_CLASSES);
+    return names[class];
+}
+
+const char *node_level_name(enum level_class level) {
+    static const char *const names[LEVEL_CLASSES] = {
+        [LEVEL_CLASS_ONE] = "one",
+        [LEVEL_CLASS_QUORUM] = "quorum",
+        [LEVEL_CLASS_ALL] = "all",
+        [LEVEL_CLASS_NUMBER] = "number",
+    };
+    ASSERT(level < LEVEL_CLASSES);
+    return names[level];
+}
