@@ -67,6 +67,7 @@ static struct hold *hold_output(struct connection *c, uint64_t sequence, uint64_
     if (sequence > last->sequence) last->sequence = sequence;
     ASSERT(kind < HOLD_KINDS);
     last->counts[kind]++;
+    last->kinds |= 1u << kind;
     c->hold_turn = s->turn;
     return make ? last : NULL;
 }
@@ -75,10 +76,10 @@ static void hold_count(const struct connection *c, const struct hold *h) {
     struct shard *s = c->shard;
     uint32_t requests = 0;
     const uint64_t took_ns = shard_late_ns(s) - h->since_ns;
-    for (uint32_t i = 0; i < HOLD_KINDS; i++) {
-        if (h->counts[i] == 0) continue;
-        shard_count_operations(s, i, took_ns, h->counts[i]);
-        requests += h->counts[i];
+    for (uint32_t left = h->kinds; left != 0; left &= left - 1) {
+        const uint32_t kind = (uint32_t)__builtin_ctz(left);
+        shard_count_operations(s, kind, took_ns, h->counts[kind]);
+        requests += h->counts[kind];
     }
     if (slow_log_is_slow(&s->node->slow, took_ns))
         shard_slow_noted(s, c, h->note, SLOW_LOG, requests, took_ns);
@@ -232,6 +233,21 @@ static void encode(struct connection *c, const struct plan *plan, const struct r
         http_encode(plan, r, now_ms, out);
 }
 
+/* In case the turn turns out to be slow. */
+static void turn_last_set(const struct connection *c, const struct plan *plan, uint32_t kind) {
+    struct shard *s = c->shard;
+    const struct request *q = &plan->requests[0];
+    struct slow_last *last = &s->turn_last;
+    last->client_id = c->id;
+    last->input_reads = s->input_reads;
+    last->key = q->key;
+    last->op = q->op;
+    last->kind = kind;
+    if ((size_t)(q->key.ptr - s->input) < SHARD_INPUT_BYTES) return;
+    last->key = BYTES_NONE;
+    last->note = shard_slow_note(s, c, plan, kind);
+}
+
 /* One key of this shard, in memory: answered here and now. */
 static bool run_at_once(struct connection *c, const struct plan *plan, struct buffer *out) {
     struct shard *s = c->shard;
@@ -252,7 +268,7 @@ static bool run_at_once(struct connection *c, const struct plan *plan, struct bu
     c->reply_len = response.value.len;
     shard_count_outcome(s, &response);
     engine_read_deinit(s->engine, &read);
-    const uint32_t kind = shard_op_kind(s, plan);
+    const uint32_t kind = s->kinds[q->op][q->level];
     if (plan->close_after) c->last = true;
     if (out != &c->out) {
         reply_later(c, plan, out, kind, sequence);
@@ -263,7 +279,7 @@ static bool run_at_once(struct connection *c, const struct plan *plan, struct bu
         struct hold *h = hold_output(c, sequence, start, kind, s->turn_ns);
         if (h != NULL) h->note = shard_slow_note(s, c, plan, kind);
     } else {
-        if (s->turn_kinds == 0) s->turn_note = shard_slow_note(s, c, plan, kind);
+        turn_last_set(c, plan, kind);
         s->turn_counts[kind]++;
         s->turn_kinds |= 1u << kind;
     }
@@ -561,6 +577,7 @@ static bool read_once(struct connection *c, size_t *ret_len) {
         into = buffer_reserve(&c->in, large);
         room = large;
     }
+    s->input_reads += large == 0;
     const struct status st = os_sock_read(c->sock, into, room, ret_len);
     if (st.code == ST_WAIT || st.code == ST_NOT_FOUND) {
         c->readable = false;

@@ -41,6 +41,7 @@ struct hold {
     uint64_t start;              /* absolute output offset */
     uint64_t since_ns;           /* when the turn began that read its first command */
     uint64_t note;               /* of its first command, see shard_slow_note */
+    uint32_t kinds;              /* bits: kinds with a count */
     uint32_t counts[HOLD_KINDS]; /* replies it holds, for the figures */
 };
 

@@ -95,6 +95,7 @@ static STATUS open_engine(struct shard *s, const struct engine_options *options)
 STATUS shard_open(struct shard *s, const struct engine_options *options) {
     if (options != NULL) TRY(open_engine(s, options));
     s->filled = !shard_is_clustered(s);
+    shard_kinds_init(s);
     s->opened_ms = os_mono_ns(s->os) / 1000000;
     atomic_store(&s->settled, !shard_is_clustered(s));
     if (shard_is_clustered(s)) {
@@ -353,8 +354,7 @@ static void count_turn(struct shard *s) {
         s->turn_counts[kind] = 0;
     }
     s->turn_kinds = 0;
-    if (slow_log_is_slow(&s->node->slow, took_ns))
-        shard_slow_noted(s, NULL, s->turn_note, SLOW_QUEUE, requests, took_ns);
+    if (slow_log_is_slow(&s->node->slow, took_ns)) shard_slow_turn(s, requests, took_ns);
 }
 
 void shard_turn(struct shard *s, const struct os_event *events, uint32_t count) {

@@ -26,6 +26,8 @@
 #define SHARD_EVENTS_MAX 256u
 #define SHARD_PARK_BUCKETS 1024u
 #define SHARD_INPUT_BYTES (64u * 1024)
+#define SHARD_OPERATIONS ((uint32_t)OP_TRUNCATE + 1)
+#define SHARD_LEVELS ((uint32_t)LEVEL_COUNT + 1)
 
 /* Kinds of events in a shard's loop. */
 enum shard_tag {
@@ -87,6 +89,17 @@ struct slow_note {
     uint32_t key_len;   /* of the whole key */
     enum operation op;
     uint8_t key[NODE_SLOW_KEY_BYTES]; /* the first bytes of it */
+};
+
+/* The last command answered at once in a turn. Its key is where it was read to, so it is only there
+ * until the next read; one from elsewhere is noted. */
+struct slow_last {
+    uint64_t client_id;   /* whose */
+    uint64_t input_reads; /* the key is there while the shard's is the same */
+    struct bytes key;     /* view; empty = noted */
+    uint64_t note;        /* see shard_slow_note; 0 = none */
+    enum operation op;
+    uint32_t kind; /* op_kind */
 };
 
 struct shard {
@@ -175,10 +188,12 @@ struct shard {
     uint64_t turn;    /* number of the present turn */
     uint64_t turn_ns; /* monotonic start of it */
     uint64_t turn_wall_ms;
-    uint32_t turn_counts[OP_KINDS]; /* answered at once in this turn */
-    uint32_t turn_kinds;            /* bits: kinds with a count */
-    uint64_t turn_note;             /* of the first of them */
-    uint32_t parse_us;              /* decoding the present command, if it is large; else 0 */
+    uint8_t kinds[SHARD_OPERATIONS][SHARD_LEVELS]; /* op_kind of a single request */
+    uint32_t turn_counts[OP_KINDS];                /* answered at once in this turn */
+    uint32_t turn_kinds;                           /* bits: kinds with a count */
+    struct slow_last turn_last;                    /* of them */
+    uint64_t input_reads;                          /* how often something was read to `input` */
+    uint32_t parse_us;          /* decoding the present command, if it is large; else 0 */
     uint64_t late_ns;           /* monotonic: the clock as read late in this turn; 0 = not yet */
     uint32_t pressure_permille; /* of the engine, at the start of the turn */
     int64_t write_allowance;    /* bytes that may be written under pressure; negative = debt */
@@ -293,8 +308,8 @@ void task_call_answered(struct shard *s, struct call *c);
 void task_scan_go_on(struct shard *s, struct task *t);
 void task_release(struct shard *s, struct task *t);
 
-/* op_kind of a plan. */
-uint32_t shard_op_kind(const struct shard *s, const struct plan *plan);
+/* Once the members are known. */
+void shard_kinds_init(struct shard *s);
 /* One more operation failed for want of replicas. */
 void shard_count_quorum_failure(struct shard *s, enum quorum_failure why);
 /* Count operations that took so long, as their client saw it. */
@@ -307,10 +322,12 @@ uint64_t shard_slow_note(struct shard *s, const struct connection *c, const stru
                          uint32_t kind);
 /* Report a slow task whose reply is given to the client now. */
 void shard_slow_task(struct shard *s, const struct task *t, uint64_t took_ns);
-/* Report commands answered at once, the first of them noted. `phase`: what they waited in;
- * `c` NULL = whoever is noted, if still there. */
+/* Report commands of this client answered at once, the first of them noted. `phase`: what they
+ * waited in. */
 void shard_slow_noted(struct shard *s, const struct connection *c, uint64_t note,
                       enum slow_phase phase, uint32_t requests, uint64_t took_ns);
+/* Report the commands answered at once in this turn. */
+void shard_slow_turn(struct shard *s, uint32_t requests, uint64_t took_ns);
 /* Answer a PLAN_NODE, once what it asks for is done. */
 void shard_node_call(struct shard *s, const struct connection *c, const struct plan *plan,
                      struct buffer *out);

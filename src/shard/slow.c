@@ -32,7 +32,13 @@ uint64_t shard_slow_note(struct shard *s, const struct connection *c, const stru
     n->parse_us = s->parse_us;
     n->op = q->op;
     n->key_len = (uint32_t)q->key.len;
-    memcpy(n->key, q->key.ptr, q->key.len < sizeof n->key ? q->key.len : sizeof n->key);
+    /* Mostly the key is in the shard's input: a copy of fixed length takes no call, and what follows
+     * the key there is not looked at. */
+    const size_t at = (size_t)(q->key.ptr - s->input);
+    if (at <= SHARD_INPUT_BYTES - sizeof n->key)
+        memcpy(n->key, q->key.ptr, sizeof n->key);
+    else
+        memcpy(n->key, q->key.ptr, q->key.len < sizeof n->key ? q->key.len : sizeof n->key);
     return serial;
 }
 
@@ -73,10 +79,25 @@ void shard_slow_noted(struct shard *s, const struct connection *c, uint64_t note
         r.level = node_level_name(op_kind_level(n->kind));
         r.key = bytes_of(n->key, n->key_len);
         r.phase_us[SLOW_PARSE] = n->parse_us;
-        if (c == NULL) c = client_find(s, n->client_id);
     }
     const uint64_t parsed_us = r.phase_us[SLOW_PARSE];
     r.phase_us[phase] += r.took_us > parsed_us ? r.took_us - parsed_us : 0;
+    report(s, c, &r);
+}
+
+/* They waited for the turn to end: for each other, and for what else was done in it. */
+void shard_slow_turn(struct shard *s, uint32_t requests, uint64_t took_ns) {
+    const struct slow_last *last = &s->turn_last;
+    const struct connection *c = client_find(s, last->client_id);
+    if (last->key.len == 0) {
+        shard_slow_noted(s, c, last->note, SLOW_QUEUE, requests, took_ns);
+        return;
+    }
+    struct slow_request r = { .operation = operation_name(last->op),
+                              .level = node_level_name(op_kind_level(last->kind)),
+                              .requests = requests,
+                              .took_us = took_ns / 1000 };
+    if (last->input_reads == s->input_reads) r.key = last->key;
     report(s, c, &r);
 }
 

@@ -24,38 +24,46 @@
 /* RANDOMKEY wants one key; the next few may be deleted. */
 #define TASK_RANDOM_ROWS 64u
 
-static enum op_class op_class_of(const struct plan *plan) {
-    if (plan->kind == PLAN_SCAN) return OP_CLASS_SCAN;
-    if (plan->request_count > 1) return OP_CLASS_BATCH;
-    switch (plan->requests[0].op) {
-    case OP_GET: return OP_CLASS_READ;
-    case OP_DELETE:
-    case OP_TRUNCATE: return OP_CLASS_DELETE;
-    case OP_SCAN:
-    case OP_RANDOM_KEY: return OP_CLASS_SCAN;
-    default: return OP_CLASS_WRITE;
-    }
-}
+static const uint8_t class_of_operation[] = {
+    [OP_GET] = OP_CLASS_READ,         [OP_PUT] = OP_CLASS_WRITE,    [OP_DELETE] = OP_CLASS_DELETE,
+    [OP_EXPIRE] = OP_CLASS_WRITE,     [OP_APPEND] = OP_CLASS_WRITE, [OP_INCR] = OP_CLASS_WRITE,
+    [OP_INCR_FLOAT] = OP_CLASS_WRITE, [OP_SCAN] = OP_CLASS_SCAN,    [OP_RANDOM_KEY] = OP_CLASS_SCAN,
+    [OP_TRUNCATE] = OP_CLASS_DELETE,
+};
 
-static enum level_class level_class_of(const struct shard *s, const struct request *q) {
-    const struct membership *m = s->node->members;
-    switch (q->level) {
-    case LEVEL_DEFAULT: break;
-    case LEVEL_ONE: return LEVEL_CLASS_ONE;
-    case LEVEL_QUORUM: return LEVEL_CLASS_QUORUM;
-    case LEVEL_ALL: return LEVEL_CLASS_ALL;
-    case LEVEL_COUNT: return LEVEL_CLASS_NUMBER;
-    }
-    if (m == NULL) return LEVEL_CLASS_QUORUM;
-    const uint32_t copies = m->ring->copies;
-    const uint8_t need = shard_need(s, q, operation_only_reads(q) ? ROUND_READ : ROUND_WRITE);
+static const uint8_t class_of_level[] = {
+    [LEVEL_ONE] = LEVEL_CLASS_ONE,
+    [LEVEL_QUORUM] = LEVEL_CLASS_QUORUM,
+    [LEVEL_ALL] = LEVEL_CLASS_ALL,
+    [LEVEL_COUNT] = LEVEL_CLASS_NUMBER,
+};
+
+/* What the configured number of replicas amounts to. */
+static enum level_class level_of_default(const struct shard *s, enum operation op) {
+    if (s->node->members == NULL) return LEVEL_CLASS_QUORUM;
+    const uint32_t copies = s->node->members->ring->copies;
+    const struct request q = { .op = op, .level = LEVEL_DEFAULT };
+    const uint8_t need = shard_need(s, &q, operation_only_reads(&q) ? ROUND_READ : ROUND_WRITE);
     if (need == membership_majority(copies)) return LEVEL_CLASS_QUORUM;
     if (need == copies) return LEVEL_CLASS_ALL;
     return need == 1 ? LEVEL_CLASS_ONE : LEVEL_CLASS_NUMBER;
 }
 
-uint32_t shard_op_kind(const struct shard *s, const struct plan *plan) {
-    return op_kind(op_class_of(plan), level_class_of(s, &plan->requests[0]));
+void shard_kinds_init(struct shard *s) {
+    for (uint32_t op = 0; op < SHARD_OPERATIONS; op++) {
+        const enum op_class class = (enum op_class)class_of_operation[op];
+        s->kinds[op][LEVEL_DEFAULT] =
+            (uint8_t)op_kind(class, level_of_default(s, (enum operation)op));
+        for (uint32_t level = LEVEL_ONE; level < SHARD_LEVELS; level++)
+            s->kinds[op][level] = (uint8_t)op_kind(class, (enum level_class)class_of_level[level]);
+    }
+}
+
+static uint32_t kind_of(const struct shard *s, const struct plan *plan) {
+    const struct request *q = &plan->requests[0];
+    const uint32_t kind = s->kinds[q->op][q->level];
+    if (plan->kind == PLAN_SCAN) return op_kind(OP_CLASS_SCAN, op_kind_level(kind));
+    return plan->request_count > 1 ? op_kind(OP_CLASS_BATCH, op_kind_level(kind)) : kind;
 }
 
 static bool outcome_is_error(enum outcome o) {
@@ -213,7 +221,7 @@ struct task *task_take(struct shard *s, struct connection *c, const struct plan 
         t->started = t->finished = true;
         return t;
     }
-    t->kind = shard_op_kind(s, plan);
+    t->kind = kind_of(s, plan);
     calls_init(s, t, plan);
     return t;
 }
