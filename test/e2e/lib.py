@@ -212,7 +212,7 @@ class Cluster:
     def others(self, *away):
         return [n for i, n in enumerate(self.nodes) if i not in away]
 
-    def wait_ready(self, seconds=20, nodes=None):
+    def wait_ready(self, seconds=60, nodes=None):
         """Each of `nodes` (all unless given) serves, sees each of them, and each pair of shards is linked."""
         nodes = nodes or self.nodes
         for node in nodes:
