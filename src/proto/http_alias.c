@@ -77,6 +77,11 @@ bool http_alias_keeps_json(struct bytes path) {
     return bytes_equal(path, BYTES_LIT("/v1")) || bytes_start_with(path, BYTES_LIT("/v1/"));
 }
 
+bool http_alias_writes(const struct http *h) {
+    ASSERT(h->alias != NULL);
+    return h->alias->action != ALIAS_READ && (h->alias->methods & ~READING) != 0;
+}
+
 uint64_t http_alias_body_bytes_max(const struct http *h) {
     ASSERT(h->route == HTTP_ROUTE_ALIAS);
     const bool reads_body = h->alias != NULL && h->alias->source != ALIAS_FROM_QUERY;

@@ -86,6 +86,8 @@ bool http_alias_is_path(struct bytes path);
 const struct alias_row *http_alias_find(struct bytes path, uint8_t method);
 /* Whether a path that nothing is at is answered in the API's own JSON, not as Go does. */
 bool http_alias_keeps_json(struct bytes path);
+/* Whether the request of a known row can change anything. Requires  h->alias */
+bool http_alias_writes(const struct http *h);
 uint64_t http_alias_body_bytes_max(const struct http *h);
 /* Answer 405. */
 void http_alias_refuse_method(const struct http *h, struct buffer *out);

@@ -25,9 +25,13 @@ static int on_field(llhttp_t *parser, const char *at, size_t len) {
     const struct bytes name = bytes_of(at, len);
     h->field = HTTP_FIELDS;
     switch (len) {
+    case 4:
+        if (bytes_equal_nocase(name, "host")) h->field = HTTP_HOST_FIELD;
+        break;
     case 6:
         if (bytes_equal_nocase(name, "accept")) h->field = HTTP_ACCEPT_FIELD;
         if (bytes_equal_nocase(name, "expect")) h->field = HTTP_EXPECT_FIELD;
+        if (bytes_equal_nocase(name, "origin")) h->field = HTTP_ORIGIN_FIELD;
         break;
     case 8:
         if (bytes_equal_nocase(name, "if-match")) h->field = HTTP_IF_MATCH_FIELD;
@@ -35,6 +39,9 @@ static int on_field(llhttp_t *parser, const char *at, size_t len) {
     case 13:
         if (bytes_equal_nocase(name, "if-none-match")) h->field = HTTP_IF_NONE_MATCH_FIELD;
         if (bytes_equal_nocase(name, "atoll-session")) h->field = HTTP_SESSION_FIELD;
+        break;
+    case 14:
+        if (bytes_equal_nocase(name, "sec-fetch-site")) h->field = HTTP_FETCH_SITE_FIELD;
         break;
     default: break;
     }

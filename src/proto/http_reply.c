@@ -17,6 +17,7 @@ const char *http_status_text(uint16_t status) {
     case 204: return "204 No Content";
     case 304: return "304 Not Modified";
     case 400: return "400 Bad Request";
+    case 403: return "403 Forbidden";
     case 404: return "404 Not Found";
     case 405: return "405 Method Not Allowed";
     case 412: return "412 Precondition Failed";

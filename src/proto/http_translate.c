@@ -366,6 +366,33 @@ static void translate_batch(struct http *h, uint64_t now_ms, struct buffer *out,
     http_batch_translate(h, &params, now_ms, out, plan);
 }
 
+/* ---- pages of other sites ---- */
+
+static bool changes_something(const struct http *h) {
+    if (h->route == HTTP_ROUTE_ALIAS) return http_alias_writes(h);
+    return h->method != HTTP_GET && h->method != HTTP_HEAD && h->method != HTTP_OPTIONS;
+}
+
+static struct bytes field_of(const struct http *h, enum http_field field) {
+    return h->field_counts[field] == 0 ? BYTES_NONE : http_bytes_of(h, h->fields[field]);
+}
+
+/* What browsers add by themselves (W3C Fetch Metadata; RFC 6454 section 7): a page may send
+ * many a request anywhere, though it cannot read the answer. Programs send neither. */
+static bool is_of_another_site(const struct http *h) {
+    const struct bytes site = field_of(h, HTTP_FETCH_SITE_FIELD);
+    if (site.len > 0 && !bytes_equal(site, BYTES_LIT("same-origin")) &&
+        !bytes_equal(site, BYTES_LIT("none")))
+        return true;
+    const struct bytes origin = field_of(h, HTTP_ORIGIN_FIELD);
+    const struct bytes host = field_of(h, HTTP_HOST_FIELD);
+    if (origin.len == 0) return false;
+    if (origin.len <= host.len + 3) return true;
+    const size_t scheme_len = origin.len - host.len - 3;
+    return !bytes_equal(bytes_of(origin.ptr + scheme_len, 3), BYTES_LIT("://")) ||
+           !bytes_equal(bytes_of(origin.ptr + scheme_len + 3, host.len), host);
+}
+
 static void reply_options(const struct http *h, struct buffer *out) {
     char extra[ALLOW_BYTES_MAX];
     (void)print_allow(h->route, extra);
@@ -381,6 +408,10 @@ void http_translate(struct http *h, uint64_t now_ms, struct buffer *out, struct 
     if (http_route_refuse(h, out)) return;
     if (h->method == HTTP_OPTIONS) {
         reply_options(h, out);
+        return;
+    }
+    if (changes_something(h) && is_of_another_site(h)) {
+        fail(h, out, 403, "other_site", "a page of another site may not change anything here");
         return;
     }
     /* Decoded keys and parameters, then a decoded cursor: each no longer than the target. */

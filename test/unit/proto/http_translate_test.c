@@ -217,3 +217,30 @@ TEST(http_translate, asks_the_node) {
     }
     talk_close(&t);
 }
+
+/* A page of a stranger in a browser next to the node can send requests; it may not write. */
+TEST(http_translate, pages_of_other_sites_change_nothing) {
+#define FROM(line, header, answer) \
+    CHECK(talk_replies(BYTES_LIT(line " HTTP/1.1\r\n" H header "\r\n\r\n"), answer))
+    static const char refused[] = "403 Forbidden";
+    FROM("PUT /v1/kv/a", "Sec-Fetch-Site: cross-site", refused);
+    FROM("PUT /v1/kv/a", "sec-fetch-site: same-site", refused);
+    FROM("DELETE /v1/kv/a", "Origin: http://evil.example", refused);
+    FROM("DELETE /v1/kv/a", "Origin: null", refused);
+    FROM("POST /v1/batch", "Origin: http://x.evil.example", refused);
+    FROM("PUT /v1/node/slow-ms", "Origin: x", refused);
+    FROM("GET /set?key=a&value=b", "Sec-Fetch-Site: cross-site", refused);
+    FROM("GET /add-node?address=localhost:1", "Sec-Fetch-Site: cross-site", refused);
+    struct talk t;
+    talk_open(&t);
+    CHECK_EQ(ASK(&t, "PUT /v1/kv/a HTTP/1.1\r\n" H "Origin: http://a\r\n\r\n")->op, OP_PUT);
+    CHECK_EQ(ASK(&t, "PUT /v1/kv/a HTTP/1.1\r\n" H "Sec-Fetch-Site: same-origin\r\n\r\n")->op,
+             OP_PUT);
+    CHECK_EQ(ASK(&t, "PUT /v1/kv/a HTTP/1.1\r\n" H "Sec-Fetch-Site: none\r\n\r\n")->op, OP_PUT);
+    CHECK_EQ(ASK(&t, "GET /v1/kv/a HTTP/1.1\r\n" H "Sec-Fetch-Site: cross-site\r\n\r\n")->op,
+             OP_GET);
+    CHECK_EQ(ASK(&t, "GET /get?key=a HTTP/1.1\r\n" H "Sec-Fetch-Site: cross-site\r\n\r\n")->op,
+             OP_GET);
+    talk_close(&t);
+#undef FROM
+}
