@@ -131,7 +131,7 @@ def resp_cases():
         ("a protocol that does not exist", ("HELLO", "4"), "NOPROTO unsupported protocol version"),
         ("a protocol that is no number", ("HELLO", "x"), "ERR Protocol version is not an integer or out of range"),
         ("a password where there is none", ("AUTH", "x"), "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"),
-        ("a setting while it runs", ("CONFIG", "SET", "dir", "/"), "ERR CONFIG SET is not supported: options are set when the node starts"),
+        ("a setting while it runs", ("CONFIG", "SET", "dir", "/"), "ERR Unknown option or number of arguments for CONFIG SET - 'dir'; only log-level, loglevel, slow-ms and slowlog-log-slower-than can be set"),
     ]:
         resp_goes_on(name, command(*args), wanted)
     resp_goes_on("inline junk", b"howdy big \t world\r\n", "ERR unknown command 'howdy', with args beginning with: 'big' 'world' ")
