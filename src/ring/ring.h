@@ -24,7 +24,7 @@
 
 #define RING_SLOTS 16384u
 #define RING_MEMBERS_MAX 1024u
-#define RING_WEIGHT_MAX 1000u
+#define RING_WEIGHT_MAX 1000000u
 
 struct ring_member {
     uint32_t id;     /* 1.. ; what placement hashes, so it must not change */

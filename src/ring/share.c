@@ -4,7 +4,9 @@
 
 #include <stddef.h>
 
-#define SUM_MAX (UINT32_C(1) << 21) /* products of two sums, added up, stay in 64 bits */
+/* The sums of parts and of weights: a product of the two stays in 64 bits, with its sign. */
+#define PARTS_SUM_MAX (UINT32_C(1) << 30)
+#define WEIGHT_SUM_MAX (UINT32_C(1) << 31)
 
 /* What is left for those that no bound holds, and their weight. */
 struct open {
@@ -88,8 +90,8 @@ void share_split(struct share *shares, uint32_t count, uint32_t total) {
     }
     ASSERT(least_sum <= total);
     ASSERT(total <= most_sum);
-    ASSERT(total < SUM_MAX);
-    ASSERT(weight_sum < SUM_MAX);
+    ASSERT(most_sum < PARTS_SUM_MAX);
+    ASSERT(weight_sum < WEIGHT_SUM_MAX);
 
     struct open open = open_of(shares, count, total);
     while (bind_some(shares, count, open)) open = open_of(shares, count, total);

@@ -26,8 +26,8 @@ struct share {
 
 /* Set `parts` of each so that they sum up to `total`.
  *
- * Requires  the sum of `least` <= total <= the sum of `most`; sums of weights and `total`
- *           below 2^21 */
+ * Requires  the sum of `least` <= total <= the sum of `most`; the latter below 2^30 and the sum
+ *           of weights below 2^31 */
 void share_split(struct share *shares, uint32_t count, uint32_t total);
 
 #endif

@@ -85,6 +85,19 @@ TEST(ring, balance) {
     }
 }
 
+/* Weights may be as fine as bytes of disk divided by a million: they are split as exactly. */
+TEST(ring, fine_weights) {
+    struct sim_random r = sim_random_of(test_seed());
+    struct ring_member members[64];
+    for (uint32_t count = 8; count <= 64; count += 28) {
+        draw_members(members, count, &r, RING_WEIGHT_MAX / 2, 0);
+        for (uint32_t i = 0; i < count; i++) members[i].weight += RING_WEIGHT_MAX / 2;
+        struct ring *ring = make(members, count, 3, NULL);
+        check_balance(ring);
+        ring_destroy(ring);
+    }
+}
+
 /* A member too heavy for its part is in every slot; the others divide the rest by weight. */
 TEST(ring, heavy_member) {
     const struct ring_member members[] = {

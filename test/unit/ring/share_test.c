@@ -73,3 +73,23 @@ TEST(share, refuses_what_cannot_be_split) {
     CHECK_ABORTS(share_split(s, 1, 1));
     CHECK_ABORTS(share_split(s, 1, 4));
 }
+
+/* As many parties as a ring has members, of the highest weights, each with room for every copy
+ * of every slot: no product overflows, and all get the same. */
+TEST(share, largest_weights) {
+    static struct share s[1024];
+    for (uint32_t i = 0; i < 1024; i++)
+        s[i] = (struct share){ .weight = 1000000, .most = 7 * 16384 };
+    share_split(s, 1024, 7 * 16384);
+    for (uint32_t i = 0; i < 1024; i++) CHECK_EQ(s[i].parts, 7 * 16384 / 1024);
+
+    /* One that is too heavy is bound far above its most. */
+    for (uint32_t i = 1; i < 1024; i++) s[i].weight = 1;
+    s[0].most = 16384;
+    share_split(s, 1024, 7 * 16384);
+    CHECK_EQ(s[0].parts, 16384);
+    for (uint32_t i = 1; i < 1024; i++) {
+        CHECK(s[i].parts >= 6 * 16384 / 1023);
+        CHECK(s[i].parts <= 6 * 16384 / 1023 + 1);
+    }
+}
