@@ -1,0 +1,211 @@
+#include "cluster/metadata_internal.h"
+
+#include "base/assert.h"
+
+#define TO(state) (1u << (state))
+
+static const uint32_t state_next[MEMBER_STATES] = {
+    [MEMBER_JOINING] = TO(MEMBER_ACTIVE) | TO(MEMBER_LEAVING) | TO(MEMBER_DEAD),
+    [MEMBER_ACTIVE] = TO(MEMBER_LEAVING) | TO(MEMBER_DEAD),
+    [MEMBER_LEAVING] = 0,
+    [MEMBER_DEAD] = TO(MEMBER_ACTIVE) | TO(MEMBER_JOINING), /* it is back */
+};
+
+static bool may_become(const struct metadata_member *member, enum member_state next) {
+    ASSERT((uint32_t)member->state < MEMBER_STATES);
+    ASSERT((uint32_t)next < MEMBER_STATES);
+    return (state_next[member->state] & TO(next)) != 0;
+}
+
+static bool host_is_valid(struct bytes host) {
+    const bool bracketed = host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
+    if (bracketed) host = bytes_of(host.ptr + 1, host.len - 2);
+    for (size_t i = 0; i < host.len; i++) {
+        const uint8_t c = host.ptr[i];
+        const bool letter = c >= 'a' && c <= 'z';
+        const bool digit = c >= '0' && c <= '9';
+        const bool mark = c == '.' || c == '-' || c == '_';
+        if (!letter && !digit && !mark && !(bracketed && (c == ':' || c == '%'))) return false;
+    }
+    return host.len > 0;
+}
+
+bool member_address_is_valid(struct bytes address) {
+    if (address.len >= MEMBER_ADDRESS_BYTES) return false;
+    size_t colon = address.len;
+    while (colon > 0 && address.ptr[colon - 1] != ':') colon--;
+    if (colon == 0) return false;
+    const struct bytes digits = bytes_of(address.ptr + colon, address.len - colon);
+    int64_t port = 0; /* its decimal form is the only one */
+    if (!status_ok(bytes_to_i64(digits, &port)) || port < 1 || port > UINT16_MAX) return false;
+    return host_is_valid(bytes_of(address.ptr, colon - 1));
+}
+
+static bool weight_is_valid(uint32_t weight) {
+    return weight >= 1 && weight <= RING_WEIGHT_MAX;
+}
+
+static bool has_address(const struct metadata_member *member, struct bytes address) {
+    return bytes_equal(bytes_of_string(member->address), address);
+}
+
+static void set_address(struct metadata_member *member, struct bytes address) {
+    ASSERT(address.len < MEMBER_ADDRESS_BYTES);
+    memset(member->address, 0, sizeof member->address);
+    memcpy(member->address, address.ptr, address.len);
+}
+
+static void put_member(struct metadata *m, uint32_t id, const struct member_wish *w,
+                       enum member_state state) {
+    ASSERT(m->members_count < MEMBERS_MAX);
+    ASSERT(id > m->member_last);
+    struct metadata_member *member = &m->members[m->members_count++];
+    *member = (struct metadata_member){ .id = id, .weight = w->weight, .zone = w->zone };
+    member->state = state;
+    set_address(member, w->address);
+    m->member_last = id;
+}
+
+static enum metadata_code check_first(const struct metadata_command *c, uint32_t i) {
+    const struct member_wish *w = &c->first[i];
+    if (w->id < 1 || w->id > MEMBER_ID_MAX) return META_ID_USED;
+    if (i > 0 && w->id <= c->first[i - 1].id) return META_ID_USED;
+    if (!weight_is_valid(w->weight)) return META_WEIGHT;
+    if (!member_address_is_valid(w->address)) return META_ADDRESS;
+    for (uint32_t k = 0; k < i; k++) {
+        if (bytes_equal(c->first[k].address, w->address)) return META_ADDRESS_TAKEN;
+    }
+    return META_OK;
+}
+
+static enum metadata_code check_bootstrap(const struct metadata_command *c) {
+    static const struct cluster_id none;
+    if (memcmp(&c->cluster, &none, sizeof none) == 0) return META_OTHER_CLUSTER;
+    bool proposer_is_first = false;
+    for (uint32_t i = 0; i < c->first_count; i++) {
+        const enum metadata_code code = check_first(c, i);
+        if (code != META_OK) return code;
+        proposer_is_first |= c->first[i].id == c->proposal.node;
+    }
+    if (!proposer_is_first) return META_PROPOSER;
+    if (!keyspace_settings_are_valid(&c->settings)) return META_SETTINGS;
+    if (!keyspace_strict_is_valid(&c->settings)) return META_STRICT_N;
+    if (c->replicas < 1 || c->replicas > REPLICAS_MAX) return META_REPLICAS;
+    if (c->settings.replication.replicas > c->replicas) return META_COPIES;
+    return META_OK;
+}
+
+struct metadata_result apply_bootstrap(struct metadata *m, const struct metadata_command *c) {
+    ASSERT(c->first_count >= 1);
+    ASSERT(c->first_count <= MEMBERS_MAX);
+    if (m->epoch > 0) return metadata_refuse(META_CLUSTER_EXISTS);
+    const enum metadata_code code = check_bootstrap(c);
+    if (code != META_OK) return metadata_refuse(code);
+
+    m->cluster = c->cluster;
+    m->epoch = 1;
+    m->replicas = c->replicas;
+    for (uint32_t i = 0; i < c->first_count; i++)
+        put_member(m, c->first[i].id, &c->first[i], MEMBER_ACTIVE);
+    metadata_put_keyspace(m, KEYSPACE_DEFAULT, BYTES_LIT("default"), &c->settings);
+
+    struct ring_inputs inputs;
+    struct ring *r = NULL;
+    metadata_inputs(m, &inputs);
+    const struct status placed = ring_create(inputs.members, inputs.count, m->replicas, NULL, &r);
+    ASSERT(status_ok(placed)); /* ids, weights and counts have been checked */
+    metadata_take_ring(m, r);
+    ring_destroy(r);
+    return metadata_done(m->epoch);
+}
+
+/* Whether someone other than the member at `self` has the address. */
+static bool address_is_taken(const struct metadata *m, struct bytes address, uint32_t self) {
+    for (uint32_t i = 0; i < m->members_count; i++) {
+        if (i != self && has_address(&m->members[i], address)) return true;
+    }
+    return false;
+}
+
+struct metadata_result apply_member_add(struct metadata *m, const struct metadata_command *c) {
+    const struct member_wish *w = &c->member;
+    if (!member_address_is_valid(w->address)) return metadata_refuse(META_ADDRESS);
+    if (!weight_is_valid(w->weight)) return metadata_refuse(META_WEIGHT);
+    if (address_is_taken(m, w->address, MEMBER_NONE)) return metadata_refuse(META_ADDRESS_TAKEN);
+    if (w->id != 0 && (w->id <= m->member_last || w->id > MEMBER_ID_MAX))
+        return metadata_refuse(META_ID_USED);
+    if (m->members_count == MEMBERS_MAX || m->member_last == MEMBER_ID_MAX)
+        return metadata_refuse(META_MEMBERS_FULL);
+    const uint32_t id = w->id != 0 ? w->id : m->member_last + 1;
+    put_member(m, id, w, MEMBER_JOINING);
+    return metadata_done(id);
+}
+
+struct metadata_result apply_member_boot(struct metadata *m, const struct metadata_command *c) {
+    const struct member_wish *w = &c->member;
+    const uint32_t at = metadata_find_member(m, w->id);
+    if (at == MEMBER_NONE) return metadata_refuse(META_NO_MEMBER);
+    struct metadata_member *member = &m->members[at];
+    if (w->boot <= member->boot) return metadata_refuse(META_BOOT);
+    if (w->address.len > 0) {
+        if (!member_address_is_valid(w->address)) return metadata_refuse(META_ADDRESS);
+        if (address_is_taken(m, w->address, at)) return metadata_refuse(META_ADDRESS_TAKEN);
+        set_address(member, w->address);
+    }
+    member->boot = w->boot;
+    if (member->state == MEMBER_DEAD)
+        member->state = slot_table_has(&m->slots, (uint16_t)at) ? MEMBER_ACTIVE : MEMBER_JOINING;
+    return metadata_done(w->boot);
+}
+
+struct metadata_result apply_member_weight(struct metadata *m, const struct metadata_command *c) {
+    const uint32_t at = metadata_find_member(m, c->member.id);
+    if (at == MEMBER_NONE) return metadata_refuse(META_NO_MEMBER);
+    if (!weight_is_valid(c->member.weight)) return metadata_refuse(META_WEIGHT);
+    m->members[at].weight = c->member.weight;
+    return metadata_done(c->member.id);
+}
+
+/* How many of the others are there to take slots. */
+static uint32_t others_count(const struct metadata *m, uint32_t id) {
+    struct ring_inputs inputs;
+    metadata_inputs(m, &inputs);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < inputs.count; i++) count += inputs.members[i].id != id;
+    return count;
+}
+
+struct metadata_result apply_member_leave(struct metadata *m, const struct metadata_command *c) {
+    const uint32_t at = metadata_find_member(m, c->member.id);
+    if (at == MEMBER_NONE) return metadata_refuse(META_NO_MEMBER);
+    struct metadata_member *member = &m->members[at];
+    if (!may_become(member, MEMBER_LEAVING)) return metadata_refuse(META_STATE);
+    const uint32_t others = others_count(m, member->id);
+    if (others == 0) return metadata_refuse(META_LAST_NODE);
+    if (!c->accept_loss && metadata_too_few(m, others)) return metadata_refuse(META_BELOW_N);
+    member->state = MEMBER_LEAVING;
+    return metadata_done(member->id);
+}
+
+struct metadata_result apply_member_dead(struct metadata *m, const struct metadata_command *c) {
+    const uint32_t at = metadata_find_member(m, c->member.id);
+    if (at == MEMBER_NONE) return metadata_refuse(META_NO_MEMBER);
+    struct metadata_member *member = &m->members[at];
+    if (!may_become(member, MEMBER_DEAD)) return metadata_refuse(META_STATE);
+    if (others_count(m, member->id) == 0) return metadata_refuse(META_LAST_NODE);
+    member->state = MEMBER_DEAD;
+    return metadata_done(member->id);
+}
+
+struct metadata_result apply_member_remove(struct metadata *m, const struct metadata_command *c) {
+    const uint32_t at = metadata_find_member(m, c->member.id);
+    if (at == MEMBER_NONE) return metadata_refuse(META_NO_MEMBER);
+    if (m->members[at].state == MEMBER_ACTIVE) return metadata_refuse(META_STATE);
+    if (slot_table_has(&m->slots, (uint16_t)at)) return metadata_refuse(META_HOLDS_SLOTS);
+    ASSERT(m->members_count > 1); /* somebody else keeps the slots */
+    slot_table_forget(&m->slots, (uint16_t)at);
+    m->members_count--;
+    memmove(&m->members[at], &m->members[at + 1], (m->members_count - at) * sizeof m->members[0]);
+    m->members[m->members_count] = (struct metadata_member){ 0 };
+    return metadata_done(c->member.id);
+}

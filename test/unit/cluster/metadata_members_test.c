@@ -1,0 +1,217 @@
+#include "cluster/metadata_internal.h"
+#include "metadata_world.h"
+
+#include <stdio.h>
+
+static struct member_wish wish(uint32_t id, const char *address) {
+    return (struct member_wish){ .id = id, .weight = 1, .address = bytes_of_string(address) };
+}
+
+static struct member_wish of_id(uint32_t id) {
+    return (struct member_wish){ .id = id };
+}
+
+TEST(metadata_members, addresses) {
+    static const char *const good[] = {
+        "a:1", "10.0.0.1:8080", "[::1]:65535", "[fe80::1%eth0]:80", "my-host_2.example.org:7000",
+    };
+    static const char *const bad[] = {
+        "",
+        ":1",
+        "a",
+        "a:",
+        "a:0",
+        "a:65536",
+        "a:01",
+        "a:-1",
+        "a:+1",
+        "a b:1",
+        "A:1",
+        "a:1 ",
+        "::1:80",
+        "[]:80",
+        "[::1:80",
+        "::1]:80",
+        "a\x7f:80",
+        "a/b:80",
+        "a:999999999999",
+        "[a]b:80",
+    };
+    for (uint32_t i = 0; i < sizeof good / sizeof *good; i++)
+        CHECK(member_address_is_valid(bytes_of_string(good[i])));
+    for (uint32_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CHECK(!member_address_is_valid(bytes_of_string(bad[i])));
+    char text[MEMBER_ADDRESS_BYTES + 8];
+    memset(text, 'a', sizeof text);
+    memcpy(text + MEMBER_ADDRESS_BYTES - 3, ":80", 4);
+    CHECK(!member_address_is_valid(bytes_of_string(text)));
+    CHECK(member_address_is_valid(bytes_of_string(text + 1)));
+}
+
+/* Ids are given out once, by number or by being the next. */
+TEST(metadata_members, add) {
+    struct meta_world w;
+    meta_world_init(&w, 3, 3);
+    struct metadata_result r = meta_world_member(&w, METADATA_MEMBER_ADD, wish(0, "a:1"));
+    CHECK_EQ(r.code, META_OK);
+    CHECK_EQ(r.value, 4);
+    CHECK_EQ(metadata_member_state(w.m, 4), MEMBER_JOINING);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, wish(9, "a:2")).value, 9);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, wish(9, "a:3")).code, META_ID_USED);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, wish(5, "a:3")).code, META_ID_USED);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, wish(0, "a:1")).code, META_ADDRESS_TAKEN);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, wish(0, "a")).code, META_ADDRESS);
+    struct member_wish heavy = wish(0, "a:3");
+    heavy.weight = 0;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, heavy).code, META_WEIGHT);
+    heavy.weight = 1000001;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, heavy).code, META_WEIGHT);
+    heavy.weight = 1000000;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, heavy).value, 10);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, of_id(10)).code, META_OK);
+    CHECK_EQ(metadata_member_state(w.m, 10), MEMBER_REMOVED);
+    CHECK_EQ(metadata_member_state(w.m, 11), MEMBER_UNKNOWN);
+    CHECK_EQ(metadata_member_state(w.m, 0), MEMBER_UNKNOWN);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, wish(10, "a:3")).code, META_ID_USED);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, wish(0, "a:3")).value, 11);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, wish(MEMBER_ID_MAX + 1, "a:4")).code,
+             META_ID_USED);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, wish(MEMBER_ID_MAX, "a:4")).code, META_OK);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, wish(0, "a:5")).code, META_MEMBERS_FULL);
+    meta_world_deinit(&w);
+}
+
+TEST(metadata_members, add_too_many) {
+    struct meta_world w;
+    meta_world_init(&w, MEMBERS_MAX - 1, 3);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, wish(0, "a:1")).code, META_OK);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, wish(0, "a:2")).code, META_MEMBERS_FULL);
+    meta_world_deinit(&w);
+}
+
+/* An old copy of a node's data counts its starts from where it was copied. */
+TEST(metadata_members, boot) {
+    struct meta_world w;
+    meta_world_init(&w, 3, 3);
+    struct member_wish b = { .id = 2, .boot = 5 };
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, b).value, 5);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, b).code, META_BOOT);
+    b.boot = 4;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, b).code, META_BOOT);
+    b.boot = 6, b.address = BYTES_LIT("moved:1");
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, b).code, META_OK);
+    CHECK_BYTES(bytes_of_string(w.m->members[1].address), BYTES_LIT("moved:1"));
+    b.boot = 7; /* its own address again */
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, b).code, META_OK);
+    b.boot = 8, b.address = BYTES_LIT("10.0.0.1:7000");
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, b).code, META_ADDRESS_TAKEN);
+    b.address = BYTES_LIT("x");
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, b).code, META_ADDRESS);
+    CHECK_EQ(w.m->members[1].boot, 7);
+    b.id = 4;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, b).code, META_NO_MEMBER);
+    meta_world_deinit(&w);
+}
+
+TEST(metadata_members, weight) {
+    struct meta_world w;
+    meta_world_init(&w, 3, 3);
+    struct member_wish b = { .id = 2, .weight = 1000000 };
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_WEIGHT, b).code, META_OK);
+    CHECK_EQ(w.m->members[1].weight, 1000000);
+    b.weight = 1000001;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_WEIGHT, b).code, META_WEIGHT);
+    b.weight = 0;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_WEIGHT, b).code, META_WEIGHT);
+    b.id = 9;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_WEIGHT, b).code, META_NO_MEMBER);
+    meta_world_deinit(&w);
+}
+
+/* A member leaves, its slots go, it is removed; its slots must be gone first. */
+TEST(metadata_members, leave_and_remove) {
+    struct meta_world w;
+    meta_world_init(&w, 4, 3);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, of_id(2)).code, META_STATE);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, of_id(9)).code, META_NO_MEMBER);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, of_id(2)).code, META_OK);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, of_id(2)).code, META_STATE);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_DEAD, of_id(2)).code, META_STATE);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, of_id(2)).code, META_HOLDS_SLOTS);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, of_id(2)).code, META_HOLDS_SLOTS);
+    meta_world_finish(&w);
+    CHECK_EQ(metadata_member_state(w.m, 2), MEMBER_LEAVING);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, of_id(2)).code, META_OK);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, of_id(2)).code, META_NO_MEMBER);
+    CHECK_EQ(metadata_member_state(w.m, 2), MEMBER_REMOVED);
+    CHECK_EQ(w.m->members_count, 3);
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) CHECK_EQ(w.m->slots.lists[slot].count, 3);
+    meta_world_deinit(&w);
+}
+
+/* Fewer members than N are left only by one who says so, and one always stays. */
+TEST(metadata_members, leave_below_n) {
+    struct meta_world w;
+    meta_world_init(&w, 3, 3);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, of_id(3)).code, META_BELOW_N);
+    struct metadata_command c = { .kind = METADATA_MEMBER_LEAVE,
+                                  .member = of_id(3),
+                                  .accept_loss = true };
+    CHECK_EQ(meta_world_apply(&w, &c).code, META_OK);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_BELOW_N);
+    struct metadata_command begin = { .kind = METADATA_CHANGE_BEGIN, .accept_loss = true };
+    metadata_inputs(w.m, &begin.target);
+    CHECK_EQ(begin.target.count, 2);
+    CHECK_EQ(meta_world_apply(&w, &begin).code, META_OK);
+    meta_world_finish(&w);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, of_id(3)).code, META_OK);
+    c.member.id = 2;
+    CHECK_EQ(meta_world_apply(&w, &c).code, META_OK);
+    c.member.id = 1;
+    CHECK_EQ(meta_world_apply(&w, &c).code, META_LAST_NODE);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_DEAD, of_id(1)).code, META_LAST_NODE);
+    meta_world_deinit(&w);
+}
+
+/* Somebody new may turn round at the door of a cluster that has few members anyway. */
+TEST(metadata_members, joining_member_leaves_again) {
+    struct meta_world w;
+    meta_world_init(&w, 1, 3);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, wish(0, "a:1")).code, META_OK);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, of_id(2)).code, META_OK);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, of_id(2)).code, META_OK);
+    meta_world_deinit(&w);
+}
+
+/* A dead member that starts again is what it was. */
+TEST(metadata_members, dead_and_back) {
+    struct meta_world w;
+    meta_world_init(&w, 4, 3);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_DEAD, of_id(9)).code, META_NO_MEMBER);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_DEAD, of_id(3)).code, META_OK);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_DEAD, of_id(3)).code, META_STATE);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, of_id(3)).code, META_STATE);
+    struct member_wish b = { .id = 3, .boot = 1 };
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, b).code, META_OK);
+    CHECK_EQ(metadata_member_state(w.m, 3), MEMBER_ACTIVE);
+
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_DEAD, of_id(3)).code, META_OK);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    meta_world_finish(&w);
+    b.boot = 2;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, b).code, META_OK);
+    CHECK_EQ(metadata_member_state(w.m, 3), MEMBER_JOINING);
+    meta_world_deinit(&w);
+}
+
+/* A removed member's proposals are nobody's; that it removed itself is answered. */
+TEST(metadata_members, removes_itself) {
+    struct meta_world w;
+    meta_world_init(&w, 3, 3);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, wish(0, "a:1")).value, 4);
+    w.proposer = 4;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, of_id(4)).code, META_OK);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, of_id(4)).code, META_PROPOSER);
+    meta_world_deinit(&w);
+}
