@@ -13,6 +13,10 @@
 #define NOTE_BYTES_MAX (LOG_LINE_BYTES_MAX + 64u)
 /* Turns in one moment before the world is sure that it does not get on. */
 #define SAME_MOMENT_MAX 100000u
+#define PROBE_SLICE_MS 100u
+/* Each replica may find damage of its own, one table after the other. */
+#define PROBES_MAX 8u
+#define HEAL_SECONDS_MAX 60u
 
 struct world *world_now;
 
@@ -156,6 +160,54 @@ static void run_until(struct world *w, uint64_t end_ns) {
 
 /* ---- phases ---- */
 
+/* Replicas that gave up damaged tables abstain until they are filled again (R12). */
+static bool too_many_heal(const struct world *w) {
+    const uint8_t need = scenario_need(w->scenario, false, WORK_DEFAULT);
+    uint32_t healing = 0;
+    for (uint32_t i = 0; i < w->scenario->nodes; i++) {
+        const struct world_node *n = &w->nodes[i];
+        bool filled = n->state == NODE_UP;
+        for (uint32_t k = 0; filled && k < n->process->node.shards_count; k++)
+            filled = n->process->node.shards[k]->filled;
+        healing += !filled;
+    }
+    return healing > (uint32_t)(w->scenario->replicas - need);
+}
+
+/* What was refused while too few replicas could speak proves nothing. */
+static void excuse(struct world *w, uint64_t from_ns) {
+    for (uint32_t i = 0; i < w->history.ops_count; i++) {
+        struct history_op *op = &w->history.ops[i];
+        if (op->must_work && op->status == 503 && op->ended_ns >= from_ns) op->must_work = false;
+    }
+}
+
+/* Ask every node for everything. False: damage was found on the way that the answers of the
+ * others cannot make up for. */
+static bool probe(struct world *w) {
+    bool whole = true, was_bad = false;
+    clients_mode(w->clients, CLIENTS_PROBE, w->now_ns);
+    for (uint32_t done_ms = 0; done_ms < SCENARIO_PROBING_MS; done_ms += PROBE_SLICE_MS) {
+        const uint64_t from_ns = w->now_ns;
+        const bool before = too_many_heal(w);
+        run_until(w, from_ns + PROBE_SLICE_MS * NS_A_MS);
+        const bool bad = before || too_many_heal(w);
+        if (bad || was_bad) excuse(w, from_ns);
+        if (bad) whole = false;
+        was_bad = bad;
+    }
+    clients_mode(w->clients, CLIENTS_REST, w->now_ns);
+    return whole;
+}
+
+/* Damage is found when it is read, which may be long after the faults. */
+static void probe_until_whole(struct world *w) {
+    for (uint32_t i = 0; i < PROBES_MAX && !probe(w); i++) {
+        for (uint32_t s = 0; s < HEAL_SECONDS_MAX && too_many_heal(w); s++)
+            run_until(w, w->now_ns + 1000 * NS_A_MS);
+    }
+}
+
 void world_run(struct world *w) {
     ASSERT(w->settled_ns == 0);
     for (uint32_t i = 0; i < w->scenario->nodes; i++) world_boot(w, &w->nodes[i]);
@@ -167,9 +219,7 @@ void world_run(struct world *w) {
     faults_end(w);
     run_until(w, w->now_ns + SCENARIO_HEALING_MS * NS_A_MS);
     w->settled_ns = w->now_ns;
-    clients_mode(w->clients, CLIENTS_PROBE, w->now_ns);
-    run_until(w, w->now_ns + SCENARIO_PROBING_MS * NS_A_MS);
-    clients_mode(w->clients, CLIENTS_REST, w->now_ns);
+    probe_until_whole(w);
     run_until(w, w->now_ns + SCENARIO_QUIET_MS * NS_A_MS);
 }
 
