@@ -440,7 +440,12 @@ static STATUS write_begin(struct shard *s, struct coordination *k, const struct 
         .op = { .high = named ? q->op_high : 0, .low = named ? q->op_low : 0 },
         .value = d->value,
     };
-    if (choose_version(s, k, &r.ballot)) return write_record(s, k, &r);
+    if (choose_version(s, k, &r.ballot)) {
+        /* Others refuse it: a new data directory under a clock that is behind has no floor yet. */
+        if (r.ballot.stamp > s->heard_floor) return write_record(s, k, &r);
+        fail_call(s, k, OUT_CLOCK);
+        return status_of(ST_OK);
+    }
     if (is_deleted_above(k, d)) return write_record(s, k, &k->newest);
     overtaken(s, k);
     return status_of(ST_OK);

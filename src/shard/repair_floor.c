@@ -124,6 +124,7 @@ void repair_heard(struct shard *s, struct link *l, const struct peer_ping *p) {
     if ((p->flags & PEER_PING_FORGET) != 0) repair_forget(r);
     r->heard_verified = p->verified_stamp;
     r->heard_floor = p->floor_stamp;
+    if (p->floor_stamp > s->heard_floor) s->heard_floor = p->floor_stamp;
     l->peer->fresh = (p->flags & PEER_HELLO_FRESH) != 0;
     r->heard = l->peer->fresh ? REPAIR_HEARD_NEW : REPAIR_HEARD_FILLED;
     if ((p->flags & PEER_HELLO_DAMAGED) == 0) return;

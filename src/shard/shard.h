@@ -175,6 +175,7 @@ struct shard {
     uint64_t opened_ms;      /* monotonic */
     _Atomic bool settled;    /* has met enough others, or waited for them long enough */
     uint64_t floor_stamp;    /* versions stamped at or below are refused; durable (R9) */
+    uint64_t heard_floor;    /* the highest floor that another replica told of */
     uint64_t verified_stamp; /* all pairs of this shard are equal up to here */
     bool filled;             /* holds what it should: may answer reads (R11) */
     struct repair_shard *repair;
