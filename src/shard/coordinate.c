@@ -57,13 +57,13 @@ static bool is_home(const struct shard *s, uint32_t slot, int self) {
 }
 
 /* Of a node that has just been met, some shards may not be linked yet. */
-static uint8_t live_places(struct shard *s, uint32_t slot) {
+static uint16_t live_places(struct shard *s, uint32_t slot) {
     const struct membership *m = s->node->members;
     const uint16_t *list = ring_list(m->ring, slot);
-    uint8_t live = 0;
+    uint16_t live = 0;
     for (uint32_t i = 0; i < m->ring->copies; i++) {
         if (list[i] == m->self || link_of_slot(s, list[i], slot) != NULL)
-            live |= (uint8_t)(1u << i);
+            live |= (uint16_t)(1u << i);
     }
     return live;
 }
@@ -135,10 +135,7 @@ bool coordinate_is_answered(const struct coordination *k) {
 }
 
 static bool is_asking(const struct coordination *k) {
-    for (uint32_t i = 0; i < k->round.count; i++) {
-        if (k->round.states[i] == PLACE_ASKED) return true;
-    }
-    return false;
+    return k->round.places[PLACE_ASKED] != 0;
 }
 
 static void close_questions(struct shard *s, struct coordination *k) {
@@ -189,9 +186,10 @@ static void end_call(struct shard *s, struct coordination *k) {
     struct call *c = k->call;
     k->call = NULL;
     if (k->phase == COORDINATE_WRITE) let_silent_go(s, k);
-    c->response.acks = k->round.answered;
-    c->response.needed = k->round.need;
-    c->response.replicas = k->round.count;
+    const struct round_progress progress = round_progress(&k->round);
+    c->response.acks = progress.answered;
+    c->response.needed = progress.need;
+    c->response.replicas = progress.replicas;
     if (c->response.outcome == OUT_QUORUM)
         shard_count_quorum_failure(s, k->late ? QUORUM_TIMEOUT : QUORUM_TOO_FEW);
     if (c->response.outcome == OUT_CLOCK) shard_count_quorum_failure(s, QUORUM_CLOCK);
@@ -233,7 +231,7 @@ static void keep_newest(struct coordination *k, const struct record *r) {
 }
 
 /* Returns the places to ask because of what the own replica says; ST_WAIT: later. */
-static uint8_t ask_own(struct shard *s, struct coordination *k, uint32_t place) {
+static uint16_t ask_own(struct shard *s, struct coordination *k, uint32_t place) {
     struct status st = status_of(ST_CORRUPT);
     if (s->filled) st = lookup_begin(s, &k->local, buffer_bytes(&k->ikey));
     if (st.code == ST_WAIT) return 0;
@@ -265,18 +263,18 @@ static bool send_query(struct shard *s, struct coordination *k, uint32_t place, 
     return true;
 }
 
-static uint8_t ask_place(struct shard *s, struct coordination *k, uint32_t place) {
+static uint16_t ask_place(struct shard *s, struct coordination *k, uint32_t place) {
     if ((int)place == k->self) return ask_own(s, k, place);
     const bool digest = (k->round.full & 1u << place) == 0;
     if (send_query(s, k, place, digest)) return 0;
     return round_failed(&k->round, place, live_places(s, k->slot));
 }
 
-static void ask(struct shard *s, struct coordination *k, uint8_t places) {
-    uint8_t done = 0; /* a place is asked once, so this ends */
+static void ask(struct shard *s, struct coordination *k, uint16_t places) {
+    uint16_t done = 0; /* a place is asked once, so this ends */
     while ((places & ~done) != 0) {
         const uint32_t place = (uint32_t)__builtin_ctz(places & (uint32_t)~done);
-        done |= (uint8_t)(1u << place);
+        done |= (uint16_t)(1u << place);
         places |= ask_place(s, k, place);
     }
 }
@@ -286,7 +284,7 @@ static void hedge_later(struct shard *s, struct coordination *k) {
     const uint16_t *list = ring_list(s->node->members->ring, k->slot);
     for (uint32_t i = 0; i < k->round.count; i++) {
         const struct peer *p = s->peers[list[i]];
-        if (k->round.states[i] != PLACE_ASKED || p == NULL) continue;
+        if (!round_is(&k->round, i, PLACE_ASKED) || p == NULL) continue;
         const uint32_t usual_ms = detector_hedge_ms(&p->detector);
         if (usual_ms > wait_ms) wait_ms = usual_ms;
     }
@@ -306,7 +304,7 @@ static void read_begin(struct shard *s, struct coordination *k) {
     k->has_newest = false;
     k->shown = 0;
     ask(s, k,
-        round_begin(&k->round, ROUND_READ, copies, shard_need(s, q, ROUND_READ),
+        round_begin(&k->round, ROUND_READ, round_needs_one(copies, shard_need(s, q, ROUND_READ)),
                     s->filled ? k->self : -1, live_places(s, k->slot), q->session));
     if (round_outcome(&k->round) == ROUND_PENDING) hedge_later(s, k);
 }
@@ -317,7 +315,7 @@ static void read_begin(struct shard *s, struct coordination *k) {
 static bool send_record(struct shard *s, struct coordination *k, uint32_t place,
                         const struct record *r, bool urgent) {
     const uint16_t member = ring_list(s->node->members->ring, k->slot)[place];
-    const bool spare = __builtin_popcount(live_places(s, k->slot)) >= k->round.need;
+    const bool spare = round_suffice(&k->round, live_places(s, k->slot));
     struct link *l = spare ? link_of_slot(s, member, k->slot) : link_to_slot(s, member, k->slot);
     if (l == NULL || !link_has_room(l)) return false;
     struct sent *q = sent_open(s, l, SENT_QUESTION, k, place, s->node->quorum_wait_ms);
@@ -329,25 +327,22 @@ static bool send_record(struct shard *s, struct coordination *k, uint32_t place,
 
 /* A replica will not take the write now: it gets a hint, if the own replica holds it. */
 static void missed(struct shard *s, struct coordination *k, uint32_t place) {
+    const bool hinted = k->self >= 0 && (int)place != k->self &&
+                        !round_is(&k->round, (uint32_t)k->self, PLACE_FAILED);
+    if (hinted && MUTANT("hint_counts_as_ack")) (void)round_answered(&k->round, place, k->version);
     (void)round_failed(&k->round, place, 0);
-    if (k->self < 0 || (int)place == k->self) return;
-    if (k->round.states[k->self] == PLACE_FAILED) return;
+    if (!hinted) return;
     hint_keep(s, ring_list(s->node->members->ring, k->slot)[place], buffer_bytes(&k->ikey),
               k->version);
-    if (MUTANT("hint_counts_as_ack")) {
-        k->round.states[place] = PLACE_ANSWERED;
-        k->round.failed--;
-        k->round.answered++;
-    }
 }
 
 /* As many as the client waits for get it at once, the others with what is sent next. */
 static void send_records(struct shard *s, struct coordination *k, const struct record *r,
-                         uint32_t have) {
+                         uint16_t have) {
     for (uint32_t i = 0; i < k->round.count; i++) {
         if ((int)i == k->self) continue;
-        if (send_record(s, k, i, r, have < k->round.need))
-            have++;
+        if (send_record(s, k, i, r, !round_suffice(&k->round, have)))
+            have |= (uint16_t)(1u << i);
         else
             missed(s, k, i);
     }
@@ -417,13 +412,14 @@ static STATUS write_record(struct shard *s, struct coordination *k, const struct
         k->call->response.version = r->ballot;
         if ((r->flags & RECORD_TOMBSTONE) == 0) k->call->response.expires_at_ms = r->expires_at_ms;
     }
-    (void)round_begin(&k->round, ROUND_WRITE, copies, shard_need(s, q, ROUND_WRITE), k->self,
+    (void)round_begin(&k->round, ROUND_WRITE,
+                      round_needs_one(copies, shard_need(s, q, ROUND_WRITE)), k->self,
                       live_places(s, k->slot), (struct ballot){ 0 });
     if (st == PEER_ACCEPT_OK)
         log_wait(s, k, sequence);
     else
         missed(s, k, (uint32_t)k->self);
-    send_records(s, k, r, st == PEER_ACCEPT_OK ? 1 : 0);
+    send_records(s, k, r, st == PEER_ACCEPT_OK ? (uint16_t)(1u << k->self) : 0);
     return status_of(ST_OK);
 }
 
@@ -455,7 +451,7 @@ static STATUS write_begin(struct shard *s, struct coordination *k, const struct 
 
 /* Replicas that answered with an older version get the newest, without waiting. */
 static void repair_stale(struct shard *s, struct coordination *k) {
-    const uint8_t stale = k->has_newest ? round_stale(&k->round) : 0;
+    const uint16_t stale = k->has_newest ? round_stale(&k->round) : 0;
     const uint16_t *list = ring_list(s->node->members->ring, k->slot);
     for (uint32_t i = 0; i < k->round.count; i++) {
         if ((stale & 1u << i) == 0) continue;
@@ -666,7 +662,7 @@ void coordinate_hedge(struct shard *s) {
         struct coordination *k = LIST_ENTRY(s->hedges.next, struct coordination, link);
         if (k->hedge_at_ms > now_ms) break;
         list_remove(&k->link);
-        const uint8_t more = round_hedge(&k->round, live_places(s, k->slot));
+        const uint16_t more = round_hedge(&k->round, live_places(s, k->slot));
         if (more == 0) continue;
         s->figures.hedges++;
         ask(s, k, more);
