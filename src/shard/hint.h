@@ -24,13 +24,13 @@
 
 #include "base/bytes.h"
 #include "base/hlc.h"
+#include "base/limits.h"
 #include "base/status.h"
 #include "shard/lookup.h"
 #include "shard/range_walk.h"
 
 #include <stdint.h>
 
-#define RESERVED_KEYSPACES 0xFFF0u /* from here on: not for clients, never sent */
 #define HINT_KEYSPACE 0xFFFFu
 #define SYSTEM_KEYSPACE 0xFFFEu /* the shard's own notes: floor, filled; see repair.h */
 #define HINTS_REPLAYED_MAX 32u  /* in flight to one member */
