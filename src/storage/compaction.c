@@ -60,7 +60,7 @@ static bool held_elsewhere(const struct compaction *c, struct bytes ikey) {
     return false;
 }
 
-/* Rules 2 and 3 of compaction.h. */
+/* Rules 2 and 3 of compaction.h; rule 4 is asked before. */
 static bool may_drop(const struct compaction *c, const struct record *r) {
     const struct ballot floor = floors_get(&c->floors, ikey_keyspace(r->ikey));
     if (ballot_compare(r->ballot, floor) <= 0) return true;
@@ -98,21 +98,48 @@ static STATUS write_record(struct compaction *c, struct overlap *overlap, const 
     return output_add(&c->output, r);
 }
 
+/* Errors  ST_BUSY  the job is to end */
+static STATUS stop_look(struct compaction *c, uint64_t count) {
+    if (count % STOP_LOOK_RECORDS != 0) return status_of(ST_OK);
+    c->stopped = atomic_load(c->stop);
+    return status_of(c->stopped ? ST_BUSY : ST_OK);
+}
+
+/* Look for something to drop: in a table with keys of all slots it is found at once. Reading has
+ * no pace of its own, so the rest of the way it goes at that of writing. */
+static STATUS look_for_slots(struct compaction *c, struct merge *m) {
+    struct rate_limit *pace = c->output.options.rate_limit;
+    uint64_t count = 0;
+    size_t bytes = 0;
+    TRY(merge_seek(m, BYTES_NONE));
+    while (m->record != NULL) {
+        TRY(stop_look(c, ++count));
+        if (slot_set_has(&c->dropped_slots, m->record->ikey)) return status_of(ST_OK);
+        bytes += m->record->ikey.len + m->record->value.len;
+        if (count % STOP_LOOK_RECORDS == 0 && pace != NULL) {
+            rate_limit_pace(pace, bytes);
+            bytes = 0;
+        }
+        TRY(merge_next(m));
+    }
+    c->clean = true;
+    return status_of(ST_OK);
+}
+
 static STATUS merge_inputs(struct compaction *c, struct merge *m) {
     struct overlap overlap = { 0 };
     const uint32_t below = c->plan.level_output + 1;
     if (below < ENGINE_LEVELS && c->version->levels[below].count > 0) {
         overlap.level = &c->version->levels[below];
     }
-    uint32_t until_look = STOP_LOOK_RECORDS;
+    uint64_t count = 0;
     TRY(merge_seek(m, BYTES_NONE));
     while (m->record != NULL) {
-        if (--until_look == 0) {
-            until_look = STOP_LOOK_RECORDS;
-            c->stopped = atomic_load(c->stop);
-            if (c->stopped) return status_of(ST_BUSY);
-        }
-        if (may_drop(c, m->record)) {
+        TRY(stop_look(c, ++count));
+        if (slot_set_has(&c->dropped_slots, m->record->ikey)) {
+            c->slot_records++;
+            c->dropped++;
+        } else if (may_drop(c, m->record)) {
             c->dropped++;
         } else {
             TRY(write_record(c, &overlap, m->record));
@@ -134,7 +161,8 @@ void compaction_run(struct compaction *c) {
         merge_add_tables(&m, &c->version->levels[in->level].tables[in->index], count);
         i += count;
     }
-    c->status = merge_inputs(c, &m);
+    c->status = p->for_sweep ? look_for_slots(c, &m) : status_of(ST_OK);
+    if (status_ok(c->status) && !c->clean) c->status = merge_inputs(c, &m);
     c->failed = m.failed;
     merge_deinit(&m);
     if (!status_ok(c->status)) output_discard(&c->output);

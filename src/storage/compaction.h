@@ -28,16 +28,35 @@
  *         moved the start of the replay past it. After a crash during a replay memtables share
  *         a first segment; until the last of them is flushed, b covers them all.)
  *     At an equal ballot v is r itself, which is as absent as its loss.
+ *  4. r of a slot in the set that the job copied when it started: always, whatever else there is
+ *     of the ikey. The owner hides all of such a slot, and takes what it finds of one that
+ *     comes back for left over: to be compared anew, so that an older v that shows does no harm.
+ *     When a slot comes back the owner takes it out of the set before the first record of it is
+ *     put. Such a record is safe:
+ *      a. a job that starts later has the smaller set;
+ *      b. inputs of one that started before are tables that were in the version then; each was
+ *         flushed from a memtable frozen before, so that what is put since is in none;
+ *      c. a flush drops nothing for its slot.
+ *     What is left over must not vanish either once it was compared and found equal. So nothing
+ *     comes of a job whose set has a slot that the present one has not; only one whose edit
+ *     is on its way cannot be held back, and the owner waits for it (engine_is_dropping).
  *
  * Garbage. A table whose records are half tombstones or past their expiry is compacted
  * for that alone, when its highest ballot is at or below F; each table waits
  * COMPACTION_GARBAGE_WAIT_MS first, twice as long each time little came of it.
+ *
+ * Sweep. When the set of rule 4 grows a new sweep begins, behind all other work. Each table is
+ * known to be clean as of some sweep: the output of a job as of the one it started under, a
+ * flushed table as of the one its memtable was begun under, a table found at opening as of none.
+ * Tables that are behind are taken a few neighbours at a time, and written anew in place if they
+ * hold something to drop; else they are only read. So a sweep writes each table once at most.
  */
 #ifndef ATOLL_STORAGE_COMPACTION_H
 #define ATOLL_STORAGE_COMPACTION_H
 
 #include "storage/merge.h"
 #include "storage/output.h"
+#include "storage/slot_set.h"
 
 /* An output ends where it would overlap this many tables' worth of the next level, so
  * that its own compaction stays small. */
@@ -45,6 +64,8 @@
 /* Between two looks at one table for garbage. */
 #define COMPACTION_GARBAGE_WAIT_MS 10000u
 #define COMPACTION_GARBAGE_WAIT_MS_MAX (24u * 3600 * 1000)
+/* Neighbours that one job of a sweep takes, so that what they leave makes larger tables. */
+#define COMPACTION_SWEEP_TABLES_MAX 4u
 /* Tables found corrupt, which are never picked again until the engine is opened anew. */
 #define COMPACTION_BAD_MAX 64u
 
@@ -67,6 +88,8 @@ struct compaction_plan {
     uint32_t input_capacity;
     uint64_t input_bytes;
     bool for_garbage; /* chosen for what it may free, not for a level's size */
+    bool for_sweep;   /* chosen for what it may hold of dropped slots */
+    bool everything;  /* chosen because all was wanted */
 };
 
 /* What a choice depends on. */
@@ -78,6 +101,7 @@ struct compaction_view {
     uint32_t bad_count;
     uint64_t wall_ms;
     struct ballot gc_floor;
+    uint64_t sweep;  /* tables that are behind this one may hold what is to be dropped */
     bool everything; /* all levels into the last */
 };
 
@@ -97,6 +121,8 @@ struct compaction {
     struct floors floors;            /* copy of the durable ones */
     struct ballot gc_floor;          /* when the job started */
     struct ballot memory_ballot_min; /* lowest ballot ever put to a memtable that is alive */
+    struct slot_set dropped_slots;   /* copy of the engine's, when the job started */
+    uint64_t sweep;                  /* the engine's, when the job started */
     uint64_t wall_ms;                /* expiry is judged by this */
     uint64_t table_bytes;            /* outputs are cut at */
     const atomic_bool *stop;         /* ends the job early */
@@ -104,6 +130,8 @@ struct compaction {
     bool stopped;                    /* ended early: nothing came of it */
     uint64_t failed;                 /* table that could not be read; 0 = none */
     uint64_t dropped;                /* records that were not written */
+    uint64_t slot_records;           /* of them: for their slot */
+    bool clean;                      /* of a sweep: there was nothing to drop, nothing is written */
 };
 
 /* Takes the plan. The version must be held until deinit. */

@@ -100,7 +100,7 @@ static void plan_add_overlap(struct compaction_plan *p, const struct version *v,
 static bool may_move(const struct compaction_view *view, const struct compaction_plan *p,
                      const struct version_table *t) {
     const struct version *v = view->version;
-    if (p->input_count != 1 || p->for_garbage) return false;
+    if (p->input_count != 1 || p->for_garbage || p->for_sweep) return false;
     if (p->level_output == LEVEL_LAST) return true;
     const struct version_level *below = &v->levels[p->level_output + 1];
     if (below->count == 0) return true;
@@ -138,7 +138,7 @@ static bool pick_level0(const struct compaction_view *view, uint32_t base,
                         struct compaction_plan *p) {
     const struct version_level *level = &view->version->levels[0];
     ASSERT(level->count > 0);
-    if (!p->for_garbage && pick_level0_move(view, base, p)) return true;
+    if (!p->for_garbage && !p->for_sweep && pick_level0_move(view, base, p)) return true;
     p->input_count = 0;
     p->input_bytes = 0;
     p->kind = COMPACTION_MERGE;
@@ -258,6 +258,41 @@ static bool pick_garbage(const struct compaction_view *view, struct compaction_p
     return false;
 }
 
+/* ---- sweep ---- */
+
+static bool is_unswept(const struct compaction_view *view, const struct version_table *t) {
+    return t->sweep < view->sweep && !is_bad(view, t);
+}
+
+/* Level 0 goes down as a whole, as always; below it a few neighbours are written in place. */
+static bool pick_sweep(const struct compaction_view *view, struct compaction_plan *p) {
+    uint64_t targets[ENGINE_LEVELS];
+    uint32_t base;
+    if (view->sweep == 0) return false;
+    compaction_targets(view->version, view->options, targets, &base);
+    p->for_sweep = true;
+    for (uint32_t l = 0; l < ENGINE_LEVELS; l++) {
+        const struct version_level *level = &view->version->levels[l];
+        uint32_t i = 0;
+        while (i < level->count && !is_unswept(view, &level->tables[i])) i++;
+        if (i == level->count) continue;
+        if (l == 0) {
+            if (pick_level0(view, base, p)) return true;
+            continue;
+        }
+        p->input_count = 0;
+        p->input_bytes = 0;
+        p->kind = COMPACTION_MERGE;
+        p->level_output = l;
+        for (; i < level->count && p->input_count < COMPACTION_SWEEP_TABLES_MAX; i++) {
+            if (!is_unswept(view, &level->tables[i])) break;
+            plan_add(p, view->version, l, i);
+        }
+        return true;
+    }
+    return false;
+}
+
 /* ---- truncation ---- */
 
 static bool is_truncated(const struct compaction_view *view, const struct version_table *t) {
@@ -294,6 +329,7 @@ static bool pick_everything(const struct compaction_view *view, struct compactio
     }
     p->kind = COMPACTION_MERGE;
     p->level_output = LEVEL_LAST;
+    p->everything = true;
     if (above == 0 && droppable == 0 && view->floors->count == 0) return false;
     return p->input_count > 0 && !plan_is_bad(view, p);
 }
@@ -307,6 +343,10 @@ bool compaction_pick(const struct compaction_view *view, struct compaction_plan 
     if (!found) {
         compaction_plan_deinit(&p);
         found = !view->everything && pick_garbage(view, &p);
+    }
+    if (!found) {
+        compaction_plan_deinit(&p);
+        found = !view->everything && pick_sweep(view, &p);
     }
     if (!found) {
         compaction_plan_deinit(&p);

@@ -33,6 +33,7 @@ struct engine_memtable *engine_memtable_create(struct engine *e, uint64_t first_
         .memtable = memtable_create(e->options.memtable_bytes, e->hash_seed),
         .first_segment = first_segment,
         .ballot_min = { UINT64_MAX, UINT32_MAX, UINT32_MAX },
+        .sweep = e->sweep,
         .references = 1,
     };
     /* Where segments are shared, a replay brings back the other's records as long as this one lives. */
@@ -311,6 +312,7 @@ struct engine_stats engine_stats(const struct engine *e) {
         s.memtable_bytes += memtable_bytes(e->waiting[i]->memtable);
     }
     s.memtables = 1 + e->waiting_count;
+    s.sweep_bytes_left = engine_sweep_bytes_left(e);
     s.disk_full = e->background_full || e->wal_full;
     return s;
 }
@@ -326,5 +328,7 @@ bool engine_check(const struct engine *e) {
     }
     if (!list_is_empty(&e->edits) && e->edits_writing > 0 && !e->manifest_running) return false;
     if (e->dropping && e->compaction_state != WORK_IDLE) return false;
+    if (e->compaction_revoked && e->compaction_state != WORK_RUNNING) return false;
+    if (e->active->sweep > e->sweep || !slot_set_check(&e->dropped_slots)) return false;
     return floors_check(&e->floors) && floors_check(&e->floors_durable);
 }

@@ -24,6 +24,7 @@
 #ifndef ATOLL_STORAGE_ENGINE_H
 #define ATOLL_STORAGE_ENGINE_H
 
+#include "base/hash.h"
 #include "os/loop.h"
 #include "os/pool.h"
 #include "storage/cache.h"
@@ -150,6 +151,20 @@ struct ballot engine_floor(const struct engine *e, uint16_t keyspace);
  * opening, before any put. A single node sets it to "now". */
 void engine_set_gc_floor(struct engine *e, struct ballot floor);
 
+/* Slots (base/hash.h) whose records this shard keeps no more, as bits, the lowest first: compaction
+ * drops all of them, whatever their ballot, and a sweep through all tables begins when the set has
+ * grown. Copied; replaces the set before; empty at first, and not kept on disk. What lies in
+ * a reserved keyspace (limits.h) is never dropped. The caller hides such slots from every reader
+ * and puts nothing into them. For one that comes back the new set must be in force before its
+ * first record is put: then that record is safe, while what was left over may be gone or not. */
+void engine_set_dropped_slots(struct engine *e, const uint8_t slots[SLOTS / 8]);
+/* Whether what was left over of slots that came back may vanish still, since a compaction under an
+ * earlier set is just being made durable: a matter of one sync, if there is disk space. Neither
+ * compare nor count on it before. It does not become true again unless the set is changed. */
+bool engine_is_dropping(const struct engine *e);
+/* Whether anything is left in which there may be records of dropped slots. */
+bool engine_is_sweeping(const struct engine *e);
+
 /* Highest ballot stored, for the clock to start above. */
 struct ballot engine_ballot_max(const struct engine *e);
 
@@ -187,10 +202,13 @@ struct engine_stats {
     uint64_t flush_bytes; /* written by flushes */
     uint64_t compaction_bytes_read;
     uint64_t compaction_bytes_written;
-    uint64_t stalls;         /* puts refused with ST_BUSY */
-    uint64_t full;           /* puts refused with ST_FULL */
-    uint64_t corruptions;    /* reads that met a bad block */
-    uint64_t tables_dropped; /* by engine_drop_damaged */
+    uint64_t sweep_bytes;          /* tables looked through for records of dropped slots */
+    uint64_t sweep_bytes_left;     /* tables that this is still to be done with */
+    uint64_t slot_records_dropped; /* by compactions, because their slot is dropped */
+    uint64_t stalls;               /* puts refused with ST_BUSY */
+    uint64_t full;                 /* puts refused with ST_FULL */
+    uint64_t corruptions;          /* reads that met a bad block */
+    uint64_t tables_dropped;       /* by engine_drop_damaged */
     uint64_t level_tables[ENGINE_LEVELS];
     uint64_t level_bytes[ENGINE_LEVELS];
     uint64_t records; /* in all tables and memtables, superseded ones included */

@@ -6,6 +6,7 @@
  *   engine_turn.c       flush, compaction and manifest: when they start, what follows
  *   engine_damage.c     damaged tables: found, logged, given up
  *   engine_recovery.c   open: manifest, tables, WAL
+ *   engine_sweep.c      slots that are dropped
  *   engine_verify.c     the offline check
  */
 #ifndef ATOLL_STORAGE_ENGINE_INTERNAL_H
@@ -32,6 +33,7 @@ struct engine_memtable {
     uint64_t sequence_first; /* WAL position of its first record; 0 = none yet */
     struct ballot
         ballot_min;      /* lowest ever put, to it or to one before it that shares its segments */
+    uint64_t sweep;      /* the engine's when it was begun; see compaction.h */
     uint32_t references; /* the engine, reads and iterators; the owner's thread counts */
 };
 
@@ -66,6 +68,8 @@ struct engine {
     struct floors floors;         /* what readers go by */
     struct floors floors_durable; /* what flush and compaction go by */
     struct ballot gc_floor;
+    struct slot_set dropped_slots;    /* compactions that start now drop them */
+    uint64_t sweep;                   /* how often that set has grown */
     struct ballot ballot_max;         /* of every record ever put or found */
     uint64_t first_segment;           /* of the WAL, as in the manifest */
     uint64_t hash_seed;               /* for memtables */
@@ -94,6 +98,7 @@ struct engine {
     struct engine_edit compaction_edit;
     enum work_state compaction_state;
     uint64_t compaction_retry_ms;
+    bool compaction_revoked;          /* nothing is to come of the job that runs */
     uint64_t look_ms;                 /* when to look for work next, even if nothing changed */
     bool look;                        /* something changed: look for work */
     bool everything;                  /* engine_compact_all was called */
@@ -108,7 +113,7 @@ struct engine {
     void (*drop_done)(void *user, struct status s); /* of the drop that is wanted */
     void *drop_user;                                /* for `drop_done` */
 
-    atomic_bool stop_jobs; /* a compaction ends early */
+    atomic_bool stop_jobs; /* a compaction ends early: while stopping, or when it is revoked */
     bool stopping;
     bool stop_flush;           /* the memtables are to be flushed before it is idle */
     bool stop_committed;       /* the last commit of the WAL was made */
@@ -148,6 +153,13 @@ void engine_note_corrupt(struct engine *e);
 void engine_damage_turn(struct engine *e);
 /* The engine is closed: what is wanted will not come. */
 void engine_damage_cancel(struct engine *e);
+
+/* engine_sweep.c */
+/* Tables that are behind this sweep are to be swept; 0 = none. */
+uint64_t engine_sweep_wanted(const struct engine *e);
+uint64_t engine_sweep_bytes_left(const struct engine *e);
+/* The compaction's job has found nothing to drop in its inputs. */
+void engine_sweep_note_clean(struct engine *e);
 
 /* engine_recovery.c */
 STATUS engine_recover(struct engine *e);

@@ -231,7 +231,10 @@ static void flush_job_done(struct os_job *job) {
     struct engine_edit *edit = &e->flush_edit;
     *edit = (struct engine_edit){ .installed = flush_installed };
     edit->change.first_segment = engine_segment_after_oldest(e);
+    const struct engine_memtable *oldest = e->waiting[e->waiting_count - 1];
+    ASSERT(oldest->memtable == e->flush.memtable);
     for (uint32_t i = 0; i < e->flush.output.count; i++) {
+        e->flush.output.tables[i].sweep = oldest->sweep;
         garbage_wait(e, &e->flush.output.tables[i], 0);
         edit_add(edit, &e->flush.output.tables[i], 0);
     }
@@ -268,9 +271,13 @@ static const struct version_table *input_table(const struct compaction *c, uint3
 }
 
 static void compaction_end(struct engine *e) {
+    if (e->compaction_revoked && e->compaction.plan.everything && !e->stopping)
+        e->everything = true; /* what was asked for has not been done */
     version_release(e->compaction.version);
     compaction_deinit(&e->compaction);
     work_move(&e->compaction_state, WORK_IDLE);
+    e->compaction_revoked = false;
+    atomic_store(&e->stop_jobs, e->stopping);
     e->look = true;
 }
 
@@ -285,6 +292,8 @@ static void compaction_installed(struct engine *e, struct engine_edit *edit) {
         e->stats.compactions++;
         e->stats.compaction_bytes_read += c->plan.input_bytes;
         e->stats.compaction_bytes_written += c->output.bytes;
+        e->stats.slot_records_dropped += c->slot_records;
+        if (c->plan.for_sweep) e->stats.sweep_bytes += c->plan.input_bytes;
     }
     engine_edit_deinit(edit);
     compaction_end(e);
@@ -304,6 +313,7 @@ static void compaction_edit_queue(struct engine *e) {
     const bool freed_little = c->output.bytes > c->plan.input_bytes / 4 * 3;
     wait_ms = c->plan.for_garbage && freed_little ? wait_ms * 2 : 0;
     for (uint32_t i = 0; i < c->output.count; i++) {
+        c->output.tables[i].sweep = c->sweep;
         garbage_wait(e, &c->output.tables[i], wait_ms);
         edit_add(edit, &c->output.tables[i], c->plan.level_output);
     }
@@ -324,9 +334,17 @@ static void compaction_job_done(struct os_job *job) {
     struct engine *e = LIST_ENTRY(job, struct engine, compaction_job);
     struct compaction *c = &e->compaction;
     ASSERT(e->compaction_state == WORK_RUNNING);
-    if (status_ok(c->status)) {
+    if (status_ok(c->status) && !c->clean && !e->compaction_revoked) {
         note_success(e);
         compaction_edit_queue(e);
+        return;
+    }
+    if (status_ok(c->status)) {
+        if (c->clean)
+            engine_sweep_note_clean(e);
+        else
+            output_discard(&c->output);
+        compaction_end(e);
         return;
     }
     if (!c->stopped) {
@@ -367,6 +385,8 @@ static void compaction_start(struct engine *e, struct compaction_plan *take_plan
     floors_copy(&e->floors_durable, &c->floors);
     c->gc_floor = e->gc_floor;
     c->memory_ballot_min = memory_ballot_min(e);
+    c->dropped_slots = e->dropped_slots;
+    c->sweep = e->sweep;
     c->wall_ms = os_loop_wall_ms(e->options.loop);
     c->table_bytes = e->options.table_bytes;
     c->stop = &e->stop_jobs;
@@ -402,6 +422,7 @@ static void start_compaction(struct engine *e) {
         .bad_count = e->bad_count,
         .wall_ms = os_loop_wall_ms(e->options.loop),
         .gc_floor = e->gc_floor,
+        .sweep = engine_sweep_wanted(e),
         .everything = everything,
     };
     struct compaction_plan plan;

@@ -22,6 +22,7 @@ struct version_table {
     struct ballot ballot_max; /* of any record in it */
     uint64_t garbage_due_ms;  /* wall time from which it may be rewritten for its garbage alone */
     uint64_t garbage_wait_ms; /* how long such a rewrite waits; doubled when one freed little */
+    uint64_t sweep; /* the last one that left nothing to drop in it (rule 4 of compaction.h) */
 };
 
 struct version_level {

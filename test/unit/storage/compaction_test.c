@@ -144,3 +144,48 @@ TEST(compaction, scales_levels_by_the_last) {
     CHECK_EQ(targets[3], 0);
     engine_tables_deinit(&t);
 }
+
+/* A sweep takes what is behind it, when nothing else is to be done: level 0 as a whole, then a few
+ * neighbours in place; never a table that cannot be read. */
+TEST(compaction, sweeps_last_and_in_place) {
+    const struct floors none = { 0 };
+    engine_tables_init(&t);
+    for (uint32_t k = 0; k < 7; k++) engine_tables_add(&t, 6, 10 * k, 10 * k + 9, 1, 5, 0);
+    t.version->levels[6].tables[1].sweep = 3;
+    const uint64_t bad = t.version->levels[6].tables[6].number;
+    const struct engine_options o = options();
+    struct compaction_view view = {
+        .version = t.version, .options = &o, .floors = &none, .bad = &bad, .bad_count = 1
+    };
+    CHECK(!compaction_pick(&view, &plan)); /* no sweep is wanted */
+    view.sweep = 3;
+    const uint32_t firsts[] = { 0, 2 };
+    const uint32_t counts[] = { 1, COMPACTION_SWEEP_TABLES_MAX };
+    for (uint32_t i = 0; i < 2; i++) {
+        CHECK(compaction_pick(&view, &plan));
+        CHECK_EQ(plan.kind, COMPACTION_MERGE);
+        CHECK_EQ(plan.level_output, 6);
+        CHECK_EQ(plan.inputs[0].index, firsts[i]);
+        CHECK_EQ(plan.input_count, counts[i]);
+        CHECK(plan.for_sweep);
+        for (uint32_t k = 0; k < plan.input_count; k++)
+            t.version->levels[6].tables[plan.inputs[k].index].sweep = 3;
+        compaction_plan_deinit(&plan);
+    }
+    CHECK(!compaction_pick(&view, &plan)); /* what is left is bad */
+
+    engine_tables_add(&t, 0, 0, 9, 1, 6, 0);
+    view.version = t.version;
+    CHECK(compaction_pick(&view, &plan));
+    CHECK(plan.for_sweep);
+    CHECK_EQ(plan.kind, COMPACTION_MERGE);
+    CHECK_EQ(plan.input_count, 2);
+    CHECK_EQ(plan.level_output, 6);
+    compaction_plan_deinit(&plan);
+    engine_tables_add(&t, 0, 0, 9, 1, 7, 0);
+    view.version = t.version;
+    CHECK(compaction_pick(&view, &plan)); /* level 0 is due, whatever is swept */
+    CHECK(!plan.for_sweep);
+    compaction_plan_deinit(&plan);
+    engine_tables_deinit(&t);
+}
