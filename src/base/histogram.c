@@ -63,6 +63,23 @@ void histogram_merge(struct histogram *into, const struct histogram *from) {
         add_saturating(&into->buckets[i], from->buckets[i]);
 }
 
+void histogram_subtract(struct histogram *h, const struct histogram *earlier) {
+    ASSERT(h != earlier);
+    ASSERT(h->count >= earlier->count);
+    h->count -= earlier->count;
+    h->sum -= earlier->sum;
+    h->min = h->max = 0;
+    bool any = false;
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        ASSERT(h->buckets[i] >= earlier->buckets[i]);
+        h->buckets[i] -= earlier->buckets[i];
+        if (h->buckets[i] == 0) continue;
+        h->max = bucket_end(i);
+        if (!any) h->min = h->max;
+        any = true;
+    }
+}
+
 uint64_t histogram_quantile(const struct histogram *h, double quantile) {
     ASSERT(quantile >= 0.0);
     ASSERT(quantile <= 1.0);

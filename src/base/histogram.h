@@ -26,6 +26,9 @@ void histogram_record(struct histogram *h, uint64_t value);
 /* The same value `times` times. */
 void histogram_record_many(struct histogram *h, uint64_t value, uint32_t times);
 void histogram_merge(struct histogram *into, const struct histogram *from);
+/* Leave what was recorded after `earlier` was copied from it. Its least and largest value are
+ * known to a bucket only. */
+void histogram_subtract(struct histogram *h, const struct histogram *earlier);
 /* The value at or below which `quantile` (0..1) of all values lie; 0 when empty. */
 uint64_t histogram_quantile(const struct histogram *h, double quantile);
 /* How many values are at or below `value`, for Prometheus buckets. */

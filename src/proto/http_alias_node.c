@@ -3,7 +3,7 @@
 #include <inttypes.h>
 
 #include "base/assert.h"
-#include "proto/json_text.h"
+#include "proto/http_metrics.h"
 
 /* The members of a cluster are those of --peers, so a call that would change them is
  * judged against that list, and here only. */
@@ -70,7 +70,8 @@ static void reply_add(const struct plan *plan, const struct node_view *view, str
     http_reply_end(out, mark, plan->dialect, 200, http_alias_words(style)->type, "");
 }
 
-/* Names in Go's order. Keys are counted by the record, see docs/compatibility.md. */
+/* The older store's members in Go's order, then what it did not have. Keys are counted by the
+ * record, see docs/compatibility.md. */
 static void reply_dashboard(const struct plan *plan, const struct node_view *view,
                             struct buffer *out) {
     const uint32_t replicas = view->cluster.replicas;
@@ -81,7 +82,11 @@ static void reply_dashboard(const struct plan *plan, const struct node_view *vie
     for (uint32_t i = 0; i < view->shards; i++) {
         buffer_printf(out, "%s{\"numKeys\":%" PRIu64 "}", i > 0 ? "," : "", view->shard_keys[i]);
     }
-    buffer_append(out, BYTES_LIT("]}\n"));
+    buffer_append(out, BYTES_LIT("],\"cluster\":"));
+    http_append_cluster(out, view);
+    buffer_append(out, BYTES_LIT(",\"metrics\":"));
+    http_metrics_append_json(out, view);
+    buffer_append(out, BYTES_LIT("}\n"));
     http_reply_end(out, mark, plan->dialect, 200, HTTP_JSON, "");
 }
 

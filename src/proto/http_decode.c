@@ -43,6 +43,9 @@ static int on_field(llhttp_t *parser, const char *at, size_t len) {
     case 14:
         if (bytes_equal_nocase(name, "sec-fetch-site")) h->field = HTTP_FETCH_SITE_FIELD;
         break;
+    case 15:
+        if (bytes_equal_nocase(name, "accept-encoding")) h->field = HTTP_ENCODING_FIELD;
+        break;
     default: break;
     }
     return 0;

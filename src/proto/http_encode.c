@@ -73,7 +73,7 @@ static void reply_value(const struct plan *plan, const struct response *response
     uint8_t *start = buffer_reserve(out, HEAD_BYTES_MAX + body_len);
     if (start == NULL) return;
     struct writer w = { start };
-    PUT(&w, "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
+    PUT(&w, "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
             "X-Content-Type-Options: nosniff\r\nCache-Control: no-cache\r\n");
     put_etag_line(&w, response->version);
     put_expiry_line(&w, response->expires_at_ms);
@@ -210,12 +210,12 @@ void http_encode(const struct plan *plan, const struct response *responses, uint
                  struct buffer *out) {
     ASSERT(plan->kind == PLAN_REQUESTS);
     ASSERT(plan->request_count > 0);
-    (void)now_ms;
     switch (plan->shape) {
     case HTTP_SHAPE_GET: encode_get(plan, responses, out); break;
     case HTTP_SHAPE_PUT:
     case HTTP_SHAPE_DELETE: encode_write(plan, responses, out); break;
     case HTTP_SHAPE_ALIAS: http_alias_encode(plan, responses, out); break;
+    case HTTP_SHAPE_REPLICAS: http_replicas_encode(plan, responses, now_ms, out); break;
     default:
         ASSERT(plan->shape == HTTP_SHAPE_BATCH);
         http_batch_encode(plan, responses, out);

@@ -29,6 +29,7 @@ enum http_shape {
     HTTP_SHAPE_DELETE,
     HTTP_SHAPE_BATCH, /* detail: one byte an item, its `enum operation` */
     HTTP_SHAPE_SCAN,
+    HTTP_SHAPE_REPLICAS, /* what each replica holds */
     HTTP_SHAPE_NODE,
     HTTP_SHAPE_ALIAS, /* detail_number: enum alias_style (http_alias.h) */
 };
@@ -38,11 +39,14 @@ enum http_route {
     HTTP_ROUTE_NONE,
     HTTP_ROUTE_ALIAS, /* of an older store: http_alias.h */
     HTTP_ROUTE_ASTERISK,
-    HTTP_ROUTE_WELCOME,
+    HTTP_ROUTE_WELCOME, /* examples for curl, the dashboard for browsers */
+    HTTP_ROUTE_ASSET,   /* a file of the dashboard */
     HTTP_ROUTE_KV,
     HTTP_ROUTE_BATCH,
     HTTP_ROUTE_SCAN,
     HTTP_ROUTE_CLUSTER,
+    HTTP_ROUTE_SLOTS,
+    HTTP_ROUTE_EVENTS,
     HTTP_ROUTE_HEALTH,
     HTTP_ROUTE_READY,
     HTTP_ROUTE_METRICS,
@@ -56,6 +60,7 @@ enum http_field {
     HTTP_IF_MATCH_FIELD,
     HTTP_IF_NONE_MATCH_FIELD,
     HTTP_ACCEPT_FIELD,
+    HTTP_ENCODING_FIELD, /* Accept-Encoding */
     HTTP_EXPECT_FIELD,
     HTTP_SESSION_FIELD,
     HTTP_HOST_FIELD,
@@ -138,6 +143,7 @@ bool http_field_mentions(const struct http *h, enum http_field field, const char
 #define HTTP_PARAM_CURSOR 256u
 #define HTTP_PARAM_VALUES 512u
 #define HTTP_PARAM_FORMAT 1024u
+#define HTTP_PARAM_REPLICAS 2048u
 
 struct http_params {
     uint32_t given; /* HTTP_PARAM_* */
@@ -149,6 +155,7 @@ struct http_params {
     uint32_t limit;
     bool keys_only;
     bool prometheus;
+    bool replicas;
 };
 
 /* http_params.c: read the query; only parameters in `allowed` are. False: an error
@@ -165,6 +172,17 @@ bool http_batch_fits(struct bytes text);
 void http_batch_release(struct http *h);
 void http_batch_encode(const struct plan *plan, const struct response *responses,
                        struct buffer *out);
+
+/* http_node.c: what GET /v1/cluster answers. */
+void http_append_cluster(struct buffer *out, const struct node_view *view);
+
+/* http_slots.c */
+void http_slots_encode(const struct plan *plan, const struct node_view *view, struct buffer *out);
+
+/* http_replicas.c: detail_number = the slot; the value of an OUT_OK is an array of struct
+ * replica_report. */
+void http_replicas_encode(const struct plan *plan, const struct response *response, uint64_t now_ms,
+                          struct buffer *out);
 
 /* http_scan.c: the opaque cursor is base64url of check (4 bytes, CRC-32C of the key), key. */
 STATUS http_cursor_decode(struct bytes text, uint8_t *room, struct bytes *ret_key);

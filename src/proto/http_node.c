@@ -86,11 +86,9 @@ static void append_alone(struct buffer *out, const struct node_view *view) {
 
 /* One node leads itself. Several have no leader while their list is fixed, and no change
  * of it under way. */
-static void reply_cluster(const struct plan *plan, const struct node_view *view,
-                          struct buffer *out) {
+void http_append_cluster(struct buffer *out, const struct node_view *view) {
     const struct node_cluster *c = &view->cluster;
     const bool alone = node_view_is_alone(view);
-    const size_t mark = http_reply_begin(out);
     buffer_append(out, BYTES_LIT("{\"nodes\":["));
     if (alone) append_alone(out, view);
     if (!alone) append_members(out, view);
@@ -105,6 +103,12 @@ static void reply_cluster(const struct plan *plan, const struct node_view *view,
     append_number(out, "slots", SLOTS);
     buffer_append_string(out, c->proxy ? ",\"proxy\":true" : ",\"proxy\":false");
     buffer_append_string(out, alone || c->filled ? ",\"filled\":true}\n" : ",\"filled\":false}\n");
+}
+
+static void reply_cluster(const struct plan *plan, const struct node_view *view,
+                          struct buffer *out) {
+    const size_t mark = http_reply_begin(out);
+    http_append_cluster(out, view);
     http_reply_end(out, mark, plan->dialect, 200, HTTP_JSON, "");
 }
 
@@ -132,6 +136,7 @@ void http_encode_node(const struct plan *plan, const struct node_view *view, str
     case NODE_HEALTH: http_reply(out, plan->dialect, 200, HTTP_TEXT, "", BYTES_LIT("OK")); break;
     case NODE_READY: reply_ready(plan, view, out); break;
     case NODE_CLUSTER: reply_cluster(plan, view, out); break;
+    case NODE_SLOTS: http_slots_encode(plan, view, out); break;
     case NODE_SETTINGS:
     case NODE_SET: reply_settings(plan, view, out); break;
     case NODE_PROMETHEUS:

@@ -22,7 +22,7 @@ static const struct param {
     { "start", HTTP_PARAM_START },       { "end", HTTP_PARAM_END },
     { "prefix", HTTP_PARAM_PREFIX },     { "limit", HTTP_PARAM_LIMIT },
     { "cursor", HTTP_PARAM_CURSOR },     { "values", HTTP_PARAM_VALUES },
-    { "format", HTTP_PARAM_FORMAT },
+    { "format", HTTP_PARAM_FORMAT },     { "replicas", HTTP_PARAM_REPLICAS },
 };
 #define PARAMS (sizeof params / sizeof *params)
 
@@ -117,6 +117,13 @@ static bool read_format(const struct http *h, struct bytes value, struct buffer 
     return fail(h, out, "bad_format", "format must be json or prometheus");
 }
 
+static bool read_replicas(const struct http *h, struct bytes value, struct buffer *out,
+                          struct http_params *p) {
+    p->replicas = bytes_equal(value, BYTES_LIT("true"));
+    if (p->replicas || bytes_equal(value, BYTES_LIT("false"))) return true;
+    return fail(h, out, "bad_replicas", "replicas must be true or false");
+}
+
 static bool read_keyspace(const struct http *h, struct bytes value, struct buffer *out) {
     if (value.len == 0 || bytes_equal(value, BYTES_LIT("default"))) return true;
     http_reply_error(out, h->flags, 404, "no_such_keyspace",
@@ -146,6 +153,7 @@ static bool read_param(const struct http *h, uint32_t bit, struct bytes value, s
     case HTTP_PARAM_CURSOR: p->cursor = value; return true;
     case HTTP_PARAM_VALUES: return read_values(h, value, out, p);
     case HTTP_PARAM_FORMAT: return read_format(h, value, out, p);
+    case HTTP_PARAM_REPLICAS: return read_replicas(h, value, out, p);
     default: break;
     }
     ASSERT(bit == HTTP_PARAM_TTL);

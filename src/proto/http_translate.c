@@ -3,9 +3,11 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "proto/etag.h"
 #include "proto/http_alias.h"
+#include "proto/http_asset.h"
 #include "proto/uri.h"
 
 #define KV_PREFIX "/v1/kv/"
@@ -22,11 +24,14 @@ static const struct route_row {
     [HTTP_ROUTE_ALIAS] = { NULL, 0, "" }, /* http_alias.c has the table */
     [HTTP_ROUTE_ASTERISK] = { "*", 0, "OPTIONS" },
     [HTTP_ROUTE_WELCOME] = { "/", READING, "GET, HEAD, OPTIONS" },
+    [HTTP_ROUTE_ASSET] = { HTTP_ASSET_PREFIX, READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_KV] = { KV_PREFIX, READING | METHOD(PUT) | METHOD(DELETE),
                         "GET, HEAD, PUT, DELETE, OPTIONS" },
     [HTTP_ROUTE_BATCH] = { "/v1/batch", METHOD(POST), "POST, OPTIONS" },
     [HTTP_ROUTE_SCAN] = { "/v1/scan", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_CLUSTER] = { "/v1/cluster", READING, "GET, HEAD, OPTIONS" },
+    [HTTP_ROUTE_SLOTS] = { "/v1/cluster/slots", READING, "GET, HEAD, OPTIONS" },
+    [HTTP_ROUTE_EVENTS] = { "/v1/events", METHOD(GET), "GET, OPTIONS" },
     [HTTP_ROUTE_HEALTH] = { "/health", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_READY] = { "/ready", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_METRICS] = { "/metrics", READING, "GET, HEAD, OPTIONS" },
@@ -48,10 +53,12 @@ static const char welcome[] =
     "  curl http://HOST/v1/cluster\n"
     "  curl http://HOST/metrics\n"
     "\n"
+    "Browsers get a dashboard here.\n"
     "HOST is what you asked, for instance localhost:8080; redis-cli speaks to the same port.\n";
 
 enum http_route http_route_find(struct bytes path) {
     if (bytes_start_with(path, BYTES_LIT(KV_PREFIX))) return HTTP_ROUTE_KV;
+    if (bytes_start_with(path, BYTES_LIT(HTTP_ASSET_PREFIX))) return HTTP_ROUTE_ASSET;
     if (path.len == 0) return HTTP_ROUTE_WELCOME; /* http://host without a path */
     for (size_t i = HTTP_ROUTE_ASTERISK; i < HTTP_ROUTES; i++) {
         if (bytes_equal(path, bytes_of_string(rows[i].path))) return (enum http_route)i;
@@ -214,12 +221,18 @@ static void translate_kv(struct http *h, uint64_t now_ms, struct buffer *out, st
     default:
         *r = (struct request){ .op = OP_GET };
         plan->shape = HTTP_SHAPE_GET;
+        allowed |= HTTP_PARAM_REPLICAS;
         if (h->method == HTTP_HEAD) r->flags |= REQUEST_NO_VALUE;
         break;
     }
     if (h->query.len > 0 && !http_params_read(h, allowed, out, &params)) return;
     if (!read_key(h, out, r) || !read_conditions(h, out, r, plan)) return;
     if (!read_session(h, out, r)) return;
+    if (params.replicas) {
+        r->flags = REQUEST_REPLICAS;
+        plan->shape = HTTP_SHAPE_REPLICAS;
+        plan->detail_number = crc16_slot(r->key);
+    }
     r->level = params.level;
     r->level_count = params.level_count;
     r->op_high = params.op_high;
@@ -350,6 +363,8 @@ static void translate_node(struct http *h, struct buffer *out, struct plan *plan
     case HTTP_ROUTE_HEALTH: plan->topic = NODE_HEALTH; break;
     case HTTP_ROUTE_READY: plan->topic = NODE_READY; break;
     case HTTP_ROUTE_CLUSTER: plan->topic = NODE_CLUSTER; break;
+    case HTTP_ROUTE_SLOTS: plan->topic = NODE_SLOTS; break;
+    case HTTP_ROUTE_EVENTS: plan->topic = NODE_EVENTS; break;
     default:
         ASSERT(is_metrics);
         plan->topic = NODE_METRICS;
@@ -425,8 +440,14 @@ void http_translate(struct http *h, uint64_t now_ms, struct buffer *out, struct 
     case HTTP_ROUTE_SCAN: translate_scan(h, out, ret_plan); break;
     case HTTP_ROUTE_LOG_LEVEL:
     case HTTP_ROUTE_SLOW_MS: translate_setting(h, out, ret_plan); break;
+    case HTTP_ROUTE_ASSET: http_asset_reply(h, out); break;
     case HTTP_ROUTE_WELCOME:
-        http_reply(out, h->flags, 200, HTTP_TEXT, "", bytes_of(welcome, sizeof welcome - 1));
+        if (http_asset_wants_page(h)) {
+            http_asset_reply(h, out);
+            break;
+        }
+        http_reply(out, h->flags, 200, HTTP_TEXT, "Vary: Accept\r\n",
+                   bytes_of(welcome, sizeof welcome - 1));
         break;
     default: translate_node(h, out, ret_plan); break;
     }

@@ -31,6 +31,8 @@ enum node_topic {
     NODE_INFO,       /* INFO [section ..] */
     NODE_CONFIG,     /* CONFIG GET pattern .. */
     NODE_CLUSTER,    /* CLUSTER INFO|SLOTS|SHARDS|NODES|MYID; GET /v1/cluster */
+    NODE_SLOTS,      /* GET /v1/cluster/slots */
+    NODE_EVENTS,     /* GET /v1/events: the connection is then written to every second */
     NODE_CLIENT,     /* CLIENT LIST|INFO */
     NODE_SETTINGS,   /* what may be changed while it runs */
     NODE_SET,        /* change it: `detail_number` as node_view.h has it */

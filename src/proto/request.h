@@ -56,6 +56,7 @@ enum expiry {
 #define REQUEST_DELETE 1u     /* GETDEL: delete what was read */
 #define REQUEST_RETURN_OLD 2u /* SET .. GET: response.value is the value before */
 #define REQUEST_ABSENT 8u     /* SCAN: rows of tombstones and expired values too */
+#define REQUEST_REPLICAS 16u  /* GET: what each replica holds, see replica_report.h */
 #define REQUEST_NO_VALUE 4u   /* EXISTS, STRLEN, TTL, HEAD: the value's bytes are not needed */
 
 /* How many replicas must answer. LEVEL_COUNT: as many as request.level_count, but at most N. */

@@ -3,6 +3,8 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "proto/http_events.h"
+#include "shard/feed.h"
 #include "shard/shard.h"
 
 /* Output kept by a connection that has nothing to send. */
@@ -21,6 +23,7 @@ struct connection *connection_create(struct shard *s, struct os_sock sock) {
     list_init(&c->tasks);
     list_init(&c->work);
     list_init(&c->flush);
+    list_init(&c->subscription);
     list_append(&s->connections, &c->link);
     s->figures.connections++;
     s->figures.connections_total++;
@@ -29,6 +32,7 @@ struct connection *connection_create(struct shard *s, struct os_sock sock) {
 
 void connection_close(struct connection *c) {
     struct shard *s = c->shard;
+    feed_leave(c);
     for (struct list *n = list_take_first(&c->tasks); n != NULL; n = list_take_first(&c->tasks)) {
         struct task *t = LIST_ENTRY(n, struct task, link);
         t->connection = NULL;
@@ -254,6 +258,7 @@ static bool run_at_once(struct connection *c, const struct plan *plan, struct bu
     const struct request *q = &plan->requests[0];
     if (plan->request_count != 1 || q->op > OP_SINGLE_KEY_END) return false;
     if (q->home != s->id || shard_key_is_parked(s, q)) return false;
+    if ((q->flags & REQUEST_REPLICAS) != 0) return false;
     if (!shard_may_answer_alone(s, q)) return false;
     struct engine_read read = { 0 };
     struct response response;
@@ -317,12 +322,28 @@ static void run_as_task(struct connection *c, const struct plan *plan) {
     if (first || !t->barrier) task_start(s, t);
 }
 
+/* The stream's length is not known, so it ends with the connection. */
+static void subscribe(struct connection *c, const struct plan *plan, struct buffer *out) {
+    struct plan begun = *plan;
+    if (!status_ok(feed_join(c->shard, c))) {
+        refuse_busy(c, plan);
+        return;
+    }
+    begun.close_after = false;
+    http_events_begin(&begun, out);
+    reply_now(c, &begun, out);
+}
+
 static void run_plan(struct connection *c, const struct plan *plan, struct buffer *out) {
     struct shard *s = c->shard;
     s->figures.commands++;
     switch (plan->kind) {
     case PLAN_REPLIED: reply_now(c, plan, out); break;
     case PLAN_NODE:
+        if (plan->topic == NODE_EVENTS) {
+            subscribe(c, plan, out);
+            break;
+        }
         shard_node_call(s, c, plan, out);
         reply_now(c, plan, out);
         break;
@@ -336,7 +357,7 @@ static void run_plan(struct connection *c, const struct plan *plan, struct buffe
 /* ---- input ---- */
 
 static bool connection_is_paused(const struct connection *c) {
-    if (c->closing || c->last || c->draining || c->is_node) return true;
+    if (c->closing || c->last || c->draining || c->is_node || c->subscribed) return true;
     if (c->barriers > 0 || c->unsent > 0) return true;
     if (c->tasks_count >= c->tasks_window) return true;
     if (buffer_len(&c->out) >= CONNECTION_OUT_PAUSE) return true;

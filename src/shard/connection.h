@@ -50,6 +50,7 @@ struct connection {
     struct list work; /* in the shard's list of connections to serve, when not empty */
     struct list
         flush; /* in the shard's list of connections to flush, or to flush once the log moved */
+    struct list subscription; /* in the shard's subscribers, while `subscribed` */
     struct shard *shard;
     struct os_sock sock;
     enum connection_protocol protocol;
@@ -79,6 +80,7 @@ struct connection {
     bool last;             /* the last command was decoded: closing once its reply is in `out` */
     bool backlog;          /* `in` holds whole commands that wait for a pause to end */
     bool draining;         /* the node stops: no new commands */
+    bool subscribed;       /* it gets events from now on; nothing more is read */
     bool is_node;          /* another node, not a client: it becomes a link */
     bool refusing;         /* replies are sent and input is dropped until the client closes */
 };

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "shard/forward.h"
+#include "shard/inspect.h"
 #include "shard/operation.h"
 #include "shard/shard.h"
 #include "shard/walk.h"
@@ -269,6 +270,10 @@ void shard_call_stall(struct shard *s, struct call *c) {
 
 static void call_try(struct shard *s, struct call *c) {
     ASSERT(c->state == CALL_SENT);
+    if ((c->request.flags & REQUEST_REPLICAS) != 0) {
+        inspect_begin(s, c);
+        return;
+    }
     if (!shard_may_answer_alone(s, &c->request)) {
         if (!status_ok(coordinate_call(s, c))) shard_call_stall(s, c);
         return;

@@ -179,6 +179,12 @@ static bool is_settled(const struct node *n) {
     return true;
 }
 
+static void view_asker(struct shard *s, const struct connection *asker, struct node_view *view) {
+    os_sock_peer(asker->sock, s->client_address);
+    view->client_id = asker->id;
+    if (asker->protocol == PROTOCOL_RESP) view->client_name = asker->resp.name;
+}
+
 void shard_node_view(struct shard *s, const struct connection *asker, struct node_view *ret_view) {
     const struct node *n = s->node;
     const struct cache_stats cache = cache_stats(n->cache);
@@ -205,14 +211,13 @@ void shard_node_view(struct shard *s, const struct connection *asker, struct nod
         .stopping = atomic_load(&n->stopping),
         .config = n->config,
         .config_count = n->config_count,
-        .client_id = asker->id,
         .client_address = s->client_address,
-        .client_name = asker->protocol == PROTOCOL_RESP ? asker->resp.name : "",
+        .client_name = "",
     };
+    if (asker != NULL) view_asker(s, asker, ret_view);
     ret_view->log_level = log_level_name(log_level_now());
     ret_view->slow_ns = slow_log_threshold_ns(&n->slow);
     cluster_view(s, &ret_view->cluster);
-    os_sock_peer(asker->sock, s->client_address);
     if (!status_ok(os_disk_free(s->os, n->data_dir, &ret_view->disk_free_bytes)))
         ret_view->disk_free_bytes = 0;
     node_figures(s, ret_view);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "shard/forward.h"
 #include "shard/hint.h"
+#include "shard/inspect.h"
 #include "shard/link_internal.h"
 #include "shard/repair.h"
 #include "shard/replica.h"
@@ -315,6 +316,7 @@ static void take_answer(struct link *l, const struct peer_frame *f) {
     case SENT_HINT: hint_answered(s, was.owner, f); break;
     case SENT_RANGE:
     case SENT_RECORD: repair_answered(s, was.owner, was.place, f); break;
+    case SENT_INSPECTION: inspect_answered(s, was.owner, was.place, f); break;
     case SENT_FREE:
     case SENT_KINDS: ASSERT(false);
     }

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "shard/coordinate.h"
 #include "shard/hint.h"
+#include "shard/inspect.h"
 #include "shard/repair.h"
 #include "shard/replica.h"
 #include "shard/shard.h"
@@ -54,6 +55,7 @@ void lookups_resume(struct shard *s) {
         case LOOKUP_QUERY: replica_found(s, l); break;
         case LOOKUP_HINT: hint_found(s, l); break;
         case LOOKUP_REPAIR: repair_found(s, l); break;
+        case LOOKUP_INSPECTION: inspect_found(s, l->owner); break;
         }
     }
 }

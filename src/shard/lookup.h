@@ -12,7 +12,13 @@
 
 struct shard;
 
-enum lookup_kind { LOOKUP_COORDINATION, LOOKUP_QUERY, LOOKUP_HINT, LOOKUP_REPAIR };
+enum lookup_kind {
+    LOOKUP_COORDINATION,
+    LOOKUP_QUERY,
+    LOOKUP_HINT,
+    LOOKUP_REPAIR,
+    LOOKUP_INSPECTION
+};
 
 struct lookup {
     struct list link; /* in the shard's `found` while its block has been read */

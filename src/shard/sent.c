@@ -5,6 +5,7 @@
 #include "shard/coordinate.h"
 #include "shard/forward.h"
 #include "shard/hint.h"
+#include "shard/inspect.h"
 #include "shard/repair.h"
 #include "shard/shard.h"
 
@@ -81,6 +82,7 @@ static void tell_failed(struct shard *s, const struct sent *q) {
     case SENT_HINT: hint_failed(s, q->owner); break;
     case SENT_RANGE:
     case SENT_RECORD: repair_failed(s, q->owner, q->place); break;
+    case SENT_INSPECTION: inspect_failed(s, q->owner, q->place); break;
     case SENT_FREE:
     case SENT_KINDS: ASSERT(false);
     }
@@ -116,7 +118,7 @@ static void fail_those(struct shard *s, struct link *l,
 
 static bool is_for_another_time(const struct shard *s, const struct sent *q) {
     (void)s;
-    if (q->kind == SENT_FORWARD) return true;
+    if (q->kind == SENT_FORWARD || q->kind == SENT_INSPECTION) return true;
     return q->kind == SENT_QUESTION && coordinate_is_answered(q->owner);
 }
 

@@ -24,18 +24,19 @@ struct link;
 
 enum sent_kind {
     SENT_FREE,
-    SENT_QUESTION, /* QUERY or ACCEPT of a coordination; `place` is the replica */
-    SENT_FORWARD,  /* of a call */
-    SENT_HINT,     /* ACCEPT of a hint being replayed */
-    SENT_RANGE,    /* RANGE of a repair */
-    SENT_RECORD,   /* ACCEPT or QUERY of a repair */
+    SENT_QUESTION,   /* QUERY or ACCEPT of a coordination; `place` is the replica */
+    SENT_FORWARD,    /* of a call */
+    SENT_HINT,       /* ACCEPT of a hint being replayed */
+    SENT_RANGE,      /* RANGE of a repair */
+    SENT_RECORD,     /* ACCEPT or QUERY of a repair */
+    SENT_INSPECTION, /* QUERY of an inspection; `place` is the replica */
     SENT_KINDS,
 };
 
 struct sent {
     struct list link;     /* in the link's list, oldest first; or in the free list */
     struct link *to;      /* where it went */
-    void *owner;          /* by kind: struct coordination, call, hint_item, repair */
+    void *owner;          /* by kind: struct coordination, call, hint_item, repair, inspection */
     uint64_t sent_ns;     /* monotonic */
     uint64_t deadline_ms; /* monotonic */
     uint32_t generation;  /* of this entry: tells late answers to an earlier question */
@@ -63,8 +64,8 @@ void sent_close(struct shard *s, struct sent *q);
 
 /* Everything asked over this link failed: tell the owners. */
 void sent_fail_all(struct shard *s, struct link *l);
-/* The other side is silent: the same for calls handed over, and for writes whose client has been
- * answered. */
+/* The other side is silent: the same for calls handed over, for inspections, and for writes whose
+ * client has been answered. */
 void sent_suspect(struct shard *s, struct link *l);
 /* The same for what waited too long. */
 void sent_expire(struct shard *s, struct link *l);

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "shard/feed.h"
 #include "shard/forward.h"
 #include "shard/hint.h"
 #include "shard/repair.h"
@@ -116,6 +117,7 @@ STATUS shard_listen(struct shard *s, const char *address) {
 void shard_destroy(struct shard *s) {
     ASSERT(list_is_empty(&s->connections));
     os_sock_close(&s->listener);
+    feed_destroy(s);
     links_destroy(s);
     coordinations_deinit(s);
     mem_free(s->row_space);
@@ -222,8 +224,10 @@ static void connection_event(struct shard *s, struct connection *c, uint32_t rea
     if ((ready & OS_READY_WRITE) != 0) c->writable = true;
     if ((ready & OS_READY_CLOSED) != 0) c->readable = c->writable = true;
     if ((ready & (OS_READY_CLOSED | OS_READY_ENDED)) != 0) c->hung_up = true;
-    /* Nothing is read during a scan, and nobody will take what it finds. */
-    if ((ready & OS_READY_CLOSED) != 0 && c->barriers > 0) {
+    /* Nothing is read during a scan, and nobody will take what it finds; subscribers send
+     * nothing more. */
+    const bool over = c->subscribed && (ready & OS_READY_ENDED) != 0;
+    if (over || ((ready & OS_READY_CLOSED) != 0 && (c->barriers > 0 || c->subscribed))) {
         connection_close(c);
         return;
     }
@@ -275,6 +279,7 @@ static void tick(struct shard *s) {
     if (s->starved) serve_starved(s);
     shard_truncations_expire(s);
     shard_figures_publish(s);
+    feed_tick(s);
     if (s->id == 0) slow_log_tick(&s->node->slow, os_loop_now_ms(s->loop));
     os_timer_arm(s->loop, &s->tick, os_loop_now_ms(s->loop) + SHARD_TICK_MS);
 }

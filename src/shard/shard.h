@@ -199,6 +199,7 @@ struct shard {
     uint32_t pressure_permille; /* of the engine, at the start of the turn */
     int64_t write_allowance;    /* bytes that may be written under pressure; negative = debt */
     uint64_t allowance_ns;      /* monotonic time it was last raised */
+    struct feed *feed;          /* NULL: nobody has subscribed yet */
     struct node_view view;      /* scratch for INFO and the like */
     struct node_member members_view[MEMBERS_MAX]; /* of it */
     _Atomic uint64_t hints_for[MEMBERS_MAX]; /* waiting here, for each member; for others to read */
@@ -236,7 +237,7 @@ void shard_turn(struct shard *s, const struct os_event *events, uint32_t count);
 /* How long the loop may sleep before the next turn: 0 while there is work in hand. */
 uint32_t shard_wait_ms(const struct shard *s);
 
-/* The node as seen by `asker`. */
+/* The node as seen by `asker`; NULL: by no client. */
 void shard_node_view(struct shard *s, const struct connection *asker, struct node_view *ret_view);
 
 /* ---- among the shard's own files ---- */

@@ -44,7 +44,7 @@ first=$(version)
 gives "get" 200 GET /v1/kv/greeting
 is "get: the bytes" hello "$(body)"
 is "get: the version stays" "\"$first\"" "$(header ETag)"
-is "get: the type" application/octet-stream "$(header Content-Type)"
+is "get: the type" "text/plain; charset=utf-8" "$(header Content-Type)"
 is "get: no sniffing" nosniff "$(header X-Content-Type-Options)"
 is "get: not cached unasked" no-cache "$(header Cache-Control)"
 is "get: no expiry" "" "$(header Atoll-Expires-At)"

@@ -26,6 +26,27 @@ TEST(histogram, error_is_bounded) {
     }
 }
 
+/* What is left are the values that came later, and its quantiles are theirs, up to a bucket. */
+TEST(histogram, leaves_what_came_later) {
+    struct histogram *earlier = new_histogram(), *h = new_histogram();
+    for (uint64_t v = 0; v < 100; v++) histogram_record(h, 1000000);
+    *earlier = *h;
+    for (uint64_t v = 1; v <= 1000; v++) histogram_record(h, v);
+    histogram_subtract(h, earlier);
+    CHECK_EQ(h->count, 1000);
+    CHECK_EQ(h->sum, 500500);
+    CHECK_EQ(h->min, 1);
+    CHECK(h->max >= 1000 && h->max <= 1000 + 1000 / 64);
+    CHECK(histogram_quantile(h, 0.5) >= 500);
+    CHECK(histogram_quantile(h, 0.5) <= 500 + 500 / 64);
+    *earlier = *h;
+    histogram_subtract(h, earlier);
+    CHECK_EQ(h->count, 0);
+    CHECK_EQ(histogram_quantile(h, 0.99), 0);
+    mem_free(earlier);
+    mem_free(h);
+}
+
 /* Quantiles of 1..1000 are those numbers, up to the error of a bucket. */
 TEST(histogram, quantiles_of_a_known_set) {
     struct histogram *h = new_histogram();

@@ -363,7 +363,8 @@ TEST(http_alias, tells_of_the_members) {
     ask_node(&t, bare("GET /dashboard"), &view);
     CHECK(talk_has(&t, JSON));
     CHECK(talk_has(&t, "\r\n\r\n{\"numReplicas\":1,\"numShards\":2,"
-                       "\"shards\":[{\"numKeys\":3},{\"numKeys\":0}]}\n"));
+                       "\"shards\":[{\"numKeys\":3},{\"numKeys\":0}],\"cluster\":{\"nodes\":["));
+    CHECK(talk_has(&t, ",\"metrics\":{\"reads\":0,"));
 
     view.cluster = (struct node_cluster){ .members_count = 2, .members = members, .replicas = 3 };
     ask_node(&t, bare("GET /list-nodes"), &view);

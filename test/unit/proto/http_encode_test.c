@@ -23,7 +23,7 @@ TEST(http_encode, replies_to_get) {
     talk_open(&t);
     answer(&t, BYTES_LIT(GET "\r\n"), &found);
     CHECK_BYTES(buffer_bytes(&t.out),
-                BYTES_LIT("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
+                BYTES_LIT("HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
                           "X-Content-Type-Options: nosniff\r\nCache-Control: no-cache\r\n"
                           "ETag: \"1f.2.3\"\r\nContent-Length: 5\r\n\r\nhello"));
     struct response expiring = found;
