@@ -5,7 +5,7 @@ import { colourOf, drawRing } from "./ring.js";
 import { byId, bytes, count, el, micros, percent, replacePairs, span, svg } from "./text.js";
 
 const SILENCE_MS = 4000; /* an event comes every second */
-const FIGURES_MS = 2000; /* between two looks at what all nodes do */
+const FIGURES_MS = 1000; /* between two looks at what all nodes do */
 const RETRY_MS = 3000;
 
 const cluster = { now: null, slots: null, ringOf: "", figures: new Map() };
@@ -53,17 +53,8 @@ function swatch(place) {
     svg("rect", { width: 12, height: 12, rx: 3, fill: colourOf(place) }));
 }
 
-/* What a node says of itself; of the node that serves the page it is in its own metrics. */
-function ownFigures(node) {
-  const told = cluster.figures.get(node.id) ?? {};
-  if (!node.self || metrics === null) return told;
-  const disk = metrics.level_bytes.reduce((sum, n) => sum + n, 0) + metrics.wal_disk_bytes;
-  return { ...told, started_ms: metrics.started_ms, resident_bytes: metrics.resident_bytes, disk_bytes: disk,
-    disk_free_bytes: metrics.disk_free_bytes };
-}
-
 function nodeRow(c, node, place) {
-  const figures = isDown(node) ? {} : ownFigures(node);
+  const figures = (isDown(node) ? undefined : cluster.figures.get(node.id)) ?? {};
   const started = figures.started_ms ?? node.started_ms;
   const number = (text) => el("td", { class: "number" }, text);
   const marks = [node.self ? "this node" : "", leaderId(c) === node.id && c.nodes.length > 1 ? "leader" : ""].filter(Boolean);
@@ -152,8 +143,9 @@ const lines = {
   ], perSecond),
   latency: new Lines(byId("latency-chart"), [
     { name: "p50", colour: "--series-1" }, { name: "p99", colour: "--series-2" },
-  ], micros),
+  ], (value) => (value === 0 ? "0" : micros(value))),
   traffic: null,
+  trafficOf: "",
 };
 
 function rate(name, before, seconds) {
@@ -205,5 +197,48 @@ function showFigures({ moment, metrics: now }) {
   }));
 }
 
+/* ---- all nodes ---- */
+
+/* What a node did since the last look, by its own clock. */
+function trafficOf(node, before) {
+  const now = cluster.figures.get(node.id), then = before.get(node.id);
+  if (isDown(node) || now === undefined || then === undefined) return undefined;
+  const seconds = (now.now_ms - then.now_ms) / 1000;
+  if (seconds <= 0 || now.started_ms !== then.started_ms) return undefined;
+  const sum = (figures) => Object.values(figures.operations).reduce((total, n) => total + n, 0);
+  return (sum(now) - sum(then)) / seconds;
+}
+
+function showTraffic(before) {
+  const nodes = cluster.now.nodes;
+  const names = nodes.map((node) => node.address).join(" ");
+  if (names !== lines.trafficOf) {
+    lines.traffic?.destroy();
+    lines.trafficOf = names;
+    lines.traffic = new Lines(byId("traffic-chart"), nodes.map((node, i) => ({ name: node.address, colour: colourOf(i) })), perSecond);
+  }
+  const traffic = nodes.map((node) => trafficOf(node, before));
+  lines.traffic.add(traffic);
+  replacePairs(byId("traffic-now"), [...nodes.map((node, i) => [node.address, perSecond(traffic[i])]),
+    ["together", perSecond(traffic.reduce((sum, n) => sum + (n ?? 0), 0))]]);
+}
+
+async function lookAtAll() {
+  try {
+    if (document.hidden || cluster.now === null) return;
+    const reply = await fetch("/v1/cluster/figures", { cache: "no-store" });
+    if (!reply.ok) return;
+    const { nodes } = await reply.json();
+    const before = cluster.figures;
+    cluster.figures = new Map(nodes.map((figures) => [figures.id, figures]));
+    if (cluster.now.nodes.length > 1) showTraffic(before);
+  } catch {
+    /* the events say that the node is gone */
+  } finally {
+    setTimeout(lookAtAll, FIGURES_MS);
+  }
+}
+
 startKeys();
 listen();
+lookAtAll();

@@ -7,7 +7,7 @@ function note(canvas) {
   const text = document.createElement("p");
   text.className = "note";
   text.textContent = "This node was built without the chart library (Debian's libjs-chart.js), so there are numbers only.";
-  canvas.closest(".chart").replaceWith(text);
+  canvas.closest(".chart")?.replaceWith(text);
 }
 
 /** Lines in one canvas. `series` has a name and a colour each: a CSS variable, or the colour. */
@@ -28,7 +28,7 @@ export class Lines {
         interaction: { mode: "index", intersect: false },
         scales: {
           x: { ...axis, ticks: { maxTicksLimit: 6, maxRotation: 0, autoSkip: true } },
-          y: { ...axis, beginAtZero: true, ticks: { maxTicksLimit: 6, callback: print } },
+          y: { ...axis, beginAtZero: true, ticks: { maxTicksLimit: 6, precision: 0, callback: print } },
         },
         plugins: {
           legend: { position: "bottom", labels: { boxWidth: 14, boxHeight: 2 } },

@@ -1,7 +1,7 @@
 // keys.js - looking at one key, changing it, and walking over all of them.
 import { byId, bytesOf, count, el, readable } from "./text.js";
 
-const PREVIEW = 200;
+const PREVIEW = 64;
 const ask = { credentials: "same-origin", cache: "no-store" };
 
 /** The path of a key: every byte but the safest is escaped, so that no URL parser changes it. */
@@ -68,27 +68,29 @@ function replicaTable(found) {
       el("tbody", {}, ...found.replicas.map(replicaRow))));
 }
 
+/* A batch of one, as a plain get of a key that is not there is an error to a browser's console. */
+async function read(key) {
+  const item = { op: "get", key_base64: btoa(String.fromCharCode(...key)) };
+  const reply = await fetch("/v1/batch", { ...ask, method: "POST", body: JSON.stringify({ items: [item] }) });
+  if (!reply.ok) throw await failure(reply);
+  return (await reply.json()).results[0];
+}
+
+function valueParts(result) {
+  if (result.status === 404) return [el("p", { id: "found-nothing" }, "No value is stored under this key.")];
+  if (result.status !== 200) return [el("p", { class: "error" }, `${result.error?.code}: ${result.error?.message}`)];
+  const data = bytesOf(result, "value");
+  const expires = result.expires_at_ms > 0 ? `, expires ${new Date(result.expires_at_ms).toLocaleString("en-GB")}` : "";
+  return [el("p", {}, `${count(data.length)} bytes, version ${result.version}${expires}`),
+    el("pre", { id: "found-value", tabindex: 0 }, readable(data))];
+}
+
 async function lookUp() {
   const key = keyOfForm();
   checkKey(key);
-  const path = pathOf(key);
-  const [value, replicas] = await Promise.all([fetch(path, ask), fetch(`${path}?replicas=true`, ask)]);
+  const [result, replicas] = await Promise.all([read(key), fetch(`${pathOf(key)}?replicas=true`, ask)]);
   if (!replicas.ok) throw await failure(replicas);
-  const found = await replicas.json();
-  const parts = [];
-  if (value.ok) {
-    const data = new Uint8Array(await value.arrayBuffer());
-    const expires = Number(value.headers.get("Atoll-Expires-At"));
-    parts.push(
-      el("p", {}, `${count(data.length)} bytes, version ${(value.headers.get("ETag") ?? "").replaceAll('"', "")}` +
-        (expires > 0 ? `, expires ${new Date(expires).toLocaleString("en-GB")}` : "")),
-      el("pre", { id: "found-value", tabindex: 0 }, readable(data)));
-  } else if (value.status === 404) {
-    parts.push(el("p", { id: "found-nothing" }, "No value is stored under this key."));
-  } else {
-    parts.push(el("p", { class: "error" }, (await failure(value)).message));
-  }
-  say(...parts, replicaTable(found));
+  say(...valueParts(result), replicaTable(await replicas.json()));
 }
 
 async function put() {

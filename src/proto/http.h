@@ -90,6 +90,9 @@ void http_encode_outcome(const struct plan *plan, enum outcome outcome, bool beg
 void http_encode_refusal(const struct plan *plan, const struct response *response, bool begun,
                          struct buffer *out);
 
+/* What a node tells of itself, for OP_FIGURES: one JSON object. */
+void http_figures_append(struct buffer *out, const struct node_view *view);
+
 void http_encode_node(const struct plan *plan, const struct node_view *view, struct buffer *out);
 
 #endif

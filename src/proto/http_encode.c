@@ -215,6 +215,7 @@ void http_encode(const struct plan *plan, const struct response *responses, uint
     case HTTP_SHAPE_PUT:
     case HTTP_SHAPE_DELETE: encode_write(plan, responses, out); break;
     case HTTP_SHAPE_ALIAS: http_alias_encode(plan, responses, out); break;
+    case HTTP_SHAPE_FIGURES: http_figures_encode(plan, responses, out); break;
     case HTTP_SHAPE_REPLICAS: http_replicas_encode(plan, responses, now_ms, out); break;
     default:
         ASSERT(plan->shape == HTTP_SHAPE_BATCH);

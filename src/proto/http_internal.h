@@ -29,6 +29,7 @@ enum http_shape {
     HTTP_SHAPE_DELETE,
     HTTP_SHAPE_BATCH, /* detail: one byte an item, its `enum operation` */
     HTTP_SHAPE_SCAN,
+    HTTP_SHAPE_FIGURES,
     HTTP_SHAPE_REPLICAS, /* what each replica holds */
     HTTP_SHAPE_NODE,
     HTTP_SHAPE_ALIAS, /* detail_number: enum alias_style (http_alias.h) */
@@ -46,6 +47,7 @@ enum http_route {
     HTTP_ROUTE_SCAN,
     HTTP_ROUTE_CLUSTER,
     HTTP_ROUTE_SLOTS,
+    HTTP_ROUTE_FIGURES,
     HTTP_ROUTE_EVENTS,
     HTTP_ROUTE_HEALTH,
     HTTP_ROUTE_READY,
@@ -178,6 +180,11 @@ void http_append_cluster(struct buffer *out, const struct node_view *view);
 
 /* http_slots.c */
 void http_slots_encode(const struct plan *plan, const struct node_view *view, struct buffer *out);
+
+/* http_figures.c: the value of each OUT_OK is what another node told of itself. */
+#define HTTP_FIGURES_BYTES_MAX 4096u
+void http_figures_encode(const struct plan *plan, const struct response *responses,
+                         struct buffer *out);
 
 /* http_replicas.c: detail_number = the slot; the value of an OUT_OK is an array of struct
  * replica_report. */

@@ -31,6 +31,7 @@ static const struct route_row {
     [HTTP_ROUTE_SCAN] = { "/v1/scan", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_CLUSTER] = { "/v1/cluster", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_SLOTS] = { "/v1/cluster/slots", READING, "GET, HEAD, OPTIONS" },
+    [HTTP_ROUTE_FIGURES] = { "/v1/cluster/figures", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_EVENTS] = { "/v1/events", METHOD(GET), "GET, OPTIONS" },
     [HTTP_ROUTE_HEALTH] = { "/health", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_READY] = { "/ready", READING, "GET, HEAD, OPTIONS" },
@@ -374,6 +375,17 @@ static void translate_node(struct http *h, struct buffer *out, struct plan *plan
     }
 }
 
+static void translate_figures(struct http *h, struct buffer *out, struct plan *plan) {
+    struct http_params params;
+    if (!http_params_read(h, 0, out, &params)) return;
+    struct request *r = http_requests(h, 1);
+    *r = (struct request){ .op = OP_FIGURES };
+    plan->kind = PLAN_REQUESTS;
+    plan->shape = HTTP_SHAPE_FIGURES;
+    plan->request_count = 1;
+    plan->requests = r;
+}
+
 static void translate_batch(struct http *h, uint64_t now_ms, struct buffer *out,
                             struct plan *plan) {
     struct http_params params;
@@ -440,6 +452,7 @@ void http_translate(struct http *h, uint64_t now_ms, struct buffer *out, struct 
     case HTTP_ROUTE_SCAN: translate_scan(h, out, ret_plan); break;
     case HTTP_ROUTE_LOG_LEVEL:
     case HTTP_ROUTE_SLOW_MS: translate_setting(h, out, ret_plan); break;
+    case HTTP_ROUTE_FIGURES: translate_figures(h, out, ret_plan); break;
     case HTTP_ROUTE_ASSET: http_asset_reply(h, out); break;
     case HTTP_ROUTE_WELCOME:
         if (http_asset_wants_page(h)) {

@@ -49,7 +49,7 @@ static_assert(ROOM_BYTES + 3 * KEY_BYTES_MAX + VALUE_BYTES_MAX <= PEER_PAYLOAD_B
               "a range can have a start, an end, a prefix and a pattern");
 
 static bool enums_valid(const struct request *q) {
-    if ((uint32_t)q->op > OP_TRUNCATE || q->op == OP_SINGLE_KEY_END) return false;
+    if ((uint32_t)q->op > OP_FIGURES || q->op == OP_SINGLE_KEY_END) return false;
     if ((uint32_t)q->condition > COND_VALUE_IS || (uint32_t)q->expiry > EXPIRY_CLEAR) return false;
     if ((uint32_t)q->level > LEVEL_COUNT || q->level_count > REPLICAS_MAX) return false;
     if (q->level == LEVEL_COUNT && q->level_count == 0) return false;

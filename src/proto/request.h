@@ -29,6 +29,7 @@ enum operation {
     OP_SCAN,       /* rows of a range, in key order, a page */
     OP_RANDOM_KEY, /* any live key */
     OP_TRUNCATE,   /* every key of the keyspace becomes absent */
+    OP_FIGURES,    /* how the node is, as JSON in response.value; one shard of each node answers */
 };
 
 enum condition {

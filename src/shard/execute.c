@@ -387,6 +387,19 @@ static void call_walk(struct shard *s, struct call *c) {
     shard_call_finish(s, c);
 }
 
+static void tell_figures(struct shard *s, struct call *c) {
+    struct buffer text;
+    buffer_init(&text, VALUE_BYTES_MAX);
+    shard_node_view(s, NULL, &s->view);
+    http_figures_append(&text, &s->view);
+    c->response = (struct response){ .outcome = OUT_OK, .value = buffer_bytes(&text) };
+    c->response.value_len = c->response.value.len;
+    c->sequence = 0;
+    shard_call_keep_value(c);
+    buffer_deinit(&text);
+    shard_call_finish(s, c);
+}
+
 void shard_call_begin(struct shard *s, struct call *c) {
     ASSERT(c->home == s->id);
     ASSERT(c->state == CALL_SENT);
@@ -399,6 +412,10 @@ void shard_call_begin(struct shard *s, struct call *c) {
     }
     if (c->request.op == OP_TRUNCATE) {
         truncate_begin(s, c);
+        return;
+    }
+    if (c->request.op == OP_FIGURES) {
+        tell_figures(s, c);
         return;
     }
     if (c->request.op > OP_SINGLE_KEY_END) {

@@ -26,7 +26,7 @@
 #define SHARD_EVENTS_MAX 256u
 #define SHARD_PARK_BUCKETS 1024u
 #define SHARD_INPUT_BYTES (64u * 1024)
-#define SHARD_OPERATIONS ((uint32_t)OP_TRUNCATE + 1)
+#define SHARD_OPERATIONS ((uint32_t)OP_FIGURES + 1)
 #define SHARD_LEVELS ((uint32_t)LEVEL_COUNT + 1)
 
 /* Kinds of events in a shard's loop. */

@@ -14,6 +14,7 @@ static const char *operation_name(enum operation op) {
     case OP_SCAN: return "scan";
     case OP_RANDOM_KEY: return "randomkey";
     case OP_TRUNCATE: return "truncate";
+    case OP_FIGURES: return "figures";
     case OP_SINGLE_KEY_END: break;
     }
     return "unknown";

@@ -28,7 +28,7 @@ static const uint8_t class_of_operation[] = {
     [OP_GET] = OP_CLASS_READ,         [OP_PUT] = OP_CLASS_WRITE,    [OP_DELETE] = OP_CLASS_DELETE,
     [OP_EXPIRE] = OP_CLASS_WRITE,     [OP_APPEND] = OP_CLASS_WRITE, [OP_INCR] = OP_CLASS_WRITE,
     [OP_INCR_FLOAT] = OP_CLASS_WRITE, [OP_SCAN] = OP_CLASS_SCAN,    [OP_RANDOM_KEY] = OP_CLASS_SCAN,
-    [OP_TRUNCATE] = OP_CLASS_DELETE,
+    [OP_TRUNCATE] = OP_CLASS_DELETE,  [OP_FIGURES] = OP_CLASS_SCAN,
 };
 
 static const uint8_t class_of_level[] = {
@@ -115,15 +115,20 @@ static void call_init(struct shard *s, struct task *t, struct call *c, const str
 }
 
 /* Whether this node's own shards have a part in range requests. */
-static bool has_own_part(const struct shard *s) {
-    return s->engine != NULL && s->filled;
+static bool has_own_part(const struct shard *s, const struct request *q) {
+    return s->engine != NULL && (s->filled || q->op == OP_FIGURES);
 }
 
-static uint32_t parts_count(const struct shard *s) {
+/* A shard knows the figures of its whole node. */
+static uint32_t parts_of(const struct request *q, uint32_t shards) {
+    return q->op == OP_FIGURES && shards > 1 ? 1 : shards;
+}
+
+static uint32_t parts_count(const struct shard *s, const struct request *q) {
     const struct membership *m = s->node->members;
-    uint32_t count = has_own_part(s) ? s->node->shards_count : 0;
+    uint32_t count = has_own_part(s, q) ? parts_of(q, s->node->shards_count) : 0;
     for (uint32_t i = 0; m != NULL && i < m->count; i++) {
-        if (peer_is_alive(s, i)) count += s->peers[i]->shards;
+        if (peer_is_alive(s, i)) count += parts_of(q, s->peers[i]->shards);
     }
     return count;
 }
@@ -147,13 +152,13 @@ static void parts_init(struct shard *s, struct task *t, const struct request *wh
     struct request q = part_of(s, whole);
     uint32_t count = 0;
     request_copy(&t->arena, &q); /* once: nobody writes to what the parts share */
-    for (uint32_t i = 0; has_own_part(s) && i < s->node->shards_count; i++)
-        call_init(s, t, &t->calls[count++], &q, (uint16_t)i);
-    if (m != NULL && has_own_part(s)) t->members_asked = UINT64_C(1) << m->self;
+    const uint32_t own = has_own_part(s, whole) ? parts_of(whole, s->node->shards_count) : 0;
+    for (uint32_t i = 0; i < own; i++) call_init(s, t, &t->calls[count++], &q, (uint16_t)i);
+    if (m != NULL && own > 0) t->members_asked = UINT64_C(1) << m->self;
     for (uint32_t i = 0; m != NULL && i < m->count; i++) {
         if (!peer_is_alive(s, i)) continue;
         t->members_asked |= UINT64_C(1) << i;
-        for (uint32_t k = 0; k < s->peers[i]->shards; k++) {
+        for (uint32_t k = 0; k < parts_of(whole, s->peers[i]->shards); k++) {
             struct call *c = &t->calls[count++];
             call_init(s, t, c, &q, (uint16_t)(k % s->node->shards_count));
             c->member = i;
@@ -166,7 +171,7 @@ static void parts_init(struct shard *s, struct task *t, const struct request *wh
 /* Range requests see all shards, and the effect of all commands before them. */
 static void calls_init(struct shard *s, struct task *t, const struct plan *plan) {
     t->barrier = is_for_all_shards(plan);
-    t->calls_count = t->barrier ? parts_count(s) : plan->request_count;
+    t->calls_count = t->barrier ? parts_count(s, &plan->requests[0]) : plan->request_count;
     t->calls = t->calls_count == 1 ? &t->one : mem_alloc(t->calls_count * sizeof *t->calls);
     if (t->barrier) {
         parts_init(s, t, &plan->requests[0]);
@@ -221,7 +226,7 @@ struct task *task_take(struct shard *s, struct connection *c, const struct plan 
         t->started = t->finished = true;
         return t;
     }
-    t->kind = kind_of(s, plan);
+    if (plan->requests[0].op != OP_FIGURES) t->kind = kind_of(s, plan);
     calls_init(s, t, plan);
     return t;
 }
@@ -619,8 +624,28 @@ static void encode_requests(struct task *t, const struct response *responses, ui
         http_encode(&t->plan, responses, now_ms, &t->reply);
 }
 
+/* The responses of all calls, in their order. */
+static void encode_calls(struct shard *s, struct task *t) {
+    struct response *responses = mem_alloc(t->calls_count * sizeof *responses);
+    for (uint32_t i = 0; i < t->calls_count; i++) responses[i] = t->calls[i].response;
+    encode_requests(t, responses, s->turn_wall_ms);
+    mem_free(responses);
+}
+
+/* Whoever did not answer is left out. */
+static void figures_answered(struct shard *s, struct task *t) {
+    ASSERT(t->connection->protocol == PROTOCOL_HTTP);
+    t->plan.request_count = t->calls_count;
+    encode_calls(s, t);
+    t->finished = true;
+}
+
 static void requests_answered(struct shard *s, struct task *t) {
     enum outcome failure = OUT_OK;
+    if (t->plan.requests[0].op == OP_FIGURES) {
+        figures_answered(s, t);
+        return;
+    }
     if (t->barrier && !drop_failed_parts(s, t, &failure)) {
         parts_failed(s, &failure);
         t->finished = true;
@@ -638,13 +663,8 @@ static void requests_answered(struct shard *s, struct task *t) {
         shard_count_outcome(s, &t->calls[0].response);
         encode_requests(t, &t->calls[0].response, s->turn_wall_ms);
     } else {
-        struct response *responses = mem_alloc(t->calls_count * sizeof *responses);
-        for (uint32_t i = 0; i < t->calls_count; i++) {
-            responses[i] = t->calls[i].response;
-            shard_count_outcome(s, &responses[i]);
-        }
-        encode_requests(t, responses, s->turn_wall_ms);
-        mem_free(responses);
+        for (uint32_t i = 0; i < t->calls_count; i++) shard_count_outcome(s, &t->calls[i].response);
+        encode_calls(s, t);
     }
     t->finished = true;
 }

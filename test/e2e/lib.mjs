@@ -72,8 +72,15 @@ export async function startNode({ port = freePorts(1)[0], dir = join(work, `node
   } catch (error) {
     throw new Error(`node on port ${port} is not ready\n${readFileSync(log, "utf8")}`, { cause: error });
   }
-  return { port, dir, url, log, child,
+  return { port, dir, url, log, child, flags,
     stop: (signal = "SIGTERM") => { child.kill(signal); return ended; } };
+}
+
+/** Start nodes that share the keys. */
+export function startCluster(count = 3, flags = []) {
+  const ports = freePorts(count);
+  const peers = ports.map((port) => `127.0.0.1:${port}`).join(",");
+  return Promise.all(ports.map((port) => startNode({ port, flags: ["--peers", peers, ...flags] })));
 }
 
 /** Say whether the test passed, and end it. */

@@ -116,6 +116,7 @@ TEST(peer_request, every_operation) {
     /* No key is before the empty one. */
     round_trip(&(struct request){ .op = OP_SCAN, .rows_max = 1, .has_end = true }, 1);
     round_trip(&(struct request){ .op = OP_RANDOM_KEY }, 1);
+    round_trip(&(struct request){ .op = OP_FIGURES }, 1);
     round_trip(&(struct request){ .op = OP_TRUNCATE, .stamp = highest }, 1);
 }
 
@@ -224,7 +225,7 @@ TEST(peer_request, contradictions_are_refused) {
         { .op = OP_GET, .key = long_key },
         { .op = OP_SINGLE_KEY_END, .key = k },
         { .op = OP_SINGLE_KEY_END },
-        { .op = (enum operation)(OP_TRUNCATE + 1) },
+        { .op = (enum operation)(OP_FIGURES + 1) },
         { .op = (enum operation)255 },
         { .op = OP_GET, .key = k, .condition = (enum condition)(COND_VALUE_IS + 1) },
         { .op = OP_GET, .key = k, .expiry = (enum expiry)(EXPIRY_CLEAR + 1) },
@@ -288,7 +289,7 @@ TEST(peer_request, bytes_out_of_range_are_corrupt) {
     CHECK_EQ(get_with(0, OP_DELETE), ST_OK);
     CHECK_EQ(get_with(0, OP_SINGLE_KEY_END), ST_CORRUPT);
     CHECK_EQ(get_with(0, OP_RANDOM_KEY), ST_CORRUPT); /* of a key */
-    CHECK_EQ(get_with(0, OP_TRUNCATE + 1), ST_CORRUPT);
+    CHECK_EQ(get_with(0, OP_FIGURES + 1), ST_CORRUPT);
     CHECK_EQ(get_with(1, COND_VALUE_IS), ST_OK);
     CHECK_EQ(get_with(1, COND_VALUE_IS + 1), ST_CORRUPT);
     CHECK_EQ(get_with(2, EXPIRY_CLEAR), ST_OK);
