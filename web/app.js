@@ -117,11 +117,11 @@ async function refreshRing() {
   }
 }
 
-function showCluster(c) {
+export function showCluster(c) {
   cluster.now = c;
   const self = c.nodes.find((node) => node.self);
   if (self !== undefined) {
-    byId("about").textContent = `${self.address} · version ${self.version} · ${self.shards} shards`;
+    byId("about").textContent = `${self.address} · version ${self.version} · ${self.shards} ${self.shards === 1 ? "shard" : "shards"}`;
     document.title = `Atoll ${self.address}`;
   }
   showSummary(c);

@@ -31,8 +31,8 @@ for (let i = 0; i < 25; i++) await put(`page:${String(i).padStart(2, "0")}`, `va
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 process.on("exit", () => browser.process?.()?.kill("SIGKILL"));
 
-/** A page of the first node, and whatever it complains of or asks for. */
-async function open({ url = first.url, width = 1280, colorScheme = "light" } = {}) {
+/** A page of the first node, and whatever it complains of or asks for. `files` replaces some. */
+async function open({ url = first.url, width = 1280, colorScheme = "light", files = {} } = {}) {
   const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
   context.setDefaultTimeout(10000);
   const page = await context.newPage();
@@ -40,6 +40,8 @@ async function open({ url = first.url, width = 1280, colorScheme = "light" } = {
   page.on("console", (m) => { if (m.type() === "error" || m.type() === "warning") seen.errors.push(m.text()); });
   page.on("pageerror", (e) => seen.errors.push(String(e)));
   page.on("request", (r) => seen.requests.push(r.url()));
+  for (const [path, body] of Object.entries(files))
+    await page.route(`${url}${path}`, (route) => route.fulfill({ body, contentType: "text/javascript" }));
   await page.goto(`${url}/`);
   await page.waitForSelector('#connection[data-state="live"]');
   return { page, seen, close: () => context.close() };
@@ -247,6 +249,38 @@ await test("dashboard: dark and light, from a phone to a desk", async () => {
     }
   }
   assert.equal(grounds.size, 2, "two schemes");
+});
+
+await test("dashboard: numbers where there is no chart library", async () => {
+  const other = await open({ files: { "/web/chart.js": "// none\n" } });
+  await other.page.locator("#throughput .note", { hasText: "built without the chart library" }).waitFor();
+  await eventually(5, async () => /reads\s+[\d,]+\/s/.test(await text(other.page, "#throughput-now")));
+  await eventually(5, async () => /together\s+[\d,]+\/s/.test(await text(other.page, "#traffic-now")));
+  assert.deepEqual(other.seen.errors, []);
+  await other.close();
+});
+
+// What /v1/cluster says while slots move, put into the page: this cluster cannot do it by itself.
+await test("dashboard: a rebalance with its progress", async () => {
+  const other = await open();
+  await other.page.evaluate(async () => {
+    const { showCluster } = await import("/web/app.js");
+    const cluster = await (await fetch("/v1/cluster")).json();
+    showCluster({ ...cluster, leader: { id: cluster.nodes[1].id, address: cluster.nodes[1].address }, term: 4,
+      change: { id: 7, reason: "add <b>node</b>", slots_total: 400, slots_joint: 16, slots_done: 100, bytes_done: 1048576,
+        bytes_total: 4194304, rate_bytes_s: 1048576, eta_ms: 3000, throttle: null, paused: true, started_ms: Date.now() - 61000 } });
+    window.shown = [document.querySelector("#change-body").innerText, document.querySelector("#change-body progress").value,
+      document.querySelector("#cluster-summary").innerText, document.querySelector("#nodes").innerText];
+  });
+  const [change, value, summary, table] = await other.page.evaluate(() => window.shown);
+  assert.match(change, /add <b>node<\/b>, paused: 25\.0 %/);
+  assert.match(change, /100 of 400[^]*16[^]*1\.0 MiB of 4\.0 MiB[^]*3 s[^]*1 min 1 s/);
+  assert.equal(value, 100);
+  assert.match(summary, /leader 127\.0\.0\.1:\d+ · term 4/);
+  assert.match(table, /leader/);
+  await eventually(5, async () => (await text(other.page, "#change-body")) === "No rebalance is running.");
+  assert.deepEqual(other.seen.errors, []);
+  await other.close();
 });
 
 await test("dashboard: no complaints, and nothing from elsewhere", async () => {
