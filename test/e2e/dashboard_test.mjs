@@ -198,7 +198,9 @@ await test("dashboard: everything is reached with the keyboard", async () => {
 });
 
 await test("dashboard: a killed node turns red in time, and comes back", async () => {
-  const colour = () => row(page, third).locator("td >> nth=0").evaluate((cell) => getComputedStyle(cell).backgroundColor);
+  /* Rows are made anew every second; one that is gone has no colour. */
+  const colour = () => eventually(2, async () => (await row(page, third).locator("td >> nth=0")
+    .evaluate((cell) => getComputedStyle(cell).backgroundColor)) || false);
   const calm = await colour();
   const killed = Date.now();
   await third.stop("SIGKILL");
