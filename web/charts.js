@@ -13,7 +13,6 @@ function note(canvas) {
 /** Lines in one canvas. `series` has a name and a colour each: a CSS variable, or the colour. */
 export class Lines {
   constructor(canvas, series, print) {
-    this.points = 0;
     this.series = series;
     if (window.Chart === undefined) {
       note(canvas);
@@ -56,7 +55,6 @@ export class Lines {
 
   /** One more point of each line; undefined leaves a gap. */
   add(values) {
-    this.points++;
     if (this.chart === undefined) return;
     const { data } = this.chart;
     data.labels.push(new Date().toLocaleTimeString("en-GB"));

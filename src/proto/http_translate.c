@@ -400,6 +400,11 @@ static bool changes_something(const struct http *h) {
     return h->method != HTTP_GET && h->method != HTTP_HEAD && h->method != HTTP_OPTIONS;
 }
 
+/* There are only so many who may listen. */
+static bool holds_something(const struct http *h) {
+    return h->route == HTTP_ROUTE_EVENTS;
+}
+
 static struct bytes field_of(const struct http *h, enum http_field field) {
     return h->field_counts[field] == 0 ? BYTES_NONE : http_bytes_of(h, h->fields[field]);
 }
@@ -437,8 +442,9 @@ void http_translate(struct http *h, uint64_t now_ms, struct buffer *out, struct 
         reply_options(h, out);
         return;
     }
-    if (changes_something(h) && is_of_another_site(h)) {
-        fail(h, out, 403, "other_site", "a page of another site may not change anything here");
+    if ((changes_something(h) || holds_something(h)) && is_of_another_site(h)) {
+        fail(h, out, 403, "other_site",
+             "a page of another site may not change anything here, nor listen");
         return;
     }
     /* Decoded keys and parameters, then a decoded cursor: each no longer than the target. */

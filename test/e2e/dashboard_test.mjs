@@ -29,7 +29,6 @@ await put(`xss ${SCRIPT}`, SCRIPT);
 for (let i = 0; i < 25; i++) await put(`page:${String(i).padStart(2, "0")}`, `value ${i}`);
 
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
-process.on("exit", () => browser.process?.()?.kill("SIGKILL"));
 
 /** A page of the first node, and whatever it complains of or asks for. `files` replaces some. */
 async function open({ url = first.url, width = 1280, colorScheme = "light", files = {} } = {}) {

@@ -9,6 +9,8 @@
 #include "base/mem.h"
 #include "proto/http.h"
 #include "proto/http_chunk.h"
+#include "proto/http_events.h"
+#include "proto/replica_report.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,6 +38,20 @@ static uint64_t hash_of(struct bytes key, uint64_t seed) {
     return x;
 }
 
+/* What replicas may hold; until the next call. */
+static struct bytes reports(uint64_t x) {
+    static struct replica_report all[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        all[i] = (struct replica_report){ .id = i,
+                                          .state = (enum replica_state)((x >> i) % REPLICA_STATES),
+                                          .version = { x | 1, 1, 1 },
+                                          .expires_at_ms = (x & 1) != 0 ? NOW_MS : 0,
+                                          .value_bytes = x };
+        memcpy(all[i].address, "a:1", 4);
+    }
+    return bytes_of((const uint8_t *)all, (1 + x % 3) * sizeof all[0]);
+}
+
 static struct response respond(const struct request *r, uint64_t seed) {
     static const enum outcome outcomes[] = {
         OUT_OK,   OUT_OK,        OUT_OK,      OUT_OK,      OUT_NOT_FOUND, OUT_CONDITION_FAILED,
@@ -50,11 +66,14 @@ static struct response respond(const struct request *r, uint64_t seed) {
         .value = r->op == OP_PUT ? r->value : r->key,
     };
     if (r->condition == COND_VERSION_IS_NOT && (x & 256) != 0) response.outcome = OUT_NOT_MODIFIED;
+    if (r->op == OP_FIGURES) response.value = (x & 512) != 0 ? BYTES_LIT("{}") : BYTES_LIT("[");
+    if ((r->flags & REQUEST_REPLICAS) != 0) response.value = reports(x);
     response.value_len = response.value.len;
     return response;
 }
 
 static void check_request(const struct request *r) {
+    if (r->op == OP_FIGURES) return;
     ASSERT(r->op == OP_GET || r->op == OP_PUT || r->op == OP_DELETE);
     ASSERT(r->key.len >= KEY_BYTES_MIN);
     ASSERT(r->key.len <= KEY_BYTES_MAX);
@@ -155,7 +174,12 @@ static void carry_out(struct run *run, uint64_t seed) {
     case PLAN_REPLIED: break;
     case PLAN_REQUESTS: run_requests(&plan, seed, &out); break;
     case PLAN_SCAN: run_scan(&plan, seed, &out); break;
-    case PLAN_NODE: http_encode_node(&plan, &view, &out); break;
+    case PLAN_NODE:
+        if (plan.topic == NODE_EVENTS)
+            http_events_begin(&plan, &out);
+        else
+            http_encode_node(&plan, &view, &out);
+        break;
     }
     ASSERT(!out.overflowed);
     check_reply(buffer_bytes(&out), (plan.dialect & 1) != 0);

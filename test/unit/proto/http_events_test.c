@@ -36,6 +36,9 @@ TEST(http_events, begins_a_stream) {
     CHECK(strstr(talk_text(&t), "Content-Length") == NULL);
     talk_close(&t);
     CHECK(talk_replies(BYTES_LIT("GET /v1/events?x=1 HTTP/1.1\r\n" H "\r\n"), "unknown_parameter"));
+    CHECK(talk_replies(
+        BYTES_LIT("GET /v1/events HTTP/1.1\r\n" H "Sec-Fetch-Site: cross-site\r\n\r\n"),
+        "\"other_site\""));
     CHECK(talk_replies(BYTES_LIT("HEAD /v1/events HTTP/1.1\r\n" H "\r\n"), "405"));
 }
 
