@@ -199,6 +199,39 @@ static const struct option options[] = {
       .value_name = "LIST",
       .help =
           "host:port of the cluster's nodes, comma separated, the same on all; empty for a node alone" },
+    { .name = "join",
+      .kind = OPTION_TEXT,
+      .offset = AT(join),
+      .fallback = "",
+      .value_name = "LIST",
+      .help =
+          "host:port of nodes of a running cluster that this one is to become a member of, comma separated" },
+    { .name = "weight",
+      .kind = OPTION_NUMBER,
+      .offset = AT(weight),
+      .fallback = "1",
+      .min = 1,
+      .max = RING_WEIGHT_MAX,
+      .help =
+          "how much of the data this node is to keep beside others, as it joins; a later change "
+          "is `atoll cluster weight`" },
+    { .name = "zone",
+      .kind = OPTION_NUMBER,
+      .offset = AT(zone),
+      .fallback = "0",
+      .max = UINT16_MAX,
+      .help =
+          "number of what may fail as a whole, as a rack or a site; copies are spread over them; "
+          "0 for none" },
+    { .name = "move-rate",
+      .kind = OPTION_SIZE,
+      .offset = AT(move_rate),
+      .fallback = "64MiB",
+      .min = 64 * 1024,
+      .max = TIB,
+      .or_zero = true,
+      .help =
+          "bytes a second that a node may send while slots move to other nodes; 0 for no limit" },
     { .name = "replicas",
       .kind = OPTION_NUMBER,
       .offset = AT(replicas),
@@ -535,7 +568,7 @@ STATUS config_finish(struct config *c, struct os *os) {
         c->shards = processors < SHARDS_MAX ? processors : SHARDS_MAX;
         snprintf(shards->text, sizeof shards->text, "%llu", (unsigned long long)c->shards);
     }
-    TRY(config_settle_peers(c));
+    TRY(config_settle_nodes(c));
     config_settle_advertise(c);
     fill_rows(c);
     if (!config_is_loopback(c->listen) && !c->insecure)

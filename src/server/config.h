@@ -43,6 +43,13 @@ struct config_inert {
     char value[CONFIG_INERT_VALUE_BYTES]; /* as it was given, escaped and cut */
 };
 
+/* A list of other nodes. */
+struct config_nodes {
+    uint32_t count;                     /* of `addresses` */
+    const char *addresses[MEMBERS_MAX]; /* each once; in `text` */
+    char text[OPTION_TEXT_BYTES];       /* each ended by a NUL */
+};
+
 /* Numbers are uint64_t because the table stores them; each range is in the table. */
 struct config {
     const char *listen;                      /* host:port to listen on */
@@ -71,6 +78,10 @@ struct config {
     uint64_t slow_ms;                        /* requests as slow are logged; 0 = none */
     bool insecure;                           /* listen beyond loopback without authentication */
     const char *peers;                       /* host:port, comma separated; empty = alone */
+    const char *join;                        /* host:port of members, comma separated, or empty */
+    uint64_t weight;                         /* share of the ring beside others', 1.. */
+    uint64_t zone;                           /* 0 = none */
+    uint64_t move_rate;                      /* bytes a second and node, of changes; 0 = no limit */
     uint64_t replicas;                       /* N, 1..REPLICAS_MAX */
     struct option_choice write_quorum;       /* index = W; 0 = majority */
     struct option_choice read_quorum;        /* index = R; 0 = majority */
@@ -83,9 +94,8 @@ struct config {
     struct option_choice get_format;         /* enum config_get_format */
     const char *file;                        /* the configuration file, or empty */
 
-    uint32_t peers_count;                    /* of `peer_addresses`; 0 = alone */
-    const char *peer_addresses[MEMBERS_MAX]; /* of `peers`, each once; texts in `peers_text` */
-    char peers_text[OPTION_TEXT_BYTES];      /* the addresses, each ended by a NUL */
+    struct config_nodes peer_nodes;          /* of `peers`; none = alone, or it joins */
+    struct config_nodes join_nodes;          /* of `join` */
     char listen_text[OPTION_TEXT_BYTES];     /* `listen` after `port` was put in */
     uint32_t rows_count;                     /* of `rows` */
     struct config_row rows[OPTIONS_MAX];     /* as `atoll config` and CONFIG GET show it */

@@ -47,69 +47,74 @@ static struct bytes strip_address(struct bytes text) {
     return text;
 }
 
-static bool is_listed(const struct config *c, struct bytes address) {
-    for (uint32_t i = 0; i < c->peers_count; i++) {
-        if (bytes_equal(bytes_of_string(c->peer_addresses[i]), address)) return true;
+static bool is_listed(const struct config_nodes *nodes, struct bytes address) {
+    for (uint32_t i = 0; i < nodes->count; i++) {
+        if (bytes_equal(bytes_of_string(nodes->addresses[i]), address)) return true;
     }
     return false;
 }
 
-static STATUS refuse_peer(struct config *c, struct bytes address) {
+static STATUS refuse_address(struct config *c, const char *option, struct bytes address) {
     char shown[ADDRESS_SHOWN_BYTES], why[ADDRESS_SHOWN_BYTES + 64];
     log_escape(address, shown, sizeof shown);
     snprintf(why, sizeof why, "'%s' is no address; write HOST:PORT,HOST:PORT", shown);
-    return option_refuse(&c->set, "peers", why);
+    return option_refuse(&c->set, option, why);
 }
 
-/* Add an address of the list to those at `*fill` in peers_text, unless it is there. */
-static STATUS add_peer(struct config *c, struct bytes address, size_t *fill) {
-    ASSERT(c->peers_count <= MEMBERS_MAX);
-    ASSERT(*fill + address.len < sizeof c->peers_text);
-    if (!is_node_address(address)) return refuse_peer(c, address);
-    if (is_listed(c, address)) return status_of(ST_OK);
-    if (c->peers_count == MEMBERS_MAX) {
+/* Add an address of the list to those at `*fill` in the text, unless it is there. */
+static STATUS add_address(struct config *c, const char *option, struct config_nodes *nodes,
+                          struct bytes address, size_t *fill) {
+    ASSERT(nodes->count <= MEMBERS_MAX);
+    ASSERT(*fill + address.len < sizeof nodes->text);
+    if (!is_node_address(address)) return refuse_address(c, option, address);
+    if (is_listed(nodes, address)) return status_of(ST_OK);
+    if (nodes->count == MEMBERS_MAX) {
         char why[64];
         snprintf(why, sizeof why, "more than %u nodes", MEMBERS_MAX);
-        return option_refuse(&c->set, "peers", why);
+        return option_refuse(&c->set, option, why);
     }
-    char *at = c->peers_text + *fill;
+    char *at = nodes->text + *fill;
     memcpy(at, address.ptr, address.len);
     at[address.len] = '\0';
-    c->peer_addresses[c->peers_count++] = at;
+    nodes->addresses[nodes->count++] = at;
     *fill += address.len + 1;
     return status_of(ST_OK);
 }
 
 /* Rewrite the text as the addresses with a comma between them, never longer than it was. */
-static void spell_peers(struct config *c, struct option_state *state) {
+static void spell_nodes(const struct config_nodes *nodes, struct option_state *state) {
     size_t fill = 0;
-    for (uint32_t i = 0; i < c->peers_count; i++) {
+    for (uint32_t i = 0; i < nodes->count; i++) {
         const int len = snprintf(state->text + fill, sizeof state->text - fill, "%s%s",
-                                 i > 0 ? "," : "", c->peer_addresses[i]);
+                                 i > 0 ? "," : "", nodes->addresses[i]);
         ASSERT(len > 0);
         fill += (size_t)len;
         ASSERT(fill < sizeof state->text);
     }
     state->text[fill] = '\0';
-    ASSERT(c->peers == state->text);
 }
 
-STATUS config_settle_peers(struct config *c) {
-    struct option_state *state = state_of(c, "peers");
+static STATUS settle_list(struct config *c, const char *option, struct config_nodes *nodes) {
+    struct option_state *state = state_of(c, option);
     struct bytes rest = config_trim(bytes_of_string(state->text));
     size_t fill = 0;
-    c->peers_count = 0;
+    nodes->count = 0;
     while (rest.len > 0) {
         const uint8_t *comma = memchr(rest.ptr, ',', rest.len);
         const size_t len = comma != NULL ? (size_t)(comma - rest.ptr) : rest.len;
         const struct bytes address = strip_address(bytes_of(rest.ptr, len));
         /* A comma too many, as at the end of a list made by a script, means nothing. */
-        if (address.len > 0) TRY(add_peer(c, address, &fill));
+        if (address.len > 0) TRY(add_address(c, option, nodes, address, &fill));
         const size_t used = len + (comma != NULL);
         rest = bytes_of(rest.ptr + used, rest.len - used);
     }
-    spell_peers(c, state);
+    spell_nodes(nodes, state);
     return status_of(ST_OK);
+}
+
+STATUS config_settle_nodes(struct config *c) {
+    TRY(settle_list(c, "peers", &c->peer_nodes));
+    return settle_list(c, "join", &c->join_nodes);
 }
 
 void config_settle_advertise(struct config *c) {
@@ -156,10 +161,11 @@ static STATUS judge_advertise(struct config *c) {
     return status_of(ST_OK);
 }
 
-static STATUS judge_peers(struct config *c) {
-    for (uint32_t i = 0; i < c->peers_count; i++) {
-        if (config_is_loopback(c->peer_addresses[i]) || c->insecure) continue;
-        return option_refuse(&c->set, "peers",
+/* Nodes on other machines are talked to in the clear. */
+static STATUS judge_reach(struct config *c, const char *option, const struct config_nodes *nodes) {
+    for (uint32_t i = 0; i < nodes->count; i++) {
+        if (config_is_loopback(nodes->addresses[i]) || c->insecure) continue;
+        return option_refuse(&c->set, option,
                              "nodes on other machines would be talked to without encryption, as "
                              "there is none yet; use 127.0.0.1:PORT, or add --insecure");
     }
@@ -172,10 +178,16 @@ STATUS config_judge_cluster(struct config *c) {
     const bool is_proxy = c->role.index == CONFIG_ROLE_PROXY;
     TRY(judge_quorum(c, "write-quorum", c->write_quorum.index));
     TRY(judge_quorum(c, "read-quorum", c->read_quorum.index));
-    if (c->peers_count == 0) {
-        if (!is_proxy) return status_of(ST_OK);
+    if (is_proxy && c->join_nodes.count > 0)
+        return option_refuse(&c->set, "join", "a proxy is no member; give it --peers LIST");
+    if (is_proxy && c->peer_nodes.count == 0)
         return option_refuse(&c->set, "role", "a proxy keeps no data; add the nodes, --peers LIST");
-    }
-    TRY(judge_peers(c));
-    return is_proxy ? status_of(ST_OK) : judge_advertise(c);
+    if (c->peer_nodes.count > 0 && c->join_nodes.count > 0)
+        return option_refuse(&c->set, "join",
+                             "it is for a cluster that runs, and --peers for one that begins; give "
+                             "one of the two");
+    TRY(judge_reach(c, "peers", &c->peer_nodes));
+    TRY(judge_reach(c, "join", &c->join_nodes));
+    if (is_proxy || c->peer_nodes.count + c->join_nodes.count == 0) return status_of(ST_OK);
+    return judge_advertise(c);
 }

@@ -13,8 +13,8 @@
 
 #include "server/config.h"
 
-/* Fill peers_count and peer_addresses, and give `peers` its usual spelling. */
-STATUS config_settle_peers(struct config *c);
+/* Fill peer_nodes and join_nodes, and give `peers` and `join` their usual spelling. */
+STATUS config_settle_nodes(struct config *c);
 /* Without an own value it is the listen address. Requires that port and listen agree. */
 void config_settle_advertise(struct config *c);
 /* Whether the settings of a cluster fit each other. */

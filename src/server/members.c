@@ -32,9 +32,9 @@ static STATUS resolve(struct os *os, const char *option, const char *address,
 static STATUS resolve_all(const struct config *c, struct os *os, const char *listen,
                           struct resolved *ret_resolved) {
     struct resolved *r = ret_resolved;
-    ASSERT(c->peers_count <= MEMBERS_MAX);
-    for (r->count = 0; r->count < c->peers_count; r->count++) {
-        TRY(resolve(os, "peers", c->peer_addresses[r->count], r->peers[r->count]));
+    ASSERT(c->peer_nodes.count <= MEMBERS_MAX);
+    for (r->count = 0; r->count < c->peer_nodes.count; r->count++) {
+        TRY(resolve(os, "peers", c->peer_nodes.addresses[r->count], r->peers[r->count]));
         r->texts[r->count] = r->peers[r->count];
     }
     if (c->role.index == CONFIG_ROLE_NODE) return resolve(os, "advertise", c->advertise, r->self);
@@ -128,7 +128,7 @@ STATUS members_build(const struct config *c, struct os *os, const char *listen,
     ASSERT(os != NULL && listen != NULL);
     ASSERT(ret_membership != NULL);
     const bool is_proxy = c->role.index == CONFIG_ROLE_PROXY;
-    if (c->peers_count == 0) {
+    if (c->peer_nodes.count == 0) {
         ASSERT(!is_proxy); /* config_finish has refused it */
         *ret_membership = NULL;
         return status_of(ST_OK);

@@ -29,7 +29,7 @@ static const char *value_of(const char *name) {
 TEST(config_cluster, defaults) {
     struct os *os = os_create();
     config_init(&config, os);
-    CHECK_EQ(config.peers_count, 0);
+    CHECK_EQ(config.peer_nodes.count, 0);
     CHECK_EQ(config.replicas, 3);
     CHECK_EQ(config.write_quorum.index, 0);
     CHECK_EQ(config.read_quorum.index, 0);
@@ -38,6 +38,10 @@ TEST(config_cluster, defaults) {
     CHECK_EQ(config.hint_bytes_max, 256u << 20);
     CHECK_EQ(config.hint_age_ms, 3u * 3600 * 1000);
     CHECK_EQ(config.repair_rate, 50000);
+    CHECK_EQ(config.join_nodes.count, 0);
+    CHECK_EQ(config.weight, 1);
+    CHECK_EQ(config.zone, 0);
+    CHECK_EQ(config.move_rate, 64u << 20);
     CHECK(strcmp(config.advertise, "127.0.0.1:8080") == 0);
     os_destroy(os);
 }
@@ -47,9 +51,9 @@ TEST(config_cluster, takes_a_predecessors_command_line) {
     struct os *os = os_create();
     CHECK_OK(LOAD(os, "-port", "8081", "-peers", "localhost:8082,localhost:8083", "-dir",
                   "./data/node1"));
-    CHECK_EQ(config.peers_count, 2);
-    CHECK(strcmp(config.peer_addresses[0], "localhost:8082") == 0);
-    CHECK(strcmp(config.peer_addresses[1], "localhost:8083") == 0);
+    CHECK_EQ(config.peer_nodes.count, 2);
+    CHECK(strcmp(config.peer_nodes.addresses[0], "localhost:8082") == 0);
+    CHECK(strcmp(config.peer_nodes.addresses[1], "localhost:8083") == 0);
     CHECK(strcmp(config.advertise, "127.0.0.1:8081") == 0);
     CHECK(strcmp(config.dir, "./data/node1") == 0);
     os_destroy(os);
@@ -60,13 +64,13 @@ TEST(config_cluster, cleans_a_list) {
     struct os *os = os_create();
     CHECK_OK(LOAD(os, "--peers",
                   " 127.0.0.1:1 ,http://127.0.0.1:2/,,\t[::1]:3,127.0.0.1:1, http://[::1]:3,"));
-    CHECK_EQ(config.peers_count, 3);
-    CHECK(strcmp(config.peer_addresses[0], "127.0.0.1:1") == 0);
-    CHECK(strcmp(config.peer_addresses[1], "127.0.0.1:2") == 0);
-    CHECK(strcmp(config.peer_addresses[2], "[::1]:3") == 0);
+    CHECK_EQ(config.peer_nodes.count, 3);
+    CHECK(strcmp(config.peer_nodes.addresses[0], "127.0.0.1:1") == 0);
+    CHECK(strcmp(config.peer_nodes.addresses[1], "127.0.0.1:2") == 0);
+    CHECK(strcmp(config.peer_nodes.addresses[2], "[::1]:3") == 0);
     CHECK(strcmp(value_of("peers"), "127.0.0.1:1,127.0.0.1:2,[::1]:3") == 0);
     CHECK_OK(LOAD(os, "--peers= , ,"));
-    CHECK_EQ(config.peers_count, 0);
+    CHECK_EQ(config.peer_nodes.count, 0);
     CHECK(strcmp(value_of("peers"), "") == 0);
     CHECK(strcmp(config.peers, "") == 0);
     os_destroy(os);
@@ -107,8 +111,8 @@ TEST(config_cluster, bounds_the_list) {
     list_of(list, sizeof list - 8, MEMBERS_MAX);
     snprintf(list + strlen(list), sizeof list - strlen(list), ",[::1]:7");
     CHECK_OK(LOAD(os, "--peers", list));
-    CHECK_EQ(config.peers_count, MEMBERS_MAX);
-    CHECK(strcmp(config.peer_addresses[MEMBERS_MAX - 1], "[::1]:64") == 0);
+    CHECK_EQ(config.peer_nodes.count, MEMBERS_MAX);
+    CHECK(strcmp(config.peer_nodes.addresses[MEMBERS_MAX - 1], "[::1]:64") == 0);
     list_of(list, sizeof list, MEMBERS_MAX + 1);
     CHECK_STATUS(LOAD(os, "--peers", list), ST_INVALID);
     CHECK(strstr(config.set.error, ": more than 64 nodes") != NULL);
@@ -126,7 +130,7 @@ TEST(config_cluster, takes_long_names) {
                                  i > 0 ? "," : "", i);
     CHECK(fill < sizeof list);
     CHECK_OK(LOAD(os, "--peers", list, "--insecure"));
-    CHECK_EQ(config.peers_count, MEMBERS_MAX);
+    CHECK_EQ(config.peer_nodes.count, MEMBERS_MAX);
     os_destroy(os);
 }
 
@@ -140,8 +144,8 @@ TEST(config_cluster, reads_a_predecessors_dotenv) {
                            "CLUSTER_WRITE_QUORUM=1\nCLUSTER_READ_QUORUM=4\n"
                            "NETWORK_TIMEOUT=500ms\nBATCH_CONCURRENCY=50\n")));
     CHECK_OK(config_finish(&config, os));
-    CHECK_EQ(config.peers_count, 2);
-    CHECK(strcmp(config.peer_addresses[0], "localhost:8082") == 0);
+    CHECK_EQ(config.peer_nodes.count, 2);
+    CHECK(strcmp(config.peer_nodes.addresses[0], "localhost:8082") == 0);
     CHECK_EQ(config.replicas, 5);
     CHECK_EQ(config.write_quorum.index, 1);
     CHECK_EQ(config.read_quorum.index, 4);
@@ -170,8 +174,8 @@ TEST(config_cluster, reads_the_environment) {
                                          "ATOLL_REPAIR_RATE", "ATOLL_QUORUM_WAIT" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) unsetenv(names[i]);
     CHECK_OK(s);
-    CHECK_EQ(config.peers_count, 1);
-    CHECK(strcmp(config.peer_addresses[0], "127.0.0.1:7001") == 0);
+    CHECK_EQ(config.peer_nodes.count, 1);
+    CHECK(strcmp(config.peer_nodes.addresses[0], "127.0.0.1:7001") == 0);
     CHECK_EQ(config.replicas, 2);
     CHECK_EQ(config.write_quorum.index, 2);
     CHECK_EQ(config.read_quorum.index, 0);
@@ -265,6 +269,32 @@ TEST(config_cluster, judges_a_proxy) {
     CHECK_OK(LOAD(os, "--role=proxy", "--peers=127.0.0.1:1", "--port=0"));
     CHECK_EQ(config.role.index, CONFIG_ROLE_PROXY);
     CHECK_OK(LOAD(os, "--role=proxy", "--peers=10.0.0.1:1", "--listen=:80", "--insecure"));
+    os_destroy(os);
+}
+
+/* Who joins a cluster names one or more of its nodes, and is no founder of another. */
+TEST(config_cluster, judges_who_joins) {
+    struct os *os = os_create();
+    CHECK_OK(LOAD(os, "--port=7003", "--join=http://127.0.0.1:7001/,127.0.0.1:7002", "--weight=3",
+                  "--zone=2", "--move-rate=0"));
+    CHECK_EQ(config.join_nodes.count, 2);
+    CHECK(strcmp(config.join, "127.0.0.1:7001,127.0.0.1:7002") == 0);
+    CHECK_EQ(config.weight, 3);
+    CHECK_EQ(config.zone, 2);
+    CHECK_EQ(config.move_rate, 0);
+    CHECK_STATUS(LOAD(os, "--join=nowhere"), ST_INVALID);
+    CHECK(error_is("--join=nowhere: 'nowhere' is no address; write HOST:PORT,HOST:PORT"));
+    CHECK_STATUS(LOAD(os, "--join=127.0.0.1:1", "--peers=127.0.0.1:2"), ST_INVALID);
+    CHECK(error_is("--join=127.0.0.1:1: it is for a cluster that runs, and --peers for one that "
+                   "begins; give one of the two"));
+    CHECK_STATUS(LOAD(os, "--join=127.0.0.1:1", "--role=proxy"), ST_INVALID);
+    CHECK(error_is("--join=127.0.0.1:1: a proxy is no member; give it --peers LIST"));
+    CHECK_STATUS(LOAD(os, "--join=10.0.0.1:1"), ST_INVALID);
+    CHECK_STATUS(LOAD(os, "--join=127.0.0.1:1", "--port=0"), ST_INVALID);
+    char *const bad[] = { "--weight=0",   "--weight=1000001", "--weight=NaN", "--weight=-1",
+                          "--weight=1e9", "--zone=65536",     "--zone=a",     "--move-rate=1" };
+    for (uint32_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        CHECK_STATUS(LOAD(os, bad[i]), ST_INVALID);
     os_destroy(os);
 }
 
