@@ -36,6 +36,7 @@
 #define PEER_PAYLOAD_BYTES_MAX \
     (2u * VALUE_BYTES_MAX + 4u * KEY_BYTES_MAX + ROW_PAGE_BYTES_MAX + 65536u)
 #define PEER_TEXT_BYTES_MAX 255u
+#define PEER_CONTROL_BYTES_MAX (2u * 1024 * 1024 + 64) /* the metadata, with its header */
 /* Entries of one list of versions, and so the most records of one compared range. */
 #define PEER_VERSIONS_MAX 4096u
 /* End a list once it is this long: its last entry may pass it. */
@@ -56,6 +57,7 @@ enum peer_type {
     PEER_RANGE,     /* struct peer_range: is this what you hold? Answered by VERSIONS */
     PEER_VERSIONS,  /* struct peer_versions */
     PEER_FLOOR,     /* struct peer_floor: all of a keyspace at or below it is gone; no answer */
+    PEER_CONTROL,   /* bytes of control/control_message.h, for the control plane; no answer */
     PEER_TYPES,
 };
 
@@ -234,6 +236,9 @@ STATUS peer_versions_decode(struct bytes in, struct peer_versions *ret);
  * next: false at the end; decode has checked that all entries are well formed. */
 void peer_versions_append(struct buffer *list, const struct peer_version *v);
 bool peer_versions_next(struct bytes *list, struct peer_version *ret);
+/* CONTROL is 1..PEER_CONTROL_BYTES_MAX bytes that are checked elsewhere. */
+void peer_control_encode(struct bytes message, struct buffer *out);
+STATUS peer_control_decode(struct bytes in, struct bytes *ret_message);
 void peer_floor_encode(const struct peer_floor *m, struct buffer *out);
 STATUS peer_floor_decode(struct bytes in, struct peer_floor *ret);
 

@@ -37,6 +37,7 @@ static const struct frame_rule rules[PEER_TYPES] = {
     [PEER_RANGE] = { 0, PEER_RANGE_BYTES_MAX },
     [PEER_VERSIONS] = { 0, PEER_PAYLOAD_BYTES_MAX },
     [PEER_FLOOR] = { 0, PEER_FLOOR_BYTES },
+    [PEER_CONTROL] = { 0, PEER_CONTROL_BYTES_MAX },
 };
 
 static_assert(PEER_RECORD_BYTES_MAX <= PEER_PAYLOAD_BYTES_MAX, "any record can be sent");

@@ -102,3 +102,14 @@ STATUS peer_ping_decode(struct bytes in, struct peer_ping *ret) {
     *ret = m;
     return status_of(ST_OK);
 }
+
+void peer_control_encode(struct bytes message, struct buffer *out) {
+    ASSERT(message.len > 0 && message.len <= PEER_CONTROL_BYTES_MAX);
+    buffer_append(out, message);
+}
+
+STATUS peer_control_decode(struct bytes in, struct bytes *ret_message) {
+    if (in.len == 0 || in.len > PEER_CONTROL_BYTES_MAX) return status_of(ST_CORRUPT);
+    *ret_message = in;
+    return status_of(ST_OK);
+}

@@ -135,6 +135,13 @@ static STATUS floor_again(struct bytes in, struct buffer *out) {
     return status_of(ST_OK);
 }
 
+static STATUS control_again(struct bytes in, struct buffer *out) {
+    struct bytes message;
+    TRY(peer_control_decode(in, &message));
+    peer_control_encode(message, out);
+    return status_of(ST_OK);
+}
+
 static struct status (*const again[PEER_TYPES])(struct bytes in, struct buffer *out) = {
     [PEER_HELLO] = hello_again,     [PEER_REFUSE] = refuse_again,
     [PEER_PING] = ping_again,       [PEER_PONG] = ping_again,
@@ -142,7 +149,7 @@ static struct status (*const again[PEER_TYPES])(struct bytes in, struct buffer *
     [PEER_QUERY] = query_again,     [PEER_ANSWER] = answer_again,
     [PEER_FORWARD] = request_again, [PEER_RESPONSE] = response_again,
     [PEER_RANGE] = range_again,     [PEER_VERSIONS] = versions_again,
-    [PEER_FLOOR] = floor_again,
+    [PEER_FLOOR] = floor_again,     [PEER_CONTROL] = control_again,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

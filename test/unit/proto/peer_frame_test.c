@@ -73,6 +73,7 @@ TEST(peer_frame, golden_bytes) {
         "000000",
         "12000000e4c758e00d0000002d1b69c7686766656463626178777675747372710201030000000000"
         "00000400000005000000",
+        "03000000d9cf429e0e0000001fc549a168676665646362617877767574737271010203",
     };
     CHECK_EQ(sizeof golden / sizeof *golden, PEER_TYPES - 1);
     for (size_t i = 0; i < sizeof golden / sizeof *golden; i++) {
@@ -210,6 +211,7 @@ TEST(peer_frame, lengths_are_bounded_by_the_type) {
         [PEER_RANGE] = 40 + 2 * (5 + IKEY_BYTES_MAX),
         [PEER_VERSIONS] = PEER_PAYLOAD_BYTES_MAX,
         [PEER_FLOOR] = 18,
+        [PEER_CONTROL] = 2 * 1024 * 1024 + 64,
     };
     size_t need = 0;
     for (int type = PEER_HELLO; type < PEER_TYPES; type++) {

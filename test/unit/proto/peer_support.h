@@ -241,6 +241,10 @@ static inline void write_floor(struct buffer *out) {
     peer_floor_encode(&m, out);
 }
 
+static inline void write_control(struct buffer *out) {
+    peer_control_encode(BYTES_LIT("\x01\x02\x03"), out);
+}
+
 static const struct payload_sample samples[] = {
     { PEER_HELLO, 0, false, write_hello },
     { PEER_REFUSE, 0, true, write_refuse },
@@ -255,6 +259,7 @@ static const struct payload_sample samples[] = {
     { PEER_RANGE, 0, false, write_range },
     { PEER_VERSIONS, 0, false, write_versions },
     { PEER_FLOOR, 0, false, write_floor },
+    { PEER_CONTROL, 0, true, write_control },
     /* From here on a type again. */
     { PEER_HELLO, 0, false, write_hello_proxy },
     { PEER_ACCEPT, PEER_FLAG_REPAIR, false, write_accept_tombstone },
@@ -330,6 +335,9 @@ static inline STATUS payload_again(enum peer_type type, struct bytes in, struct 
         break;
     case PEER_FLOOR:
         if (status_ok(s = peer_floor_decode(in, &floor))) peer_floor_encode(&floor, out);
+        break;
+    case PEER_CONTROL:
+        if (status_ok(s = peer_control_decode(in, &text))) peer_control_encode(text, out);
         break;
     case PEER_TYPES: break;
     }
