@@ -55,12 +55,13 @@ static void on_die(void *user, const char *message) {
 
 static uint64_t replicas_of(const struct world *w, const char *key) {
     const struct membership *m = w->nodes[0].members;
-    if (m == NULL) return 1;
-    const uint16_t *list = ring_list(m->ring, crc16_slot(bytes_of_string(key)));
+    if (w->scenario->alone) return 1;
+    const struct slot_list *list = membership_list(m, crc16_slot(bytes_of_string(key)));
     uint64_t bits = 0;
-    for (uint32_t i = 0; i < m->ring->copies; i++) {
+    for (uint32_t i = 0; i < list->count; i++) {
+        const char *address = m->all[list->members[i]].address;
         for (uint32_t n = 0; n < w->scenario->nodes; n++) {
-            if (strcmp(m->all[list[i]].address, w->nodes[n].address) == 0) bits |= UINT64_C(1) << n;
+            if (strcmp(address, w->nodes[n].address) == 0) bits |= UINT64_C(1) << n;
         }
     }
     ASSERT(__builtin_popcountll(bits) == (int)w->scenario->replicas);

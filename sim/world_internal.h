@@ -46,7 +46,7 @@ struct world_node {
     uint32_t index;                     /* 0.. */
     enum node_state state;              /* whether it runs */
     char address[OS_ADDRESS_BYTES_MAX]; /* canonical */
-    struct membership *members;         /* as it knows the cluster; NULL = alone */
+    struct membership *members;         /* the cluster as it knows it when it starts */
     struct sim_disk *disk;              /* its data */
     struct world_process *process;      /* NULL while DOWN */
     uint64_t boot_ns;                   /* DOWN: when it is started; NEVER_NS = by a fault's end */

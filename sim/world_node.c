@@ -30,7 +30,6 @@ void world_node_init(struct world *w, uint32_t index) {
     n->disk = sim_disk_create(sim_random_next(&w->dice));
     sim_disk_trace(n->disk, false);
     sim_disk_set_trace(n->disk, &w->trace);
-    if (w->scenario->alone) return;
 
     char texts[SCENARIO_NODES_MAX][OS_ADDRESS_BYTES_MAX];
     const char *addresses[SCENARIO_NODES_MAX];
@@ -42,7 +41,8 @@ void world_node_init(struct world *w, uint32_t index) {
                                              .write_quorum = w->scenario->write_quorum,
                                              .read_quorum = w->scenario->read_quorum };
     const struct status st =
-        membership_create(addresses, w->scenario->nodes, n->address, replication, &n->members);
+        membership_create(addresses, w->scenario->alone ? 0 : w->scenario->nodes, n->address,
+                          replication, &n->members);
     ASSERT(status_ok(st));
 }
 
@@ -58,7 +58,7 @@ static void fill_node(const struct world *w, struct world_node *n, const struct 
     node->pool = p->pool;
     node->cache = p->cache;
     node->shards_count = id->shards;
-    node->members = n->members;
+    views_init(&node->views, membership_clone(n->members));
     node->node_id = id->node_id;
     node->boot_count = id->boot_count;
     node->version = ATOLL_VERSION;
@@ -278,6 +278,7 @@ static void close_all(struct world_node *n) {
     rate_limit_deinit(&p->rate_limit);
     scan_cursors_deinit(&p->node.cursors);
     slow_log_deinit(&p->node.slow);
+    views_deinit(&p->node.views);
     os_file_close(&p->lock);
     os_destroy(p->os);
     mem_free(p);

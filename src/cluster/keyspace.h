@@ -5,8 +5,9 @@
 #ifndef ATOLL_CLUSTER_KEYSPACE_H
 #define ATOLL_CLUSTER_KEYSPACE_H
 
+#include "base/bytes.h"
 #include "base/limits.h"
-#include "cluster/membership.h"
+#include "cluster/replication.h"
 
 #define KEYSPACE_DEFAULT 0u      /* its id; always there */
 #define KEYSPACE_ID_MAX 0xFFEFu  /* those above are a shard's own, see shard/hint.h */

@@ -4,43 +4,108 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-/* Raised when what the fingerprint covers, or how slots are placed, changes. */
-#define FINGERPRINT_FORMAT 1u
+/* Raised when what the id of a fixed list covers, or how slots are placed, changes. */
+#define FIXED_LIST_FORMAT 2u
 
 static_assert(MEMBERS_MAX <= RING_MEMBERS_MAX, "every member has a place in the ring");
 static_assert(MEMBERS_MAX <= 64, "a set of members is the bits of one word");
 static_assert(REPLICAS_MAX <= UINT8_MAX, "N, W and R are bytes");
 
-static uint32_t id_of(struct bytes address) {
-    const uint32_t id = (uint32_t)hash_xxh3(address);
-    return id != 0 ? id : 1; /* zero means nobody */
+/* ---- from a state of the metadata ---- */
+
+static uint64_t bit_of(uint32_t place) {
+    ASSERT(place < MEMBERS_MAX);
+    return UINT64_C(1) << place;
 }
 
-/* Index of the first member whose id is not below `id`. */
-static uint32_t position_of(const struct membership *m, uint32_t id) {
-    uint32_t i = 0;
-    while (i < m->count && m->all[i].id < id) i++;
-    return i;
-}
-
-/* Add the member at its place by id, unless it is there already. */
-static STATUS add(struct membership *m, const char *text) {
-    ASSERT(text != NULL);
-    ASSERT(m->count <= MEMBERS_MAX);
-    const struct bytes address = bytes_of_string(text);
-    if (address.len == 0 || address.len >= MEMBER_ADDRESS_BYTES) return status_of(ST_INVALID);
-
-    const uint32_t id = id_of(address);
-    const uint32_t at = position_of(m, id);
-    if (at < m->count && m->all[at].id == id) {
-        const bool is_double = bytes_equal(bytes_of_string(m->all[at].address), address);
-        return status_of(is_double ? ST_OK : ST_INVALID);
+/* Where each member of the state goes: where it was, or to a place that nobody had. */
+static STATUS choose_places(const struct metadata *state, const struct membership *previous,
+                            uint32_t ret_places[MEMBERS_MAX]) {
+    uint64_t taken = previous == NULL ? 0 : previous->used;
+    for (uint32_t i = 0; i < state->members_count; i++)
+        ret_places[i] =
+            previous == NULL ? MEMBER_NONE : membership_find(previous, state->members[i].id);
+    for (uint32_t i = 0; i < state->members_count; i++) {
+        if (ret_places[i] != MEMBER_NONE) continue;
+        if (taken == UINT64_MAX) return status_of(ST_BUSY);
+        ret_places[i] = (uint32_t)__builtin_ctzll(~taken);
+        taken |= bit_of(ret_places[i]);
     }
-    if (m->count == MEMBERS_MAX) return status_of(ST_FULL);
-    memmove(&m->all[at + 1], &m->all[at], (m->count - at) * sizeof m->all[0]);
-    m->all[at] = (struct member){ .id = id, .weight = 1 };
-    memcpy(m->all[at].address, address.ptr, address.len);
+    return status_of(ST_OK);
+}
+
+static struct slot_list list_of(const struct slot_list *indexes, const uint32_t *places) {
+    struct slot_list list = { .count = indexes->count };
+    ASSERT(indexes->count <= REPLICAS_MAX);
+    for (uint32_t i = 0; i < indexes->count; i++)
+        list.members[i] = (uint16_t)places[indexes->members[i]];
+    return list;
+}
+
+static void take_slots(struct membership *m, const struct metadata *state, const uint32_t *places) {
+    m->slots = state->slots; /* epochs and phases as they are */
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
+        m->slots.lists[slot] = list_of(&state->slots.lists[slot], places);
+        m->slots.targets[slot] = list_of(&state->slots.targets[slot], places);
+    }
+}
+
+static void take_keyspaces(struct membership *m, const struct keyspace *all, uint32_t count) {
+    ASSERT(m->keyspaces == NULL);
+    ASSERT(count <= KEYSPACES_KEPT_MAX);
+    if (count == 0) return;
+    m->keyspaces_count = count;
+    m->keyspaces = mem_alloc(count * sizeof *all);
+    memcpy(m->keyspaces, all, count * sizeof *all);
+}
+
+static void take_member(struct membership *m, uint32_t place, const struct metadata_member *from) {
+    ASSERT(m->all[place].id == 0);
+    m->all[place] = (struct member){ .id = from->id,
+                                     .weight = from->weight,
+                                     .zone = from->zone,
+                                     .boot = from->boot,
+                                     .state = from->state };
+    memcpy(m->all[place].address, from->address, MEMBER_ADDRESS_BYTES);
+    m->used |= bit_of(place);
     m->count++;
+}
+
+STATUS membership_from_metadata(const struct metadata *state, uint32_t self,
+                                const struct membership *previous,
+                                struct membership **ret_membership) {
+    ASSERT(state->members_count <= MEMBERS_MAX);
+    ASSERT(ret_membership != NULL);
+    uint32_t places[MEMBERS_MAX];
+    TRY(choose_places(state, previous, places));
+    struct membership *m = membership_create_empty();
+    m->cluster = state->cluster;
+    m->epoch = state->epoch;
+    m->revision = state->revision;
+    m->replicas = state->replicas;
+    for (uint32_t i = 0; i < state->members_count; i++)
+        take_member(m, places[i], &state->members[i]);
+    if (self != 0) m->self = membership_find(m, self);
+    take_keyspaces(m, state->keyspaces, state->keyspaces_count);
+    take_slots(m, state, places);
+    ASSERT(membership_check(m));
+    *ret_membership = m;
+    return status_of(ST_OK);
+}
+
+/* ---- a fixed list ---- */
+
+/* Add the address in its order, unless it is there already. */
+static STATUS add(struct metadata_command *c, const char *text) {
+    ASSERT(text != NULL);
+    const struct bytes address = bytes_of_string(text);
+    uint32_t at = 0;
+    while (at < c->first_count && bytes_compare(c->first[at].address, address) < 0) at++;
+    if (at < c->first_count && bytes_equal(c->first[at].address, address)) return status_of(ST_OK);
+    if (c->first_count == MEMBERS_MAX) return status_of(ST_FULL);
+    memmove(&c->first[at + 1], &c->first[at], (c->first_count - at) * sizeof c->first[0]);
+    c->first[at] = (struct member_wish){ .weight = 1, .address = address };
+    c->first_count++;
     return status_of(ST_OK);
 }
 
@@ -50,7 +115,7 @@ static bool replication_is_valid(struct replication r) {
 }
 
 /* The same with majorities in place of zeros, so that one of them asked for by number
- * and one by default are the same to the fingerprint. */
+ * and one by default make the same cluster. */
 static struct replication replication_resolve(struct replication r) {
     ASSERT(replication_is_valid(r));
     const uint8_t majority = (uint8_t)membership_majority(r.replicas);
@@ -59,38 +124,46 @@ static struct replication replication_resolve(struct replication r) {
     return r;
 }
 
-static uint64_t fingerprint_of(const struct membership *m) {
+static uint64_t hash_of(const struct metadata_command *c, uint64_t seed) {
+    const struct replication r = c->settings.replication;
     uint8_t head[16];
-    put_u32_le(head, FINGERPRINT_FORMAT);
-    put_u32_le(head + 4, m->count);
-    put_u32_le(head + 8, m->replication.replicas);
-    put_u16_le(head + 12, m->replication.write_quorum);
-    put_u16_le(head + 14, m->replication.read_quorum);
-    uint64_t hash = hash_xxh3(bytes_of(head, sizeof head));
-    for (uint32_t i = 0; i < m->count; i++) {
-        const struct member *member = &m->all[i];
-        uint8_t numbers[8];
-        put_u32_le(numbers, member->weight);
-        put_u32_le(numbers + 4, member->zone);
-        hash = hash_seeded(bytes_of_string(member->address), hash);
-        hash = hash_seeded(bytes_of(numbers, sizeof numbers), hash);
-    }
+    put_u32_le(head, FIXED_LIST_FORMAT);
+    put_u32_le(head + 4, c->first_count);
+    put_u32_le(head + 8, r.replicas);
+    put_u16_le(head + 12, r.write_quorum);
+    put_u16_le(head + 14, r.read_quorum);
+    uint64_t hash = hash_seeded(bytes_of(head, sizeof head), seed);
+    for (uint32_t i = 0; i < c->first_count; i++) hash = hash_seeded(c->first[i].address, hash);
     return hash;
 }
 
-static STATUS fill(struct membership *m, const char *const *addresses, uint32_t count,
-                   const char *self) {
-    for (uint32_t i = 0; i < count; i++) TRY(add(m, addresses[i]));
-    if (self != NULL) TRY(add(m, self));
-    if (m->count == 0) return status_of(ST_INVALID);
-    if (self != NULL) m->self = membership_find(m, id_of(bytes_of_string(self)));
-    m->fingerprint = fingerprint_of(m);
+static struct cluster_id cluster_of(const struct metadata_command *c) {
+    struct cluster_id id;
+    put_u64_le(id.bytes, hash_of(c, 0) | 1); /* not zero: that is no cluster */
+    put_u64_le(id.bytes + 8, hash_of(c, 1));
+    return id;
+}
 
-    struct ring_member members[MEMBERS_MAX];
-    for (uint32_t i = 0; i < m->count; i++) {
-        members[i] = (struct ring_member){ m->all[i].id, m->all[i].weight, m->all[i].zone };
+static STATUS bootstrap(struct metadata *state, const char *const *addresses, uint32_t count,
+                        const char *self, struct replication replication, uint32_t *ret_self) {
+    struct metadata_command c = {
+        .kind = METADATA_BOOTSTRAP,
+        .replicas = replication.replicas,
+        .settings = { .replication = replication_resolve(replication) },
+    };
+    for (uint32_t i = 0; i < count; i++) TRY(add(&c, addresses[i]));
+    if (self != NULL) TRY(add(&c, self));
+    if (c.first_count == 0) return status_of(ST_INVALID);
+    *ret_self = 0;
+    for (uint32_t i = 0; i < c.first_count; i++) {
+        c.first[i].id = i + 1;
+        if (self != NULL && bytes_equal(c.first[i].address, bytes_of_string(self)))
+            *ret_self = i + 1;
     }
-    return ring_create(members, m->count, m->replication.replicas, NULL, &m->ring);
+    c.cluster = cluster_of(&c);
+    c.proposal = (struct proposal){ .node = 1, .sequence = 1 };
+    const struct metadata_result result = metadata_apply(state, &c);
+    return status_of(metadata_result_ok(result) ? ST_OK : ST_INVALID);
 }
 
 STATUS membership_create(const char *const *addresses, uint32_t count, const char *self,
@@ -98,50 +171,136 @@ STATUS membership_create(const char *const *addresses, uint32_t count, const cha
     ASSERT(addresses != NULL || count == 0);
     ASSERT(ret_membership != NULL);
     if (!replication_is_valid(replication)) return status_of(ST_INVALID);
+    struct metadata *state = metadata_create();
+    uint32_t id = 0;
+    struct status st = bootstrap(state, addresses, count, self, replication, &id);
+    if (status_ok(st)) st = membership_from_metadata(state, id, NULL, ret_membership);
+    metadata_destroy(state);
+    return st;
+}
 
+/* ---- life ---- */
+
+struct membership *membership_create_empty(void) {
     struct membership *m = mem_alloc_zeroed(sizeof *m);
     m->self = MEMBER_NONE;
-    m->replication = replication_resolve(replication);
-    const struct status status = fill(m, addresses, count, self);
-    if (!status_ok(status)) {
-        mem_free(m);
-        return status;
-    }
+    return m;
+}
+
+struct membership *membership_clone(const struct membership *m) {
     ASSERT(membership_check(m));
-    *ret_membership = m;
-    return status_of(ST_OK);
+    struct membership *clone = mem_alloc(sizeof *clone);
+    *clone = *m;
+    clone->keyspaces = NULL;
+    clone->keyspaces_count = 0;
+    take_keyspaces(clone, m->keyspaces, m->keyspaces_count);
+    return clone;
 }
 
 void membership_destroy(struct membership *m) {
     if (m == NULL) return;
-    ASSERT(membership_check(m));
-    ring_destroy(m->ring);
+    ASSERT(m->count <= MEMBERS_MAX);
+    mem_free(m->keyspaces);
     mem_free(m);
 }
 
+/* ---- questions ---- */
+
 uint32_t membership_find(const struct membership *m, uint32_t id) {
-    ASSERT(m->count >= 1 && m->count <= MEMBERS_MAX);
-    const uint32_t at = position_of(m, id);
-    return at < m->count && m->all[at].id == id ? at : MEMBER_NONE;
+    ASSERT(m->count <= MEMBERS_MAX);
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
+        if (m->all[i].id == id) return i;
+    }
+    return MEMBER_NONE;
 }
 
-static bool member_check(const struct membership *m, uint32_t i) {
-    const struct member *member = &m->all[i];
-    if (i > 0 && m->all[i - 1].id >= member->id) return false;
+bool membership_keeps(const struct membership *m, uint32_t slot, uint32_t place) {
+    ASSERT(slot < RING_SLOTS);
+    if (place >= MEMBERS_MAX) return false;
+    if (membership_place(m, slot, place) >= 0) return true;
+    if (m->slots.phases[slot] != SLOT_JOINT) return false;
+    return slot_list_place(&m->slots.targets[slot], (uint16_t)place) >= 0;
+}
+
+static const struct keyspace *find_keyspace(const struct membership *m, uint16_t id) {
+    ASSERT(m->keyspaces_count >= 1);
+    for (uint32_t i = 0; i < m->keyspaces_count && m->keyspaces[i].id <= id; i++) {
+        if (m->keyspaces[i].id == id) return &m->keyspaces[i];
+    }
+    return &m->keyspaces[0];
+}
+
+struct replication membership_replication(const struct membership *m, uint16_t keyspace) {
+    return find_keyspace(m, keyspace)->settings.replication;
+}
+
+static struct slot_list first_of(const struct slot_list *list, uint32_t count) {
+    struct slot_list first = *list;
+    if (first.count > count) first.count = (uint16_t)count;
+    for (uint32_t i = first.count; i < list->count; i++) first.members[i] = 0;
+    return first;
+}
+
+void membership_replicas(const struct membership *m, uint32_t slot, uint16_t keyspace,
+                         struct slot_places *ret_places) {
+    ASSERT(m->epoch > 0);
+    ASSERT(slot < RING_SLOTS);
+    const uint32_t copies = membership_replication(m, keyspace).replicas;
+    *ret_places = (struct slot_places){
+        .phase = (enum slot_phase)m->slots.phases[slot],
+        .epoch = m->slots.epochs[slot],
+        .list = first_of(&m->slots.lists[slot], copies),
+    };
+    if (ret_places->phase == SLOT_JOINT)
+        ret_places->target = first_of(&m->slots.targets[slot], copies);
+}
+
+bool slot_places_equal(const struct slot_places *a, const struct slot_places *b) {
+    return slot_list_equal(&a->list, &b->list) && slot_list_equal(&a->target, &b->target);
+}
+
+void cluster_id_print(const struct cluster_id *id, char ret_text[CLUSTER_ID_TEXT_BYTES]) {
+    static const char digits[] = "0123456789abcdef";
+    for (uint32_t i = 0; i < CLUSTER_ID_BYTES; i++) {
+        ret_text[2 * i] = digits[id->bytes[i] >> 4];
+        ret_text[2 * i + 1] = digits[id->bytes[i] & 15];
+    }
+    ret_text[2 * CLUSTER_ID_BYTES] = '\0';
+}
+
+/* ---- check ---- */
+
+static bool member_check(const struct membership *m, uint32_t place) {
+    const struct member *member = &m->all[place];
+    if ((member->id != 0) != ((m->used & bit_of(place)) != 0)) return false;
+    if (member->id == 0) return true;
+    if (member->id > MEMBER_ID_MAX || membership_find(m, member->id) != place) return false;
     if (memchr(member->address, 0, MEMBER_ADDRESS_BYTES) == NULL) return false;
-    if (member->id != id_of(bytes_of_string(member->address))) return false;
-    if (member->weight < 1 || member->weight > RING_WEIGHT_MAX) return false;
-    return m->ring->members[i].id == member->id;
+    if ((uint32_t)member->state >= MEMBER_STATES) return false;
+    return member->weight >= 1 && member->weight <= RING_WEIGHT_MAX;
+}
+
+static bool list_is_used(const struct membership *m, const struct slot_list *list) {
+    for (uint32_t i = 0; i < list->count; i++) {
+        if ((m->used & bit_of(list->members[i])) == 0) return false;
+    }
+    return true;
 }
 
 bool membership_check(const struct membership *m) {
-    if (m->count < 1 || m->count > MEMBERS_MAX) return false;
-    if (m->self != MEMBER_NONE && m->self >= m->count) return false;
-    if (!replication_is_valid(m->replication)) return false;
-    if (m->replication.write_quorum == 0 || m->replication.read_quorum == 0) return false;
-    if (m->ring == NULL || m->ring->members_count != m->count) return false;
-    for (uint32_t i = 0; i < m->count; i++) {
+    if (m->count != (uint32_t)__builtin_popcountll(m->used)) return false;
+    if ((m->epoch == 0) != (m->count == 0)) return false;
+    if (m->self != MEMBER_NONE && (m->self >= MEMBERS_MAX || (m->used & bit_of(m->self)) == 0))
+        return false;
+    if ((m->keyspaces_count > 0) != (m->epoch > 0)) return false;
+    if (m->epoch > 0 && m->keyspaces[0].id != KEYSPACE_DEFAULT) return false;
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         if (!member_check(m, i)) return false;
     }
-    return m->fingerprint == fingerprint_of(m);
+    if (!slot_table_check(&m->slots, m->count == 0 ? 0 : MEMBERS_MAX, m->epoch)) return false;
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
+        if (!list_is_used(m, &m->slots.lists[slot])) return false;
+        if (!list_is_used(m, &m->slots.targets[slot])) return false;
+    }
+    return true;
 }

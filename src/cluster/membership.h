@@ -1,60 +1,112 @@
-/* membership.h - who is in the cluster, as this node knows it.
+/* membership.h - a view: what the data plane knows of one state of the metadata.
  *
- * A fixed list of addresses for now: every node is started with the same one. A member is
- * known by its address: its id is a hash of the canonical text "ip:port", so that all
- * nodes place slots alike without talking. (What a node calls itself in versions is the
- * node id of its data directory, see storage/identity.h; the two are different numbers.)
+ * A member has a place as long as it exists, so that what is kept for it (links, hints, pairs)
+ * stays where it is from one view to the next; slots name places. Everything is copied: a view
+ * never changes, and any thread may read it. A view without a cluster (epoch 0) has no members:
+ * the node gathers or joins, or is a proxy without news.
  *
- * Pure. Lifecycle  membership_create -> read only -> membership_destroy
- * Owner      the server; every shard reads
+ * (What a node calls itself in versions is the node id of its data directory, see
+ * storage/identity.h; a member id is another number.)
+ *
+ * Pure. Lifecycle  membership_from_metadata | _create | _clone -> read only -> _destroy
+ * Owner      who made it, until it is published (shard/views.h)
+ * Memory     about 0.7 MiB, and up to 0.1 MiB of keyspaces
  */
 #ifndef ATOLL_CLUSTER_MEMBERSHIP_H
 #define ATOLL_CLUSTER_MEMBERSHIP_H
 
 #include "base/bytes.h"
-#include "ring/ring.h"
-
-#define MEMBERS_MAX 64u           /* a shard keeps a link to each; bitmaps are one word */
-#define MEMBER_NONE UINT32_MAX    /* "self" of a proxy */
-#define MEMBER_ADDRESS_BYTES 128u /* with the NUL; as os/sock.h */
-
-/* How many copies, and how many of them must answer. */
-struct replication {
-    uint8_t replicas;     /* N, 1..REPLICAS_MAX */
-    uint8_t write_quorum; /* W, 1..N; 0 = majority of N */
-    uint8_t read_quorum;  /* R, 1..N; 0 = majority of N */
-};
+#include "cluster/metadata.h"
 
 struct member {
-    uint32_t id;                        /* 1.. ; hash of `address` */
+    uint32_t id;                        /* 0 = the place is free */
     uint32_t weight;                    /* 1.. */
     uint32_t zone;                      /* 0 = none */
+    uint32_t boot;                      /* starts announced; a lower one is an old copy */
+    enum member_state state;            /* below MEMBER_STATES */
     char address[MEMBER_ADDRESS_BYTES]; /* canonical "ip:port" */
 };
 
 struct membership {
-    uint32_t count;       /* 1..MEMBERS_MAX */
-    uint32_t self;        /* index into `all`, or MEMBER_NONE: a proxy */
-    uint64_t fingerprint; /* of everything that all nodes must agree on */
-    struct replication replication;
-    struct member all[MEMBERS_MAX]; /* by id, ascending: as ring->members */
-    struct ring *ring;              /* owned */
+    struct cluster_id cluster;      /* zero = none is known */
+    uint64_t epoch;                 /* of the slots; 0 = no cluster */
+    uint64_t revision;              /* of the metadata: later views have higher ones */
+    uint32_t self;                  /* own place; MEMBER_NONE: a proxy, or not a member yet */
+    uint32_t count;                 /* members: places that are used */
+    uint64_t used;                  /* bits of these */
+    uint32_t replicas;              /* N of the table; lists may be shorter */
+    struct member all[MEMBERS_MAX]; /* by place */
+    uint32_t keyspaces_count;       /* of `keyspaces` */
+    struct keyspace *keyspaces;     /* owned; by id, the default one first */
+    struct slot_table slots;        /* lists and targets are places */
 };
 
-/* `addresses` are canonical (numeric, see server/); doubles count once. `self` is the own
- * address, added if it is missing, or NULL for a proxy.
+/* Whose answers count for a slot: what a coordination remembers from its begin to its end. */
+struct slot_places {
+    enum slot_phase phase;   /* as it is */
+    uint64_t epoch;          /* when who counts last changed */
+    struct slot_list list;   /* the first N of the list */
+    struct slot_list target; /* JOINT: of the target, whose quorums count too; else empty */
+};
+
+/* The view of `state` by the member with the id `self`; 0 = a proxy. `previous` is the view before
+ * it or NULL: members keep their places, and others only get those that were free in it.
+ * Errors  ST_BUSY  no place is free for a new member: publish a view without the removed first */
+STATUS membership_from_metadata(const struct metadata *state, uint32_t self,
+                                const struct membership *previous,
+                                struct membership **ret_membership);
+/* The view at epoch 1 of a cluster that is a fixed list of addresses: members are 1.. by sorted
+ * address, and the id of the cluster is a hash of the list and of N, W and R, so that nodes with
+ * another list are of another cluster. `addresses` are canonical (numeric, see server/); doubles
+ * count once. `self` is the own address, added if it is missing, or NULL for a proxy.
  * Errors  ST_FULL     more than MEMBERS_MAX
- *         ST_INVALID  two addresses with one id, N, W or R out of range, no member at all */
+ *         ST_INVALID  an address that is none, N, W or R out of range, no member at all */
 STATUS membership_create(const char *const *addresses, uint32_t count, const char *self,
                          struct replication replication, struct membership **ret_membership);
+/* A view without a cluster. */
+struct membership *membership_create_empty(void);
+struct membership *membership_clone(const struct membership *m);
 /* NULL is nothing to destroy. */
 void membership_destroy(struct membership *m);
 
-/* Index of the member with this id, or MEMBER_NONE. */
+/* Place of the member with this id, or MEMBER_NONE. */
 uint32_t membership_find(const struct membership *m, uint32_t id);
-static inline uint32_t membership_majority(uint32_t count) {
-    return count / 2 + 1;
+/* The first used place from `from` on; MEMBER_NONE = no more. */
+static inline uint32_t membership_next(const struct membership *m, uint32_t from) {
+    if (from >= MEMBERS_MAX || m->used >> from == 0) return MEMBER_NONE;
+    return from + (uint32_t)__builtin_ctzll(m->used >> from);
 }
+
+/* Who keeps a slot now: places, owner first. */
+static inline const struct slot_list *membership_list(const struct membership *m, uint32_t slot) {
+    return &m->slots.lists[slot];
+}
+/* Where `place` is in the slot's list, or -1. */
+static inline int membership_place(const struct membership *m, uint32_t slot, uint32_t place) {
+    return slot_list_place(&m->slots.lists[slot], (uint16_t)place);
+}
+/* Whether the member at `place` keeps the slot: it is in its list or, in the joint phase, in its
+ * target. */
+bool membership_keeps(const struct membership *m, uint32_t slot, uint32_t place);
+/* Whose answers count for keys of a slot in this keyspace. Requires  there is a cluster */
+void membership_replicas(const struct membership *m, uint32_t slot, uint16_t keyspace,
+                         struct slot_places *ret_places);
+bool slot_places_equal(const struct slot_places *a, const struct slot_places *b);
+/* N, W and R of a keyspace; of one that is not known, the default's. Requires  as above */
+struct replication membership_replication(const struct membership *m, uint16_t keyspace);
+/* W or R in numbers: of `count` copies, when `wanted` are asked for; 0 = a majority. */
+static inline uint32_t membership_quorum(uint32_t wanted, uint32_t count) {
+    const uint32_t quorum = wanted == 0 ? membership_majority(count) : wanted;
+    return quorum < count ? quorum : count;
+}
+
+/* "0123456789abcdef..." of a cluster's id. */
+#define CLUSTER_ID_TEXT_BYTES (2u * CLUSTER_ID_BYTES + 1)
+void cluster_id_print(const struct cluster_id *id, char ret_text[CLUSTER_ID_TEXT_BYTES]);
+static inline bool cluster_id_equal(const struct cluster_id *a, const struct cluster_id *b) {
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
 bool membership_check(const struct membership *m);
 
 #endif

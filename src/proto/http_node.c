@@ -10,6 +10,7 @@
 
 static const char *state_of(const struct node_view *view) {
     if (view->stopping) return "stopping";
+    if (view->cluster.none) return "no_cluster"; /* until the others let it in */
     return view->ready ? "ready" : "starting";
 }
 

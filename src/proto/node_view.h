@@ -146,12 +146,14 @@ struct node_member {
 struct node_cluster {
     uint32_t members_count; /* 1 = alone; at most NODE_MEMBERS_MAX */
     const struct node_member *members;
-    const uint16_t (*slots)[REPLICAS_MAX];        /* [16384], indexes into members, owner first */
-    uint32_t copies;                              /* length of each list */
+    /* [16384], who keeps each: how many, then so many places, owner first */
+    const uint16_t (*slots)[1 + REPLICAS_MAX];
+    const uint8_t *indexes; /* by place: into `members`; NULL = places are indexes */
     uint32_t replicas, write_quorum, read_quorum; /* N, W, R of the default keyspace */
     bool proxy;                                   /* this node is no member */
     bool filled;                                  /* this node holds what it should (R11) */
-    uint64_t epoch;                               /* of the slot table; 1 while the list is fixed */
+    bool none;      /* it knows of no cluster yet: it gathers or joins */
+    uint64_t epoch; /* of the slot table; 1 while the list is fixed */
 };
 
 #define NODE_SLOW_KEPT_MAX 128u

@@ -37,6 +37,7 @@
     (2u * VALUE_BYTES_MAX + 4u * KEY_BYTES_MAX + ROW_PAGE_BYTES_MAX + 65536u)
 #define PEER_TEXT_BYTES_MAX 255u
 #define PEER_CONTROL_BYTES_MAX (2u * 1024 * 1024 + 64) /* the metadata, with its header */
+#define PEER_CLUSTER_BYTES 16u
 /* Entries of one list of versions, and so the most records of one compared range. */
 #define PEER_VERSIONS_MAX 4096u
 /* End a list once it is this long: its last entry may pass it. */
@@ -93,8 +94,8 @@ struct peer_hello {
     uint32_t member; /* membership id; 0 = a proxy */
     uint32_t node_id; /* of the data directory, in versions; 0 = a proxy */
     uint32_t boot_count;
-    uint8_t flags;        /* PEER_HELLO_* */
-    uint64_t fingerprint; /* of the membership */
+    uint8_t flags;                       /* PEER_HELLO_* */
+    uint8_t cluster[PEER_CLUSTER_BYTES]; /* its id; zero = none is known, of a proxy only */
     uint64_t wall_ms;
     struct bytes address; /* canonical ip:port, at most PEER_TEXT_BYTES_MAX */
     struct bytes release; /* the program's version, for messages */

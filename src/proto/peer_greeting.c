@@ -11,6 +11,16 @@ static bool text_valid(struct bytes text) {
     return text.len <= PEER_TEXT_BYTES_MAX && peer_text_is_printable(text);
 }
 
+static bool has_cluster(const struct peer_hello *m) {
+    static const uint8_t none[PEER_CLUSTER_BYTES];
+    return memcmp(m->cluster, none, sizeof none) != 0;
+}
+
+static void take_cluster(struct cursor *c, uint8_t ret_cluster[PEER_CLUSTER_BYTES]) {
+    const struct bytes taken = cursor_take(c, PEER_CLUSTER_BYTES);
+    if (taken.len == PEER_CLUSTER_BYTES) memcpy(ret_cluster, taken.ptr, taken.len);
+}
+
 static bool hello_check(const struct peer_hello *m) {
     if (m->version != PEER_VERSION) return false;
     if (m->shards == 0 || m->shards > SHARDS_MAX) return false;
@@ -18,6 +28,7 @@ static bool hello_check(const struct peer_hello *m) {
     if ((m->flags & ~HELLO_FLAGS_KNOWN) != 0) return false;
     const bool proxy = (m->flags & PEER_HELLO_PROXY) != 0;
     if ((m->member == 0) != proxy || (m->node_id == 0) != proxy) return false;
+    if (!proxy && !has_cluster(m)) return false;
     return text_valid(m->address) && text_valid(m->release);
 }
 
@@ -34,7 +45,8 @@ void peer_hello_encode(const struct peer_hello *m, struct buffer *out) {
     p = peer_put_u32(p, m->node_id);
     p = peer_put_u32(p, m->boot_count);
     p = peer_put_u32(p, m->flags); /* a byte and three zeros */
-    p = peer_put_u64(p, m->fingerprint);
+    memcpy(p, m->cluster, PEER_CLUSTER_BYTES);
+    p += PEER_CLUSTER_BYTES;
     p = peer_put_u64(p, m->wall_ms);
     ASSERT(p == begin + PEER_HELLO_FIXED_BYTES);
     p = peer_put_bytes(peer_put_u8(p, (uint8_t)m->address.len), m->address);
@@ -56,7 +68,7 @@ STATUS peer_hello_decode(struct bytes in, struct peer_hello *ret) {
     m.boot_count = cursor_u32_le(&c);
     m.flags = cursor_u8(&c);
     peer_take_zeros(&c, 3);
-    m.fingerprint = cursor_u64_le(&c);
+    take_cluster(&c, m.cluster);
     m.wall_ms = cursor_u64_le(&c);
     m.address = cursor_take(&c, cursor_u8(&c));
     m.release = cursor_take(&c, cursor_u8(&c));

@@ -23,7 +23,7 @@
 #define PEER_RUN_LEN_BYTES_MAX 5u
 
 /* Sizes of payloads and of what stands before their bytes, for limits and reservations. */
-#define PEER_HELLO_FIXED_BYTES 40u
+#define PEER_HELLO_FIXED_BYTES 48u
 #define PEER_HELLO_BYTES_MAX (PEER_HELLO_FIXED_BYTES + 2u * (1u + PEER_TEXT_BYTES_MAX))
 #define PEER_PING_BYTES 40u
 #define PEER_VERSION_HEAD_BYTES_MAX (1u + PEER_BALLOT_BYTES + 8u + 16u)

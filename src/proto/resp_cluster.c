@@ -13,9 +13,9 @@
 struct topology {
     const struct node_member *members;
     uint32_t members_count;
-    const uint16_t (*slots)[REPLICAS_MAX]; /* indexes into members; NULL: member 0 has them all */
-    uint32_t copies;                       /* members of each slot */
-    uint32_t answers_needed;               /* replicas a slot needs for writes and reads */
+    const uint16_t (*slots)[1 + REPLICAS_MAX]; /* as in the view; NULL: member 0 has them all */
+    const uint8_t *indexes;                    /* as in the view */
+    uint32_t answers_needed;                   /* replicas a slot needs for writes and reads */
     uint64_t epoch;
     struct node_member alone; /* what `members` points at for a node alone */
     uint16_t homes[SLOTS];    /* first living member of each slot, the owner if none lives */
@@ -27,20 +27,29 @@ struct slot_nodes {
     uint32_t count;
 };
 
-static const uint16_t *places_of(const struct topology *t, uint32_t slot) {
-    static const uint16_t only_one[REPLICAS_MAX];
+/* All that keep the slot, owner first. */
+static struct slot_nodes keepers_of(const struct topology *t, uint32_t slot) {
+    struct slot_nodes all = { .count = 1 };
     ASSERT(slot < SLOTS);
-    return t->slots == NULL ? only_one : t->slots[slot];
+    if (t->slots == NULL) return all;
+    const uint16_t *const list = t->slots[slot];
+    ASSERT(list[0] >= 1 && list[0] <= REPLICAS_MAX);
+    all.count = list[0];
+    for (uint32_t i = 0; i < all.count; i++) {
+        ASSERT(list[1 + i] < NODE_MEMBERS_MAX);
+        all.list[i] = t->indexes == NULL ? list[1 + i] : t->indexes[list[1 + i]];
+        ASSERT(all.list[i] < t->members_count);
+    }
+    return all;
 }
 
 static struct slot_nodes nodes_of(const struct topology *t, uint32_t slot) {
     struct slot_nodes nodes = { .count = 0 };
-    const uint16_t *places = places_of(t, slot);
-    for (uint32_t i = 0; i < t->copies; i++) {
-        ASSERT(places[i] < t->members_count);
-        if (t->members[places[i]].alive) nodes.list[nodes.count++] = places[i];
+    const struct slot_nodes all = keepers_of(t, slot);
+    for (uint32_t i = 0; i < all.count; i++) {
+        if (t->members[all.list[i]].alive) nodes.list[nodes.count++] = all.list[i];
     }
-    if (nodes.count == 0) nodes.list[nodes.count++] = places[0];
+    if (nodes.count == 0) nodes.list[nodes.count++] = all.list[0];
     return nodes;
 }
 
@@ -51,17 +60,17 @@ static void topology_init(struct topology *t, const struct node_view *view) {
             .address = view->address, .id = view->node_id, .self = true, .alive = true
         };
         t->members = &t->alone;
-        t->members_count = t->copies = t->answers_needed = 1;
+        t->members_count = t->answers_needed = 1;
         t->slots = NULL;
+        t->indexes = NULL;
         t->epoch = 1;
     } else {
         ASSERT(c->members != NULL);
         ASSERT(c->slots != NULL);
-        ASSERT(c->copies > 0 && c->copies <= REPLICAS_MAX);
         t->members = c->members;
         t->members_count = c->members_count;
         t->slots = c->slots;
-        t->copies = c->copies;
+        t->indexes = c->indexes;
         t->answers_needed = c->write_quorum > c->read_quorum ? c->write_quorum : c->read_quorum;
         t->epoch = c->epoch;
     }
@@ -163,10 +172,10 @@ static uint32_t find_partners(const struct topology *t, uint32_t home, bool *ret
     memset(ret_keeps, 0, t->members_count * sizeof *ret_keeps);
     for (uint32_t slot = 0; slot < SLOTS; slot++) {
         if (t->homes[slot] != home) continue;
-        const uint16_t *places = places_of(t, slot);
-        for (uint32_t i = 0; i < t->copies; i++) {
-            count += !ret_keeps[places[i]];
-            ret_keeps[places[i]] = true;
+        const struct slot_nodes all = keepers_of(t, slot);
+        for (uint32_t i = 0; i < all.count; i++) {
+            count += !ret_keeps[all.list[i]];
+            ret_keeps[all.list[i]] = true;
         }
     }
     return count;
@@ -255,9 +264,9 @@ static void write_info(const struct topology *t, struct buffer *text) {
     bool is_home[NODE_MEMBERS_MAX] = { false };
     uint32_t slots_ok = 0, homes = 0;
     for (uint32_t slot = 0; slot < SLOTS; slot++) {
-        const uint16_t *places = places_of(t, slot);
+        const struct slot_nodes all = keepers_of(t, slot);
         uint32_t alive = 0;
-        for (uint32_t i = 0; i < t->copies; i++) alive += t->members[places[i]].alive;
+        for (uint32_t i = 0; i < all.count; i++) alive += t->members[all.list[i]].alive;
         slots_ok += alive >= t->answers_needed;
         homes += !is_home[t->homes[slot]];
         is_home[t->homes[slot]] = true;

@@ -119,8 +119,18 @@ static STATUS create(const struct config *c, const struct resolved *r, uint32_t 
         log_error("--peers: %u nodes with this one, and a cluster has at most %u", distinct,
                   MEMBERS_MAX);
     else if (!status_ok(s))
-        log_error("--peers: two of the addresses have the same id; change a port");
+        log_error("--peers: one of the addresses is none that others could use");
     return status_of(status_ok(s) ? ST_OK : ST_INVALID);
+}
+
+/* What it is called matters to nobody yet. */
+static STATUS create_alone(const struct config *c, struct os *os, const char *listen,
+                           struct membership **ret_membership) {
+    char self[OS_ADDRESS_BYTES_MAX];
+    const struct replication n = { .replicas = (uint8_t)c->replicas };
+    if (!status_ok(os_address_resolve(os, listen, self)))
+        snprintf(self, sizeof self, "127.0.0.1:%s", strrchr(listen, ':') + 1);
+    return membership_create(NULL, 0, self, n, ret_membership);
 }
 
 STATUS members_build(const struct config *c, struct os *os, const char *listen,
@@ -130,8 +140,7 @@ STATUS members_build(const struct config *c, struct os *os, const char *listen,
     const bool is_proxy = c->role.index == CONFIG_ROLE_PROXY;
     if (c->peer_nodes.count == 0) {
         ASSERT(!is_proxy); /* config_finish has refused it */
-        *ret_membership = NULL;
-        return status_of(ST_OK);
+        return create_alone(c, os, listen, ret_membership);
     }
     struct resolved r = { 0 };
     TRY(resolve_all(c, os, listen, &r));
@@ -143,33 +152,38 @@ STATUS members_build(const struct config *c, struct os *os, const char *listen,
     const uint32_t distinct = distinct_of(&r, is_proxy);
     if (distinct == 1 && !is_proxy) {
         log_info("the only peer is this node itself: it serves alone");
-        *ret_membership = NULL;
-        return status_of(ST_OK);
+        return create_alone(c, os, listen, ret_membership);
     }
     return create(c, &r, distinct, ret_membership);
 }
 
+bool members_are_one(const struct membership *m) {
+    return m->count == 1 && m->self != MEMBER_NONE;
+}
+
 uint32_t members_copies(const struct membership *m) {
     ASSERT(m->count >= 1);
-    return m->replication.replicas < m->count ? m->replication.replicas : m->count;
+    return m->replicas < m->count ? m->replicas : m->count;
 }
 
 void members_log(const struct membership *m) {
     ASSERT(membership_check(m));
     char list[LIST_BYTES_MAX] = "";
     size_t fill = 0;
-    for (uint32_t i = 0; i < m->count && fill < sizeof list; i++) {
-        const int len = snprintf(list + fill, sizeof list - fill, "%s%s%s", i > 0 ? ", " : "",
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE && fill < sizeof list;
+         i = membership_next(m, i + 1)) {
+        const int len = snprintf(list + fill, sizeof list - fill, "%s%s%s", fill > 0 ? ", " : "",
                                  m->all[i].address, i == m->self ? " (this node)" : "");
         ASSERT(len > 0);
         fill += (size_t)len;
     }
     /* The end of a long list is `atoll config`'s to show. */
     const bool cut = fill >= sizeof list;
+    const struct replication r = membership_replication(m, KEYSPACE_DEFAULT);
     log_info("cluster of %u members: %s%s; %u replicas, write quorum %u, read quorum %u", m->count,
-             list, cut ? "..." : "", members_copies(m), (unsigned)m->replication.write_quorum,
-             (unsigned)m->replication.read_quorum);
-    if (members_copies(m) < m->replication.replicas)
+             list, cut ? "..." : "", members_copies(m), (unsigned)r.write_quorum,
+             (unsigned)r.read_quorum);
+    if (members_copies(m) < r.replicas)
         log_warn("--replicas=%u, but there are %u members: every key is on all of them",
-                 (unsigned)m->replication.replicas, m->count);
+                 (unsigned)r.replicas, m->count);
 }

@@ -14,7 +14,7 @@
 #include "cluster/membership.h"
 #include "server/config.h"
 
-/* The membership of `c`; NULL if the node is alone: it has no peers, or only itself.
+/* The membership of `c`; of one member if the node is alone: it has no peers, or only itself.
  * `listen` is the address it serves on, with the real port.
  * Errors  ST_INVALID */
 STATUS members_build(const struct config *c, struct os *os, const char *listen,
@@ -22,6 +22,8 @@ STATUS members_build(const struct config *c, struct os *os, const char *listen,
 
 /* Log who the members are and how many copies there are. */
 void members_log(const struct membership *m);
+/* Whether the node is the only member. */
+bool members_are_one(const struct membership *m);
 /* Copies of each key: not more than there are members. */
 uint32_t members_copies(const struct membership *m);
 

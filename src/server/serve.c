@@ -28,7 +28,7 @@ struct server {
     struct os *os;
     struct os_file lock;        /* not open at a proxy */
     struct identity identity;   /* of a proxy: node 0, which no version carries */
-    struct membership *members; /* NULL = alone */
+    struct membership *members; /* at the start, until the node has it */
     struct os_pool *pool;
     struct cache *cache;
     struct rate_limit rate_limit;
@@ -74,7 +74,7 @@ static bool is_proxy(const struct server *v) {
 static int join_cluster(struct server *v) {
     const struct status s = members_build(v->config, v->os, v->address, &v->members);
     if (!status_ok(s)) return EXIT_USAGE;
-    if (v->members != NULL) members_log(v->members);
+    if (!members_are_one(v->members)) members_log(v->members);
     return EXIT_OK;
 }
 
@@ -117,7 +117,8 @@ static void fill_node(struct server *v) {
     n->os = v->os;
     n->pool = v->pool;
     n->cache = v->cache;
-    n->members = v->members;
+    views_init(&n->views, v->members);
+    v->members = NULL;
     n->proxy = is_proxy(v);
     n->shards_count = v->identity.shards;
     n->node_id = v->identity.node_id;
@@ -294,13 +295,12 @@ static void stop(void *user) {
 }
 
 /* Where this node stands in its cluster, for a person. */
-static void print_place(const struct server *v) {
-    const struct membership *m = v->members;
-    if (m == NULL) return;
+static void print_place(const struct server *v, const struct membership *m) {
+    const struct replication r = membership_replication(m, KEYSPACE_DEFAULT);
     printf("  %s a cluster of %u nodes, %u copies of each key; writes wait for %u, reads for %u\n",
            is_proxy(v) ? "Proxy to" : "Member of", m->count, members_copies(m),
-           (unsigned)m->replication.write_quorum, (unsigned)m->replication.read_quorum);
-    for (uint32_t i = 0; i < m->count; i++)
+           (unsigned)r.write_quorum, (unsigned)r.read_quorum);
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1))
         printf("    %s%s\n", m->all[i].address, i == m->self ? "  (this node)" : "");
 }
 
@@ -319,19 +319,23 @@ static void log_ready(const struct server *v) {
                  ATOLL_VERSION, a, a, v->config->dir, v->node.shards_count, v->node.sync_mode);
 }
 
-static void say_ready(const struct server *v) {
+static void say_ready(struct server *v) {
     const char *a = v->address;
+    uint64_t serial = 0;
     log_ready(v);
     if (log_format_now() == LOG_JSON) return; /* a program reads, not a person */
     printf("\n  Ready on http://%s  (HTTP and Redis protocol on the same port; Ctrl-C stops it)\n",
            a);
-    print_place(v);
+    const struct membership *m = views_hold(&v->node.views, &serial);
+    const bool alone = members_are_one(m);
+    if (!alone && m->epoch > 0) print_place(v, m);
+    views_drop(&v->node.views, m);
     printf("\n  Try, in another terminal:\n"
            "    curl -X PUT http://%s/v1/kv/hello -d world\n"
            "    curl http://%s/v1/kv/hello\n"
            "    curl http://%s/v1/scan\n",
            a, a, a);
-    if (v->members != NULL) printf("    curl http://%s/v1/cluster\n", a);
+    if (!alone) printf("    curl http://%s/v1/cluster\n", a);
     printf("    redis-cli -p %u set greeting 'hello there'\n", v->node.port);
     if (v->node.port == DEFAULT_PORT)
         printf("    build/atoll bench --seconds 5\n\n");
@@ -352,7 +356,7 @@ static void close_all(struct server *v) {
     rate_limit_deinit(&v->rate_limit);
     scan_cursors_deinit(&v->node.cursors);
     slow_log_deinit(&v->node.slow);
-    if (v->members != NULL) membership_destroy(v->members);
+    views_deinit(&v->node.views);
 }
 
 int serve(const struct config *c) {

@@ -616,12 +616,8 @@ static bool read_once(struct connection *c, size_t *ret_len) {
 /* It was another node, not a client. */
 static void become_link(struct connection *c) {
     struct shard *s = c->shard;
-    if (!shard_is_clustered(s)) {
-        link_warn_of_stranger(s, "this node runs alone: start it with --peers");
-    } else {
-        link_adopt(s, c->sock, buffer_bytes(&c->in));
-        c->sock = (struct os_sock){ 0 };
-    }
+    link_adopt(s, c->sock, buffer_bytes(&c->in));
+    c->sock = (struct os_sock){ 0 };
     connection_close(c);
 }
 

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "shard/coordinate_internal.h"
 #include "shard/forward.h"
 #include "shard/hint.h"
 #include "shard/operation.h"
@@ -13,71 +14,19 @@
 /* Memory a coordination keeps for the next one. */
 #define COORDINATION_KEEP_BYTES 4096u
 
-/* ---- what a request needs ---- */
-
-bool shard_is_clustered(const struct shard *s) {
-    return s->node->members != NULL;
+static struct round_needs needs_of(const struct shard *s, const struct coordination *k,
+                                   enum round_kind kind) {
+    const uint32_t count = k->replicas.list.count;
+    return round_needs_one((uint8_t)count, shard_need(s, &k->call->request, kind, count));
 }
 
-uint8_t shard_need(const struct shard *s, const struct request *q, enum round_kind kind) {
-    const struct replication *r = &s->node->members->replication;
-    const uint8_t copies = (uint8_t)s->node->members->ring->copies;
-    const uint8_t set = kind == ROUND_READ ? r->read_quorum : r->write_quorum;
-    const uint8_t majority = (uint8_t)membership_majority(copies);
-    uint8_t need = majority;
-    switch (q->level) {
-    case LEVEL_DEFAULT: need = set == 0 ? majority : set; break;
-    case LEVEL_ONE: need = 1; break;
-    case LEVEL_QUORUM: need = majority; break;
-    case LEVEL_ALL: need = copies; break;
-    case LEVEL_COUNT: need = q->level_count; break;
-    }
-    ASSERT(need > 0);
-    return need < copies ? need : copies;
+static uint32_t place_of(const struct coordination *k, uint32_t position) {
+    ASSERT(position < k->replicas.list.count);
+    return k->replicas.list.members[position];
 }
 
-static int own_place(const struct shard *s, uint32_t slot) {
-    const struct membership *m = s->node->members;
-    return m->self == MEMBER_NONE ? -1 : ring_place(m->ring, slot, m->self);
-}
-
-bool shard_may_answer_alone(const struct shard *s, const struct request *q) {
-    if (!shard_is_clustered(s)) return true;
-    if (!operation_only_reads(q) || !s->filled || !ballot_is_zero(q->session)) return false;
-    return shard_need(s, q, ROUND_READ) == 1 && own_place(s, crc16_slot(q->key)) >= 0;
-}
-
-/* Whether this node is the first live one of the slot's replicas. */
-static bool is_home(const struct shard *s, uint32_t slot, int self) {
-    const uint16_t *list = ring_list(s->node->members->ring, slot);
-    for (int i = 0; i < self; i++) {
-        if (peer_is_alive(s, list[i])) return false;
-    }
-    return self >= 0;
-}
-
-/* Of a node that has just been met, some shards may not be linked yet. */
-static uint16_t live_places(struct shard *s, uint32_t slot) {
-    const struct membership *m = s->node->members;
-    const uint16_t *list = ring_list(m->ring, slot);
-    uint16_t live = 0;
-    for (uint32_t i = 0; i < m->ring->copies; i++) {
-        if (list[i] == m->self || link_of_slot(s, list[i], slot) != NULL)
-            live |= (uint16_t)(1u << i);
-    }
-    return live;
-}
-
-/* More than half of the others say that this clock is ahead of theirs beyond the bound. */
-static bool clock_is_off(const struct shard *s) {
-    const struct membership *m = s->node->members;
-    uint32_t heard = 0, behind = 0;
-    for (uint32_t i = 0; i < m->count; i++) {
-        if (!peer_is_alive(s, i)) continue;
-        heard++;
-        behind += s->peers[i]->detector.clock_ahead_ms < -(int64_t)HLC_SKEW_MS_MAX;
-    }
-    return behind * 2 > heard;
+static uint16_t live_places(struct shard *s, const struct coordination *k) {
+    return coordinate_live(s, &k->replicas, k->slot);
 }
 
 static void missed(struct shard *s, struct coordination *k, uint32_t place);
@@ -98,6 +47,7 @@ static struct coordination *coordination_take(struct shard *s) {
     s->coordinations_used++;
     list_init(&k->link);
     list_init(&k->log);
+    list_init(&k->all);
     return k;
 }
 
@@ -105,6 +55,7 @@ static void coordination_release(struct shard *s, struct coordination *k) {
     ASSERT(k->call == NULL);
     ASSERT(!k->local.fetching);
     ASSERT(list_is_empty(&k->log));
+    ASSERT(list_is_empty(&k->all));
     list_remove(&k->link);
     lookup_end(s, &k->local);
     buffer_shrink(&k->ikey, COORDINATION_KEEP_BYTES);
@@ -118,6 +69,7 @@ void coordinations_init(struct shard *s) {
     list_init(&s->coordinations_free);
     list_init(&s->hedges);
     list_init(&s->logging);
+    list_init(&s->coordinations);
 }
 
 void coordinations_deinit(struct shard *s) {
@@ -147,9 +99,8 @@ static void close_questions(struct shard *s, struct coordination *k) {
 
 /* Answered writes do not wait for the silent. */
 static void let_silent_go(struct shard *s, struct coordination *k) {
-    const uint16_t *list = ring_list(s->node->members->ring, k->slot);
     for (uint32_t i = 0; i < k->round.count; i++) {
-        if (k->sents[i] == NULL || peer_is_alive(s, list[i])) continue;
+        if (k->sents[i] == NULL || peer_is_alive(s, place_of(k, i))) continue;
         sent_close(s, k->sents[i]);
         k->sents[i] = NULL;
         missed(s, k, i);
@@ -172,19 +123,27 @@ static void heard_of(const struct shard *s, struct coordination *k, uint32_t pla
 /* For whoever asks why it took so long. */
 static void say_who_was_last(const struct shard *s, const struct coordination *k, struct call *c) {
     if (k->last < 0) return;
-    ASSERT((uint32_t)k->last < s->node->members->ring->copies);
     if (k->last != k->self) {
-        c->last_member = ring_list(s->node->members->ring, k->slot)[k->last];
+        c->last_member = s->members->all[place_of(k, (uint32_t)k->last)].id;
         return;
     }
     c->own_since_ns = k->last_ns;
     c->own_phase = k->phase == COORDINATE_WRITE ? CALL_PHASE_LOG : CALL_PHASE_READ;
 }
 
+/* What the coordination still does is not for the call any more. */
+static struct call *take_call(struct coordination *k) {
+    struct call *c = k->call;
+    ASSERT(c != NULL);
+    k->call = NULL;
+    list_remove(&k->all);
+    list_remove(&k->link); /* of the hedges */
+    return c;
+}
+
 /* The call has its answer; what is still to come only matters to hints. */
 static void end_call(struct shard *s, struct coordination *k) {
-    struct call *c = k->call;
-    k->call = NULL;
+    struct call *c = take_call(k);
     if (k->phase == COORDINATE_WRITE) let_silent_go(s, k);
     const struct round_progress progress = round_progress(&k->round);
     c->response.acks = progress.answered;
@@ -194,7 +153,6 @@ static void end_call(struct shard *s, struct coordination *k) {
         shard_count_quorum_failure(s, k->late ? QUORUM_TIMEOUT : QUORUM_TOO_FEW);
     if (c->response.outcome == OUT_CLOCK) shard_count_quorum_failure(s, QUORUM_CLOCK);
     say_who_was_last(s, k, c);
-    list_remove(&k->link); /* of the hedges */
     shard_call_finish(s, c);
 }
 
@@ -243,14 +201,13 @@ static uint16_t ask_own(struct shard *s, struct coordination *k, uint32_t place)
     }
     lookup_end(s, &k->local);
     if (!status_ok(st) && st.code != ST_NOT_FOUND)
-        return round_failed(&k->round, place, live_places(s, k->slot));
+        return round_failed(&k->round, place, live_places(s, k));
     return round_answered(&k->round, place, version);
 }
 
 /* Send a question. False: it cannot be sent. */
 static bool send_query(struct shard *s, struct coordination *k, uint32_t place, bool digest) {
-    const uint16_t member = ring_list(s->node->members->ring, k->slot)[place];
-    struct link *l = link_to_slot(s, member, k->slot); /* the silent ones are asked last */
+    struct link *l = link_to_slot(s, place_of(k, place), k->slot); /* the silent are asked last */
     if (l == NULL || !link_has_room(l)) return false;
     struct sent *q = sent_open(s, l, SENT_QUESTION, k, place, s->node->quorum_wait_ms);
     if (q == NULL) return false;
@@ -267,7 +224,7 @@ static uint16_t ask_place(struct shard *s, struct coordination *k, uint32_t plac
     if ((int)place == k->self) return ask_own(s, k, place);
     const bool digest = (k->round.full & 1u << place) == 0;
     if (send_query(s, k, place, digest)) return 0;
-    return round_failed(&k->round, place, live_places(s, k->slot));
+    return round_failed(&k->round, place, live_places(s, k));
 }
 
 static void ask(struct shard *s, struct coordination *k, uint16_t places) {
@@ -281,9 +238,8 @@ static void ask(struct shard *s, struct coordination *k, uint16_t places) {
 
 static void hedge_later(struct shard *s, struct coordination *k) {
     uint32_t wait_ms = DETECTOR_HEDGE_MS_MIN;
-    const uint16_t *list = ring_list(s->node->members->ring, k->slot);
     for (uint32_t i = 0; i < k->round.count; i++) {
-        const struct peer *p = s->peers[list[i]];
+        const struct peer *p = s->peers[place_of(k, i)];
         if (!round_is(&k->round, i, PLACE_ASKED) || p == NULL) continue;
         const uint32_t usual_ms = detector_hedge_ms(&p->detector);
         if (usual_ms > wait_ms) wait_ms = usual_ms;
@@ -299,13 +255,12 @@ static void hedge_later(struct shard *s, struct coordination *k) {
 
 static void read_begin(struct shard *s, struct coordination *k) {
     const struct request *q = &k->call->request;
-    const uint8_t copies = (uint8_t)s->node->members->ring->copies;
     phase_begin(s, k, COORDINATE_READ);
     k->has_newest = false;
     k->shown = 0;
     ask(s, k,
-        round_begin(&k->round, ROUND_READ, round_needs_one(copies, shard_need(s, q, ROUND_READ)),
-                    s->filled ? k->self : -1, live_places(s, k->slot), q->session));
+        round_begin(&k->round, ROUND_READ, needs_of(s, k, ROUND_READ), s->filled ? k->self : -1,
+                    live_places(s, k), q->session));
     if (round_outcome(&k->round) == ROUND_PENDING) hedge_later(s, k);
 }
 
@@ -314,8 +269,8 @@ static void read_begin(struct shard *s, struct coordination *k) {
 /* A silent replica gets a hint at once, unless the write cannot succeed without it. */
 static bool send_record(struct shard *s, struct coordination *k, uint32_t place,
                         const struct record *r, bool urgent) {
-    const uint16_t member = ring_list(s->node->members->ring, k->slot)[place];
-    const bool spare = round_suffice(&k->round, live_places(s, k->slot));
+    const uint32_t member = place_of(k, place);
+    const bool spare = round_suffice(&k->round, live_places(s, k));
     struct link *l = spare ? link_of_slot(s, member, k->slot) : link_to_slot(s, member, k->slot);
     if (l == NULL || !link_has_room(l)) return false;
     struct sent *q = sent_open(s, l, SENT_QUESTION, k, place, s->node->quorum_wait_ms);
@@ -332,20 +287,24 @@ static void missed(struct shard *s, struct coordination *k, uint32_t place) {
     if (hinted && MUTANT("hint_counts_as_ack")) (void)round_answered(&k->round, place, k->version);
     (void)round_failed(&k->round, place, 0);
     if (!hinted) return;
-    hint_keep(s, ring_list(s->node->members->ring, k->slot)[place], buffer_bytes(&k->ikey),
-              k->version);
+    hint_keep(s, place_of(k, place), buffer_bytes(&k->ikey), k->version);
 }
 
 /* As many as the client waits for get it at once, the others with what is sent next. */
 static void send_records(struct shard *s, struct coordination *k, const struct record *r,
                          uint16_t have) {
     for (uint32_t i = 0; i < k->round.count; i++) {
-        if ((int)i == k->self) continue;
+        if ((int)i == k->self || !round_is(&k->round, i, PLACE_ASKED)) continue;
         if (send_record(s, k, i, r, !round_suffice(&k->round, have)))
             have |= (uint16_t)(1u << i);
         else
             missed(s, k, i);
     }
+}
+
+static void write_round(struct shard *s, struct coordination *k) {
+    (void)round_begin(&k->round, ROUND_WRITE, needs_of(s, k, ROUND_WRITE), k->self,
+                      live_places(s, k), (struct ballot){ 0 });
 }
 
 static void log_wait(struct shard *s, struct coordination *k, uint64_t sequence) {
@@ -387,17 +346,34 @@ static void overtaken(struct shard *s, struct coordination *k) {
         fail_call(s, k, OUT_OVERTAKEN);
         return;
     }
-    k->call = NULL;
-    list_remove(&k->link);
+    (void)take_call(k);
     close_questions(s, k);
     forward_overtaken(s, c);
+}
+
+static bool is_within(struct bytes part, struct bytes whole) {
+    const uintptr_t at = (uintptr_t)part.ptr, from = (uintptr_t)whole.ptr;
+    return part.len == 0 || (at >= from && at + part.len <= from + whole.len);
+}
+
+/* As long as the call is not answered other replicas than those of now may want it. */
+static void keep_written(struct coordination *k, const struct record *r) {
+    if (k->call == NULL) return;
+    const bool is_lasting =
+        is_within(r->value, k->call->request.value) || is_within(r->value, buffer_bytes(&k->body));
+    k->newest = *r;
+    k->has_newest = true;
+    if (is_lasting) return;
+    buffer_reset(&k->body);
+    buffer_append(&k->body, r->value);
+    ASSERT(!k->body.overflowed);
+    k->newest.value = buffer_bytes(&k->body);
 }
 
 /* Give the version to every replica, the own one first: if that is to be tried again later,
  * nothing has been sent. */
 static STATUS write_record(struct shard *s, struct coordination *k, const struct record *r) {
     const struct request *q = &k->call->request;
-    const uint8_t copies = (uint8_t)s->node->members->ring->copies;
     uint64_t sequence = 0;
     if (s->pressure_permille > 0 && s->write_allowance < 0) return status_of(ST_BUSY);
     const enum peer_accept_status st = replica_accept(s, r, NULL, &sequence);
@@ -412,14 +388,13 @@ static STATUS write_record(struct shard *s, struct coordination *k, const struct
         k->call->response.version = r->ballot;
         if ((r->flags & RECORD_TOMBSTONE) == 0) k->call->response.expires_at_ms = r->expires_at_ms;
     }
-    (void)round_begin(&k->round, ROUND_WRITE,
-                      round_needs_one(copies, shard_need(s, q, ROUND_WRITE)), k->self,
-                      live_places(s, k->slot), (struct ballot){ 0 });
+    write_round(s, k);
     if (st == PEER_ACCEPT_OK)
         log_wait(s, k, sequence);
     else
         missed(s, k, (uint32_t)k->self);
     send_records(s, k, r, st == PEER_ACCEPT_OK ? (uint16_t)(1u << k->self) : 0);
+    keep_written(k, r);
     return status_of(ST_OK);
 }
 
@@ -452,7 +427,6 @@ static STATUS write_begin(struct shard *s, struct coordination *k, const struct 
 /* Replicas that answered with an older version get the newest, without waiting. */
 static void repair_stale(struct shard *s, struct coordination *k) {
     const uint16_t stale = k->has_newest ? round_stale(&k->round) : 0;
-    const uint16_t *list = ring_list(s->node->members->ring, k->slot);
     for (uint32_t i = 0; i < k->round.count; i++) {
         if ((stale & 1u << i) == 0) continue;
         s->figures.read_repairs++;
@@ -461,18 +435,16 @@ static void repair_stale(struct shard *s, struct coordination *k) {
             (void)replica_accept(s, &k->newest, NULL, &sequence);
             continue;
         }
-        struct link *l = link_of_slot(s, list[i], k->slot);
+        struct link *l = link_of_slot(s, place_of(k, i), k->slot);
         if (l == NULL || !link_has_room(l)) continue;
         replica_send(l, PEER_FLAG_REPAIR, 0, &k->newest);
     }
 }
 
 static void stall(struct shard *s, struct coordination *k) {
-    struct call *c = k->call;
+    struct call *c = take_call(k);
     mem_free(c->value_copy);
     c->value_copy = NULL;
-    k->call = NULL;
-    list_remove(&k->link);
     close_questions(s, k);
     shard_call_stall(s, c);
 }
@@ -515,7 +487,7 @@ static void decide(struct shard *s, struct coordination *k) {
     }
     /* No lawful stamp lies above a version from the future: what is written would be lost (R14). */
     const uint64_t newest_ms = k->has_newest ? hlc_ms(k->newest.ballot.stamp) : 0;
-    if (clock_is_off(s) || newest_ms > s->turn_wall_ms + HLC_SKEW_MS_MAX) {
+    if (coordinate_clock_is_off(s) || newest_ms > s->turn_wall_ms + HLC_SKEW_MS_MAX) {
         fail_call(s, k, OUT_CLOCK);
         return;
     }
@@ -626,7 +598,7 @@ void coordinate_failed(struct shard *s, struct coordination *k, uint32_t place, 
     k->late = k->late || late;
     heard_of(s, k, place);
     switch (k->phase) {
-    case COORDINATE_READ: ask(s, k, round_failed(&k->round, place, live_places(s, k->slot))); break;
+    case COORDINATE_READ: ask(s, k, round_failed(&k->round, place, live_places(s, k))); break;
     case COORDINATE_FETCH: fetch_failed(s, k); break;
     case COORDINATE_WRITE: missed(s, k, place); break;
     }
@@ -662,7 +634,7 @@ void coordinate_hedge(struct shard *s) {
         struct coordination *k = LIST_ENTRY(s->hedges.next, struct coordination, link);
         if (k->hedge_at_ms > now_ms) break;
         list_remove(&k->link);
-        const uint16_t more = round_hedge(&k->round, live_places(s, k->slot));
+        const uint16_t more = round_hedge(&k->round, live_places(s, k));
         if (more == 0) continue;
         s->figures.hedges++;
         ask(s, k, more);
@@ -674,18 +646,92 @@ void coordinate_hedge(struct shard *s) {
         os_timer_arm(s->loop, &s->hedge_timer, first->hedge_at_ms);
 }
 
+/* ---- another view ---- */
+
+/* A read has shown nothing to anybody: it begins anew, wherever that is now. */
+static void read_anew(struct shard *s, struct coordination *k) {
+    struct call *c = take_call(k);
+    ASSERT(c->value_copy == NULL);
+    close_questions(s, k);
+    call_move(c, CALL_SENT, s->turn_ns);
+    list_append(&s->runnable, &c->link);
+    release_if_over(s, k);
+}
+
+/* The own replica's part of a write that began under other lists, at position `then` or -1. */
+static void write_own_anew(struct shard *s, struct coordination *k, const struct round *was,
+                           int then) {
+    const uint32_t self = (uint32_t)k->self;
+    uint64_t sequence = 0;
+    if (then >= 0 && round_is(was, (uint32_t)then, PLACE_ANSWERED))
+        (void)round_answered(&k->round, self, k->version);
+    else if (then >= 0 && round_is(was, (uint32_t)then, PLACE_FAILED))
+        missed(s, k, self);
+    else if (!list_is_empty(&k->log))
+        return; /* its log is on the way */
+    else if (replica_accept(s, &k->newest, NULL, &sequence) == PEER_ACCEPT_OK)
+        log_wait(s, k, sequence);
+    else
+        missed(s, k, self);
+}
+
+/* Who took the version already has it; the others of the new list get the same. */
+static void write_anew(struct shard *s, struct coordination *k, const struct slot_places *now) {
+    const struct slot_places before = k->replicas;
+    const struct round was = k->round;
+    const int self_before = k->self;
+    close_questions(s, k);
+    k->replicas = *now;
+    k->self = coordinate_self(s, now);
+    k->last = -1;
+    if (k->self < 0) list_remove(&k->log);
+    if (now->list.count == 0) {
+        fail_call(s, k, OUT_QUORUM);
+        release_if_over(s, k);
+        return;
+    }
+    write_round(s, k);
+    for (uint32_t i = 0; i < k->round.count; i++) {
+        const int then = slot_list_place(&before.list, now->list.members[i]);
+        const bool has_it = then >= 0 && round_is(&was, (uint32_t)then, PLACE_ANSWERED);
+        if ((int)i != k->self && has_it) (void)round_answered(&k->round, i, k->version);
+    }
+    uint16_t have = k->round.places[PLACE_ANSWERED];
+    if (k->self >= 0) write_own_anew(s, k, &was, self_before);
+    if (!list_is_empty(&k->log)) have |= (uint16_t)(1u << k->self);
+    send_records(s, k, &k->newest, have | k->round.places[PLACE_ANSWERED]);
+    advance(s, k);
+}
+
+void coordinate_adopt(struct shard *s) {
+    for (struct list *n = s->coordinations.next, *next; n != &s->coordinations; n = next) {
+        struct coordination *k = LIST_ENTRY(n, struct coordination, all);
+        next = n->next;
+        ASSERT(k->call != NULL);
+        const struct slot_places now = coordinate_replicas(s, &k->call->request, k->slot);
+        if (slot_places_equal(&now, &k->replicas)) continue;
+        if (k->phase == COORDINATE_WRITE)
+            write_anew(s, k, &now);
+        else
+            read_anew(s, k);
+    }
+}
+
 /* ---- beginning ---- */
 
 /* A node that has just started and has not met enough of the others: whoever handed the call over
  * should ask another. */
-static bool is_too_early(struct shard *s, const struct call *c, uint32_t slot) {
+static bool is_too_early(struct shard *s, const struct call *c, const struct slot_places *replicas,
+                         uint32_t slot) {
     if (c->task != NULL || atomic_load_explicit(&s->settled, memory_order_relaxed)) return false;
     const enum round_kind kind = operation_needs_read(&c->request) ? ROUND_READ : ROUND_WRITE;
-    return __builtin_popcount(live_places(s, slot)) < shard_need(s, &c->request, kind);
+    const uint32_t need = shard_need(s, &c->request, kind, replicas->list.count);
+    return (uint32_t)__builtin_popcount(coordinate_live(s, replicas, slot)) < need;
 }
 
-static STATUS coordinate_here(struct shard *s, struct call *c, uint32_t slot, int self) {
-    if (is_too_early(s, c, slot)) {
+static STATUS coordinate_here(struct shard *s, struct call *c, uint32_t slot,
+                              const struct slot_places *replicas) {
+    if (is_too_early(s, c, replicas, slot)) {
         c->response = (struct response){ .outcome = OUT_QUORUM, .untried = true };
         c->sequence = 0;
         shard_call_finish(s, c);
@@ -694,8 +740,10 @@ static STATUS coordinate_here(struct shard *s, struct call *c, uint32_t slot, in
     struct coordination *k = coordination_take(s);
     if (k == NULL) return status_of(ST_BUSY);
     k->call = c;
+    list_append(&s->coordinations, &k->all);
     k->slot = slot;
-    k->self = self;
+    k->replicas = *replicas;
+    k->self = coordinate_self(s, replicas);
     phase_begin(s, k, COORDINATE_READ);
     k->round = (struct round){ 0 };
     k->attempts = 0;
@@ -713,7 +761,7 @@ static STATUS coordinate_here(struct shard *s, struct call *c, uint32_t slot, in
         advance(s, k);
         return status_of(ST_OK);
     }
-    if (clock_is_off(s)) {
+    if (coordinate_clock_is_off(s)) {
         fail_call(s, k, OUT_CLOCK);
         release_if_over(s, k);
         return status_of(ST_OK);
@@ -732,18 +780,21 @@ static STATUS coordinate_here(struct shard *s, struct call *c, uint32_t slot, in
 
 STATUS coordinate_call(struct shard *s, struct call *c) {
     const uint32_t slot = crc16_slot(c->request.key);
-    const int self = own_place(s, slot);
+    const struct slot_places replicas = coordinate_replicas(s, &c->request, slot);
+    const int self = coordinate_self(s, &replicas);
     const bool guest = c->task == NULL;
     if (c->give_up_ms == 0) c->give_up_ms = os_loop_now_ms(s->loop) + s->node->quorum_wait_ms;
-    const bool elsewhere = operation_reads_and_writes(&c->request) && !is_home(s, slot, self);
+    const bool elsewhere =
+        operation_reads_and_writes(&c->request) && !coordinate_is_home(s, &replicas, self);
     if (!guest && (self < 0 || elsewhere) && forward_call(s, c, slot)) return status_of(ST_OK);
-    if (self >= 0) return coordinate_here(s, c, slot, self);
+    if (self >= 0) return coordinate_here(s, c, slot, &replicas);
+    const uint32_t count = replicas.list.count;
     const enum round_kind kind = operation_only_reads(&c->request) ? ROUND_READ : ROUND_WRITE;
     shard_count_quorum_failure(s, QUORUM_TOO_FEW);
     c->response = (struct response){ .outcome = OUT_QUORUM,
                                      .untried = c->lost == 0,
-                                     .needed = shard_need(s, &c->request, kind),
-                                     .replicas = (uint8_t)s->node->members->ring->copies };
+                                     .replicas = (uint8_t)count };
+    if (count > 0) c->response.needed = shard_need(s, &c->request, kind, count);
     c->sequence = 0;
     shard_call_finish(s, c);
     return status_of(ST_OK);

@@ -18,6 +18,7 @@
 #define ATOLL_SHARD_COORDINATE_H
 
 #include "base/buffer.h"
+#include "cluster/membership.h"
 #include "cluster/round.h"
 #include "proto/peer.h"
 #include "shard/call.h"
@@ -34,11 +35,13 @@ enum coordination_phase { COORDINATE_READ, COORDINATE_FETCH, COORDINATE_WRITE };
 struct coordination {
     struct list link;  /* in the shard's free list, or in its `hedges` */
     struct list log;   /* in the shard's `logging` while the own write is not durable */
+    struct list all;   /* in the shard's `coordinations` while it has a call */
     struct call *call; /* NULL once answered */
     struct round round;
     enum coordination_phase phase;
     uint32_t slot;
-    int self; /* own place, or -1 (never for a write that lingers) */
+    struct slot_places replicas; /* who keeps the key, as of its begin, or of its begin anew */
+    int self;                    /* own position in the list, or -1 */
     uint8_t attempts;
     struct sent *sents[REPLICAS_MAX]; /* by place; NULL = nothing out */
     struct lookup local;              /* own replica's part of a read */
@@ -47,7 +50,8 @@ struct coordination {
     uint64_t hedge_at_ms;             /* monotonic; in `hedges` until then */
     struct buffer ikey;               /* of the key */
     struct buffer body;               /* value of the newest full answer so far */
-    struct record newest;             /* of it; views into `ikey` and `body`; zero ballot = none */
+    struct record newest; /* of it; views into `ikey` and `body`. From WRITE on what is written,
+                             whose value may be the request's */
     bool has_newest;
     struct ballot version; /* of the write */
     int last;              /* place that was heard of last in this phase; -1 = none yet */
@@ -55,7 +59,7 @@ struct coordination {
     bool late;             /* in this phase a replica did not answer in time */
 };
 
-/* Whether the node is part of a cluster, so that calls must be coordinated. */
+/* Whether calls must be coordinated: unless this node is the only member. */
 bool shard_is_clustered(const struct shard *s);
 /* Carry out a single-key call whose home shard this is, here or on another node.
  * Errors  ST_BUSY  write stall or too much under way: nothing was begun, try again later */
@@ -66,6 +70,9 @@ void coordinate_answered(struct shard *s, struct coordination *k, uint32_t place
                          const struct peer_frame *f);
 /* `late`: its time was up. */
 void coordinate_failed(struct shard *s, struct coordination *k, uint32_t place, bool late);
+/* The shard works with another view: what is not answered and counts on other replicas than
+ * before begins anew, writes under the same version. */
+void coordinate_adopt(struct shard *s);
 /* Whether its client has been answered: what it waits for only matters to hints. */
 bool coordinate_is_answered(const struct coordination *k);
 /* The own replica's block has been read. */

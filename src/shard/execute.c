@@ -84,6 +84,13 @@ static STATUS write_decision(struct shard *s, const struct request *q, struct by
     return status_of(ST_OK);
 }
 
+/* That the key has. */
+static uint32_t replicas_count(const struct shard *s, const struct request *q) {
+    struct slot_places replicas;
+    membership_replicas(s->members, crc16_slot(q->key), q->keyspace, &replicas);
+    return replicas.list.count;
+}
+
 STATUS shard_operate(struct shard *s, const struct request *q, struct engine_read *read,
                      struct response *ret_response, uint64_t *ret_sequence) {
     ASSERT(q->op < OP_SINGLE_KEY_END);
@@ -115,7 +122,7 @@ STATUS shard_operate(struct shard *s, const struct request *q, struct engine_rea
     if (d.write != DECISION_KEEP) TRY(write_decision(s, q, ikey, &d, &d.response, &sequence));
     if (shard_is_clustered(s)) {
         d.response.acks = d.response.needed = 1;
-        d.response.replicas = (uint8_t)s->node->members->ring->copies;
+        d.response.replicas = (uint8_t)replicas_count(s, q);
     }
     *ret_response = d.response;
     *ret_sequence = sequence;
@@ -363,6 +370,7 @@ static void call_walk(struct shard *s, struct call *c) {
         return;
     }
     if (c->walk == NULL) c->walk = walk_create(++s->random * 0x9E3779B97F4A7C15ULL | 1);
+    walk_keeps(c->walk, s->keeps_all ? NULL : s->members);
     const struct status st = walk_slice(c->walk, s->engine, s->node->cache, &c->request,
                                         s->turn_wall_ms, s->ikey_space, &c->read.fetch);
     if (st.code == ST_WAIT) {

@@ -38,7 +38,7 @@ static void take_engine_figures(struct shard_figures *f, const struct engine_sta
 
 static void publish_hints(struct shard *s) {
     if (!shard_is_clustered(s) || s->engine == NULL) return;
-    for (uint32_t i = 0; i < s->node->members->count; i++)
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++)
         atomic_store_explicit(&s->hints_for[i], hints_waiting(s, i), memory_order_relaxed);
 }
 
@@ -120,7 +120,8 @@ static void node_figures(struct shard *s, struct node_view *view) {
 }
 
 static struct node_member member_view(struct shard *s, uint32_t i, uint32_t owned, uint32_t kept) {
-    const struct member *m = &s->node->members->all[i];
+    const struct member *m = &s->members->all[i];
+    const bool self = i == s->members->self;
     const struct peer *p = s->peers[i];
     struct node_member v = { .address = m->address,
                              .id = m->id,
@@ -130,8 +131,8 @@ static struct node_member member_view(struct shard *s, uint32_t i, uint32_t owne
                              .zone = m->zone,
                              .slots_owned = owned,
                              .slots_kept = kept,
-                             .self = p == NULL,
-                             .alive = p == NULL };
+                             .self = self,
+                             .alive = self };
     if (p == NULL) return v;
     v.node_id = p->node_id;
     v.boot_count = p->boot_count;
@@ -144,31 +145,35 @@ static struct node_member member_view(struct shard *s, uint32_t i, uint32_t owne
     return v;
 }
 
-/* How many replicas answer by default: as shard_need, but for every key. */
-static uint32_t quorum_of(const struct membership *m, uint8_t set) {
-    const uint32_t wanted = set == 0 ? membership_majority(m->ring->copies) : set;
-    return wanted < m->ring->copies ? wanted : m->ring->copies;
-}
+_Static_assert(offsetof(struct slot_list, members) == sizeof(uint16_t) &&
+                   sizeof(struct slot_list) == (1 + REPLICAS_MAX) * sizeof(uint16_t),
+               "a list is its count and its places");
 
 static void cluster_view(struct shard *s, struct node_cluster *ret_view) {
-    const struct membership *m = s->node->members;
-    uint32_t owned[RING_MEMBERS_MAX], kept[RING_MEMBERS_MAX];
-    *ret_view = (struct node_cluster){ .members_count = 1, .filled = true, .epoch = 1 };
-    if (m == NULL) return;
-    ring_count(m->ring, owned, kept);
-    for (uint32_t i = 0; i < m->count; i++)
-        s->members_view[i] = member_view(s, i, owned[i], kept[i]);
+    const struct membership *m = s->members;
+    uint32_t owned[MEMBERS_MAX], kept[MEMBERS_MAX], count = 0;
+    *ret_view = (struct node_cluster){
+        .members_count = 1, .filled = true, .none = m->epoch == 0, .epoch = m->epoch
+    };
+    if (s->alone || m->epoch == 0) return;
+    slot_table_count(&m->slots, MEMBERS_MAX, owned, kept);
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
+        s->members_index[i] = (uint8_t)count;
+        s->members_view[count++] = member_view(s, i, owned[i], kept[i]);
+    }
+    const struct replication r = membership_replication(m, KEYSPACE_DEFAULT);
+    const uint32_t copies = r.replicas < m->count ? r.replicas : m->count;
     *ret_view = (struct node_cluster){
         .members_count = m->count,
         .members = s->members_view,
-        .slots = (const uint16_t(*)[REPLICAS_MAX])m->ring->slots,
-        .copies = m->ring->copies,
-        .replicas = m->replication.replicas,
-        .write_quorum = quorum_of(m, m->replication.write_quorum),
-        .read_quorum = quorum_of(m, m->replication.read_quorum),
+        .slots = (const uint16_t(*)[1 + REPLICAS_MAX]) m->slots.lists,
+        .indexes = s->members_index,
+        .replicas = r.replicas,
+        .write_quorum = membership_quorum(r.write_quorum, copies),
+        .read_quorum = membership_quorum(r.read_quorum, copies),
         .proxy = s->node->proxy,
         .filled = s->filled || s->node->proxy,
-        .epoch = 1,
+        .epoch = m->epoch,
     };
 }
 
@@ -207,7 +212,7 @@ void shard_node_view(struct shard *s, const struct connection *asker, struct nod
         .cache_evictions = cache.evictions,
         .data_dir = n->data_dir,
         .sync_mode = n->sync_mode,
-        .ready = atomic_load(&n->ready) && is_settled(n),
+        .ready = atomic_load(&n->ready) && is_settled(n) && s->members->epoch > 0,
         .stopping = atomic_load(&n->stopping),
         .config = n->config,
         .config_count = n->config_count,

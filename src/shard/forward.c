@@ -19,10 +19,10 @@
 
 /* The first live replica that has not been tried, but for this node. */
 static uint32_t next_member(const struct shard *s, const struct call *c, uint32_t slot) {
-    const struct membership *m = s->node->members;
-    const uint16_t *list = ring_list(m->ring, slot);
-    for (uint32_t i = 0; i < m->ring->copies; i++) {
-        const uint32_t member = list[i];
+    const struct membership *m = s->members;
+    const struct slot_list *list = membership_list(m, slot);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const uint32_t member = list->members[i];
         if (member == m->self || (c->tried & UINT64_C(1) << member) != 0) continue;
         if (peer_is_alive(s, member)) return member;
     }
@@ -100,7 +100,7 @@ bool forward_call(struct shard *s, struct call *c, uint32_t slot) {
         const uint32_t left_ms = (uint32_t)(c->give_up_ms - now_ms);
         if (!send_call(s, c, link_of_slot(s, member, slot), 0, left_ms)) continue;
         c->attempts++;
-        c->last_member = member;
+        c->last_member = s->members->all[member].id;
         /* What reads and writes may begin anew elsewhere: later calls may not overtake it. */
         if (operation_reads_and_writes(&c->request)) shard_call_park(s, c);
         s->figures.forwarded++;
@@ -109,7 +109,8 @@ bool forward_call(struct shard *s, struct call *c, uint32_t slot) {
 }
 
 void forward_part(struct shard *s, struct call *c) {
-    struct link *l = link_of_shard(s, c->member, c->remote_shard);
+    const uint32_t place = membership_find(s->members, c->member);
+    struct link *l = place == MEMBER_NONE ? NULL : link_of_shard(s, place, c->remote_shard);
     c->last_member = c->member;
     if (!send_call(s, c, l, PEER_FLAG_LOCAL, PART_TIMEOUT_MS)) shard_call_fail(s, c, OUT_QUORUM);
 }

@@ -29,8 +29,7 @@ static_assert(HINT_IKEY_HEAD_BYTES + 2 + KEY_BYTES_MAX <= IKEY_BYTES_MAX,
 /* ---- one hint ---- */
 
 static void head_encode(const struct hint_queue *q, uint8_t head[HINT_IKEY_HEAD_BYTES]) {
-    const uint32_t id = q->shard->node->members->all[q->member].id;
-    const uint32_t id_big_endian = __builtin_bswap32(id);
+    const uint32_t id_big_endian = __builtin_bswap32(q->id);
     const uint16_t keyspace = (uint16_t)HINT_KEYSPACE;
     head[0] = (uint8_t)(keyspace >> 8);
     head[1] = (uint8_t)keyspace;
@@ -94,7 +93,7 @@ static void hint_drop(struct hint_queue *q, struct bytes ikey, struct ballot ver
 
 static uint64_t bytes_kept(const struct shard *s) {
     uint64_t bytes = 0;
-    for (uint32_t i = 0; i < s->node->members->count; i++) {
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         if (s->peers[i] != NULL && s->peers[i]->hints != NULL) bytes += s->peers[i]->hints->bytes;
     }
     return bytes;
@@ -111,7 +110,7 @@ static struct ballot version_kept(struct shard *s, struct bytes ikey) {
 }
 
 void hint_keep(struct shard *s, uint32_t member, struct bytes ikey, struct ballot version) {
-    ASSERT(member < s->node->members->count);
+    ASSERT(member < MEMBERS_MAX);
     ASSERT(!ballot_is_zero(version));
     ASSERT(ikey.len > 2 && ikey.len <= 2 + KEY_BYTES_MAX);
     struct hint_queue *q = s->peers[member] == NULL ? NULL : s->peers[member]->hints;
@@ -275,14 +274,14 @@ static bool is_old(const struct hint_queue *q, struct ballot version) {
 
 /* Take hints from the page as far as there is room for them. */
 static void page_replay(struct hint_queue *q) {
-    const bool alive = peer_is_alive(q->shard, q->member);
+    const bool alive = !q->gone && peer_is_alive(q->shard, q->member);
     if (alive) items_make(q);
     while (q->rest.len > 0 && q->budget > 0) {
         if (alive && q->items_used == HINTS_REPLAYED_MAX) return;
         struct peer_version hint;
         if (!peer_versions_next(&q->rest, &hint)) return;
         q->budget--;
-        if (is_old(q, hint.version))
+        if (q->gone || is_old(q, hint.version))
             hint_drop(q, hint.ikey, hint.version);
         else if (alive)
             item_begin(q, &hint);
@@ -375,11 +374,32 @@ static void walk_ready(struct range_walk *w) {
     go_on(w->owner);
 }
 
+static void queue_destroy(struct hint_queue *q);
+
+/* Nobody will ask for them any more: passes that only delete, until one has seen all. */
+static void drop_gone(struct shard *s, uint64_t now_ms) {
+    for (struct list *n = s->hints_gone.next, *next; n != &s->hints_gone; n = next) {
+        struct hint_queue *q = LIST_ENTRY(n, struct hint_queue, link);
+        next = n->next;
+        ASSERT(q->gone);
+        if (!q->passing && q->passed && q->left == 0) {
+            queue_destroy(q);
+            continue;
+        }
+        if (!q->passing && now_ms >= q->pass_at_ms && s->stop_deadline_ms == 0) {
+            pass_begin(q);
+            q->passed = true;
+        }
+        go_on(q);
+    }
+}
+
 void hints_tick(struct shard *s) {
     uint64_t waiting = 0, bytes = 0;
-    if (s->peers == NULL || s->engine == NULL) return;
+    ASSERT(s->engine != NULL);
     const uint64_t now_ms = os_loop_now_ms(s->loop);
-    for (uint32_t i = 0; i < s->node->members->count; i++) {
+    drop_gone(s, now_ms);
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         struct hint_queue *q = s->peers[i] == NULL ? NULL : s->peers[i]->hints;
         if (q == NULL) continue;
         const bool alive = peer_is_alive(s, i);
@@ -431,7 +451,7 @@ void hint_found(struct shard *s, struct lookup *l) {
     struct hint_item *item = l->owner;
     ASSERT(item->state == HINT_LOOKING);
     ASSERT(item->queue->shard == s);
-    if (s->stop_deadline_ms != 0) {
+    if (s->stop_deadline_ms != 0 || item->queue->gone) {
         item_later(item);
         return;
     }
@@ -440,17 +460,18 @@ void hint_found(struct shard *s, struct lookup *l) {
 }
 
 uint64_t hints_waiting(const struct shard *s, uint32_t member) {
-    if (s->peers == NULL || s->peers[member] == NULL) return 0;
+    if (s->peers[member] == NULL) return 0;
     const struct hint_queue *q = s->peers[member]->hints;
     return q == NULL ? 0 : q->waiting;
 }
 
 /* ---- life ---- */
 
-static struct hint_queue *queue_create(struct shard *s, uint32_t member) {
+static struct hint_queue *queue_create(struct shard *s, uint32_t id) {
     struct hint_queue *q = mem_alloc_zeroed(sizeof *q);
     q->shard = s;
-    q->member = member;
+    q->id = id;
+    list_init(&q->link);
     range_walk_init(&q->walk, s);
     q->walk.owner = q;
     q->walk.ready = walk_ready;
@@ -460,6 +481,7 @@ static struct hint_queue *queue_create(struct shard *s, uint32_t member) {
 }
 
 static void queue_destroy(struct hint_queue *q) {
+    list_remove(&q->link);
     for (uint32_t i = 0; i < HINTS_REPLAYED_MAX && q->items_used > 0; i++) {
         struct hint_item *item = &q->items[i];
         if (item->state == HINT_FREE) continue;
@@ -474,14 +496,46 @@ static void queue_destroy(struct hint_queue *q) {
     mem_free(q);
 }
 
+void hints_add(struct shard *s, struct peer *p) {
+    ASSERT(p->hints == NULL);
+    ASSERT(s->engine != NULL);
+    p->hints = queue_create(s, s->members->all[p->member].id);
+    p->hints->member = p->member;
+}
+
+void hints_leave(struct shard *s, struct peer *p) {
+    struct hint_queue *q = p->hints;
+    if (q == NULL) return;
+    p->hints = NULL;
+    q->gone = true;
+    q->alive = false;
+    q->pass_at_ms = 0;
+    list_append(&s->hints_gone, &q->link);
+}
+
 /* The queue that a hint found on disk belongs to; NULL: its member is none any more. */
 static struct hint_queue *queue_of(const struct shard *s, struct bytes ikey) {
     if (ikey.len <= HINT_IKEY_HEAD_BYTES + 2) return NULL;
     uint32_t id;
     memcpy(&id, ikey.ptr + 2, sizeof id);
-    const uint32_t member = membership_find(s->node->members, __builtin_bswap32(id));
+    const uint32_t member = membership_find(s->members, __builtin_bswap32(id));
     if (member == MEMBER_NONE || s->peers[member] == NULL) return NULL;
     return s->peers[member]->hints;
+}
+
+/* Of a member that was removed before this start. */
+static void orphan_found(struct shard *s, struct bytes ikey) {
+    uint32_t count = 0;
+    for (struct list *n = s->hints_gone.next; n != &s->hints_gone; n = n->next, count++) {
+        if (is_of(LIST_ENTRY(n, struct hint_queue, link), ikey)) return;
+    }
+    if (s->members->self == MEMBER_NONE || count == MEMBERS_MAX) return;
+    if (ikey.len < HINT_IKEY_HEAD_BYTES) return;
+    uint32_t id;
+    memcpy(&id, ikey.ptr + 2, sizeof id);
+    struct hint_queue *q = queue_create(s, __builtin_bswap32(id));
+    q->gone = true;
+    list_append(&s->hints_gone, &q->link);
 }
 
 static STATUS count_all(struct shard *s, struct engine_iterator *it, uint64_t *ret_orphans) {
@@ -494,6 +548,7 @@ static STATUS count_all(struct shard *s, struct engine_iterator *it, uint64_t *r
             struct hint_queue *q = queue_of(s, r->ikey);
             if (q == NULL) {
                 (*ret_orphans)++;
+                orphan_found(s, r->ikey);
             } else {
                 q->waiting++;
                 q->bytes += hint_bytes(r->ikey);
@@ -506,9 +561,9 @@ static STATUS count_all(struct shard *s, struct engine_iterator *it, uint64_t *r
 
 STATUS hints_open(struct shard *s) {
     uint64_t orphans = 0;
-    if (s->peers == NULL || s->engine == NULL) return status_of(ST_OK);
-    for (uint32_t i = 0; i < s->node->members->count; i++) {
-        if (s->peers[i] != NULL) s->peers[i]->hints = queue_create(s, i);
+    ASSERT(s->engine != NULL);
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+        if (s->peers[i] != NULL) hints_add(s, s->peers[i]);
     }
     struct engine_iterator *it = engine_iterator_create(s->engine, true);
     const struct status st = count_all(s, it, &orphans);
@@ -522,23 +577,30 @@ STATUS hints_open(struct shard *s) {
     return status_of(ST_OK);
 }
 
+static bool queue_is_idle(const struct hint_queue *q) {
+    if (q->walk.fetching) return false;
+    for (uint32_t k = 0; q->items != NULL && k < HINTS_REPLAYED_MAX; k++) {
+        if (q->items[k].state == HINT_LOOKING && q->items[k].lookup.fetching) return false;
+    }
+    return true;
+}
+
 bool hints_are_idle(const struct shard *s) {
-    if (s->peers == NULL || s->engine == NULL) return true;
-    for (uint32_t i = 0; i < s->node->members->count; i++) {
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         const struct hint_queue *q = s->peers[i] == NULL ? NULL : s->peers[i]->hints;
-        if (q == NULL) continue;
-        if (q->walk.fetching) return false;
-        for (uint32_t k = 0; q->items != NULL && k < HINTS_REPLAYED_MAX; k++) {
-            if (q->items[k].state == HINT_LOOKING && q->items[k].lookup.fetching) return false;
-        }
+        if (q != NULL && !queue_is_idle(q)) return false;
+    }
+    for (const struct list *n = s->hints_gone.next; n != &s->hints_gone; n = n->next) {
+        if (!queue_is_idle(LIST_ENTRY(n, const struct hint_queue, link))) return false;
     }
     return true;
 }
 
 void hints_close(struct shard *s) {
     ASSERT(hints_are_idle(s));
-    if (s->peers == NULL) return;
-    for (uint32_t i = 0; i < s->node->members->count; i++) {
+    while (!list_is_empty(&s->hints_gone))
+        queue_destroy(LIST_ENTRY(s->hints_gone.next, struct hint_queue, link));
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         if (s->peers[i] == NULL || s->peers[i]->hints == NULL) continue;
         queue_destroy(s->peers[i]->hints);
         s->peers[i]->hints = NULL;

@@ -62,7 +62,11 @@ struct hint_item {
  * member is alive, replays the others. */
 struct hint_queue {
     struct shard *shard;
-    uint32_t member;         /* index in the membership */
+    struct list link;        /* in the shard's `hints_gone`, if `gone` */
+    uint32_t id;             /* of the member */
+    uint32_t member;         /* its place; not if `gone` */
+    bool gone;               /* it is no member any more: its hints are only to be deleted */
+    bool passed;             /* and a pass was begun since */
     uint64_t waiting;        /* hints on disk; exact after a pass in which nothing was kept */
     uint64_t bytes;          /* that these take, about */
     bool alive;              /* the member was, at the last tick */
@@ -82,6 +86,10 @@ struct hint_queue {
     uint32_t items_used;     /* not HINT_FREE */
 };
 
+/* Keep hints for this member, which is new in the view: what is on disk for it is counted soon. */
+void hints_add(struct shard *s, struct peer *p);
+/* It is no member any more: what is kept for it is deleted, step by step. Requires  no links */
+void hints_leave(struct shard *s, struct peer *p);
 /* Count what is on disk; blocking, at start, when the peers are there. Damage is logged and
  * costs hints, which repair makes good. */
 STATUS hints_open(struct shard *s);

@@ -104,8 +104,8 @@ static void warn(struct link *l, const char *why) {
     }
     if (p->warned_ms != 0 && now_ms < p->warned_ms + LINK_WARN_MS) return;
     p->warned_ms = now_ms;
-    log_warn("shard %u: link to %s: %s", l->shard->id,
-             l->shard->node->members->all[p->member].address, why);
+    log_warn("shard %u: link to %s: %s", l->shard->id, l->shard->members->all[p->member].address,
+             why);
 }
 
 /* Everything but the link itself goes back to how it began. */
@@ -153,7 +153,7 @@ void link_fail(struct link *l, const char *why) {
 
 static void dial(struct link *l) {
     struct shard *s = l->shard;
-    const char *address = s->node->members->all[l->peer->member].address;
+    const char *address = s->members->all[l->peer->member].address;
     ASSERT(l->state == LINK_DOWN);
     l->dial_at_ms = UINT64_MAX;
     if (!status_ok(os_sock_connect(s->os, address, &l->sock)) ||
@@ -166,9 +166,10 @@ static void dial(struct link *l) {
     link_move(l, LINK_DIALLING);
 }
 
-/* Whether this side dials that member. */
+/* Whether this side dials that member. Places may differ from node to node, ids do not. */
 static bool dials(const struct shard *s, uint32_t member) {
-    return s->node->members->self == MEMBER_NONE || s->node->members->self < member;
+    const struct membership *m = s->members;
+    return m->self == MEMBER_NONE || m->all[m->self].id < m->all[member].id;
 }
 
 static uint32_t common_divisor(uint32_t a, uint32_t b) {
@@ -201,26 +202,75 @@ void links_want(struct shard *s, struct peer *p) {
     }
 }
 
+/* The first link tells how many shards the other has, and so which further ones to make. */
+static void link_first(struct shard *s, struct peer *p) {
+    if (!dials(s, p->member)) return;
+    ASSERT(p->links[s->id] == NULL);
+    p->links[s->id] = link_create(s, p, s->id);
+    p->links[s->id]->dialled = true;
+}
+
+struct peer *peer_create(struct shard *s, uint32_t place) {
+    ASSERT(place < MEMBERS_MAX && place != s->members->self);
+    ASSERT(s->peers[place] == NULL);
+    ASSERT(s->members->all[place].id != 0);
+    struct peer *p = mem_alloc_zeroed(sizeof *p);
+    s->peers[place] = p;
+    p->shard = s;
+    p->member = place;
+    list_init(&p->gone);
+    detector_init(&p->detector);
+    link_first(s, p);
+    return p;
+}
+
+void peer_unlink(struct peer *p) {
+    struct shard *s = p->shard;
+    for (struct list *n = s->links.next, *next; n != &s->links; n = next) {
+        struct link *l = LIST_ENTRY(n, struct link, all);
+        next = n->next;
+        if (l->peer != p) continue;
+        const bool dialled = l->dialled;
+        link_fail(l, NULL);
+        if (!dialled) continue; /* it is on its way out already */
+        list_remove(&l->all);
+        list_append(&s->links_gone, &l->all);
+    }
+    memset(p->links, 0, sizeof p->links);
+    p->suspected = false;
+}
+
+void peer_relink(struct peer *p) {
+    peer_unlink(p);
+    p->warned_ms = 0;
+    detector_init(&p->detector);
+    link_first(p->shard, p);
+}
+
+void peer_destroy(struct peer *p) {
+    ASSERT(p->hints == NULL);
+    for (uint32_t i = 0; i < SHARDS_MAX; i++) ASSERT(p->repairs[i] == NULL);
+    list_remove(&p->gone);
+    mem_free(p);
+}
+
+void links_end_guests(struct shard *s) {
+    for (struct list *n = s->links.next, *next; n != &s->links; n = next) {
+        struct link *l = LIST_ENTRY(n, struct link, all);
+        next = n->next;
+        if (l->peer == NULL) link_fail(l, NULL);
+    }
+}
+
 void links_create(struct shard *s) {
-    const struct membership *m = s->node->members;
-    if (m == NULL) return;
-    s->peers = mem_alloc_zeroed(m->count * sizeof *s->peers);
-    sent_table_init(&s->sent);
-    for (uint32_t i = 0; i < m->count; i++) {
-        if (i == m->self) continue;
-        struct peer *p = mem_alloc_zeroed(sizeof *p);
-        s->peers[i] = p;
-        p->shard = s;
-        p->member = i;
-        detector_init(&p->detector);
-        if (!dials(s, i)) continue;
-        p->links[s->id] = link_create(s, p, s->id);
-        p->links[s->id]->dialled = true;
+    const struct membership *m = s->members;
+    if (s->sent.all == NULL) sent_table_init(&s->sent);
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
+        if (i != m->self) (void)peer_create(s, i);
     }
 }
 
 void links_close(struct shard *s) {
-    if (s->peers == NULL) return;
     for (struct list *n = s->links.next, *next; n != &s->links; n = next) {
         struct link *l = LIST_ENTRY(n, struct link, all);
         next = n->next;
@@ -231,7 +281,7 @@ void links_close(struct shard *s) {
 }
 
 void links_destroy(struct shard *s) {
-    if (s->peers == NULL) return;
+    if (s->sent.all == NULL) return; /* never opened */
     links_close(s);
     links_free_gone(s);
     links_take_handed(s);
@@ -240,9 +290,12 @@ void links_destroy(struct shard *s) {
         link_fail(l, NULL);
         link_destroy(l);
     }
-    for (uint32_t i = 0; i < s->node->members->count; i++) mem_free(s->peers[i]);
-    mem_free(s->peers);
-    s->peers = NULL;
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+        if (s->peers[i] != NULL) peer_destroy(s->peers[i]);
+        s->peers[i] = NULL;
+    }
+    while (!list_is_empty(&s->peers_gone))
+        peer_destroy(LIST_ENTRY(s->peers_gone.next, struct peer, gone));
     sent_table_deinit(&s->sent);
 }
 
@@ -304,7 +357,7 @@ static bool was_held_up(struct shard *s, uint64_t now_ms) {
     const bool held_up = s->links_tick_ms != 0 && now_ms > s->links_tick_ms + LINK_HELD_UP_MS;
     s->links_tick_ms = now_ms;
     if (!held_up) return false;
-    for (uint32_t i = 0; i < s->node->members->count; i++) {
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         if (s->peers[i] != NULL && has_link_up(s->peers[i]))
             detector_heard(&s->peers[i]->detector, now_ms);
     }
@@ -314,7 +367,7 @@ static bool was_held_up(struct shard *s, uint64_t now_ms) {
 /* What was handed to a silent member is handed to another, and writes that were answered give it
  * a hint. Those that still need its answer wait for it: it may only be slow. */
 static void suspect_silent(struct shard *s, uint64_t now_ms) {
-    for (uint32_t i = 0; i < s->node->members->count; i++) {
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         struct peer *p = s->peers[i];
         if (p == NULL) continue;
         const bool silent = has_link_up(p) && !detector_is_alive(&p->detector, now_ms);
@@ -341,15 +394,16 @@ static bool is_linked_wholly(const struct shard *s, uint32_t member) {
  * as ready; a node that stays alone serves what needs only itself. */
 static void settle(struct shard *s, uint64_t now_ms) {
     if (atomic_load_explicit(&s->settled, memory_order_relaxed)) return;
-    const struct membership *m = s->node->members;
+    const struct membership *m = s->members;
+    if (m->epoch == 0) return;
     uint32_t alive = m->self != MEMBER_NONE && s->filled;
-    for (uint32_t i = 0; i < m->count; i++) alive += is_linked_wholly(s, i);
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1))
+        alive += is_linked_wholly(s, i);
     if (alive < m->count && now_ms < s->opened_ms + LINKS_SETTLE_MS) return;
     atomic_store(&s->settled, true);
 }
 
 void links_tick(struct shard *s) {
-    if (s->peers == NULL) return;
     const uint64_t now_ms = os_loop_now_ms(s->loop);
     for (struct list *n = s->links.next, *next; n != &s->links; n = next) {
         next = n->next;
@@ -512,7 +566,6 @@ static bool may_wait(const struct link *l) {
 
 /* A link that fails here makes others ask elsewhere, and so send more. */
 void links_flush(struct shard *s) {
-    if (s->peers == NULL) return;
     release_all_held(s);
     struct list lazy;
     list_init(&lazy);

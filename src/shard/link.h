@@ -1,6 +1,6 @@
 /* link.h - the stream between this shard and one shard of another node (proto/peer.h).
  *
- * Of two members the one that comes first in the membership dials, one link for each pair
+ * Of two members the one with the smaller id dials, one link for each pair
  * of shards that have slots in common; proxies dial everyone. A lost link is dialled
  * again with back-off. Requests of both sides and their answers share it.
  *
@@ -88,7 +88,8 @@ struct link {
 /* What this shard knows of another member. */
 struct peer {
     struct shard *shard;
-    uint32_t member;                /* index in the membership */
+    uint32_t member;                /* place */
+    struct list gone;               /* in the shard's `peers_gone`, when not empty */
     struct detector detector;       /* of all links together: the liveliest counts */
     uint16_t shards;                /* of its node; 0 = not met yet */
     struct link *links[SHARDS_MAX]; /* by its shard; NULL = none wanted or none accepted */
@@ -105,11 +106,21 @@ struct peer {
 
 /* ---- the shard's peers ---- */
 
-/* Make peers and links for every other member; nothing if the node is alone. */
+/* Make peers and links for every other member. */
 void links_create(struct shard *s);
 void links_destroy(struct shard *s);
 /* The node stops: no more links. Everything asked over them fails. */
 void links_close(struct shard *s);
+/* Make the peer of a member that the view has at this place, and dial it if this side does. */
+struct peer *peer_create(struct shard *s, uint32_t place);
+/* All its links end, and what was asked over them fails. */
+void peer_unlink(struct peer *p);
+/* The same, and they are dialled anew: its address or who this node is has changed. */
+void peer_relink(struct peer *p);
+/* Requires  no links, hints and pairs any more */
+void peer_destroy(struct peer *p);
+/* End the streams of proxies and of those that have not said who they are. */
+void links_end_guests(struct shard *s);
 /* Heartbeats, dialling, silence, time limits: called every tick. */
 void links_tick(struct shard *s);
 /* Read and carry out what arrived. */

@@ -15,6 +15,10 @@
 /* Before it has said who it is, a stranger gets no more memory than this. */
 #define GREETING_BYTES_MAX 4096u
 #define CLOCK_WARN_MS 60000u
+/* Why a greeting is refused: it goes into a REFUSE. */
+#define WHY_BYTES (PEER_TEXT_BYTES_MAX + 1)
+
+_Static_assert(CLUSTER_ID_BYTES == PEER_CLUSTER_BYTES, "a greeting names the cluster");
 
 /* A stream on its way to the shard that it is for. */
 struct handed {
@@ -28,9 +32,9 @@ struct handed {
 static void send_hello(struct link *l) {
     struct shard *s = l->shard;
     const struct node *n = s->node;
-    const struct membership *m = n->members;
+    const struct membership *m = s->members;
     const bool proxy = m->self == MEMBER_NONE;
-    const struct peer_hello hello = {
+    struct peer_hello hello = {
         .version = PEER_VERSION,
         .shards = (uint16_t)n->shards_count,
         .from_shard = s->id,
@@ -39,11 +43,11 @@ static void send_hello(struct link *l) {
         .node_id = n->node_id,
         .boot_count = n->boot_count,
         .flags = (uint8_t)((proxy ? PEER_HELLO_PROXY : 0) | (s->filled ? 0 : PEER_HELLO_FRESH)),
-        .fingerprint = m->fingerprint,
         .wall_ms = s->turn_wall_ms,
         .address = bytes_of_string(proxy ? n->address : m->all[m->self].address),
         .release = bytes_of_string(n->version),
     };
+    memcpy(hello.cluster, m->cluster.bytes, sizeof hello.cluster);
     size_t begun = 0;
     struct buffer *out = link_begin(l, PEER_HELLO, 0, 0, &begun);
     peer_hello_encode(&hello, out);
@@ -81,7 +85,7 @@ static void learn_peer(struct link *l, const struct peer_hello *m) {
     struct peer *p = l->peer;
     if (p->node_id != 0 && p->node_id != m->node_id)
         log_warn("%s has another data directory than before",
-                 l->shard->node->members->all[p->member].address);
+                 l->shard->members->all[p->member].address);
     if (p->node_id != m->node_id) p->met_fresh = (m->flags & PEER_HELLO_FRESH) != 0;
     p->node_id = m->node_id;
     p->boot_count = m->boot_count;
@@ -89,15 +93,60 @@ static void learn_peer(struct link *l, const struct peer_hello *m) {
     p->shards = m->shards;
 }
 
+/* Of a fixed list the id of the cluster stands for the list. */
+static const char *why_another_cluster(const struct membership *members,
+                                       const struct cluster_id *theirs, char space[WHY_BYTES]) {
+    char text[2][CLUSTER_ID_TEXT_BYTES];
+    cluster_id_print(theirs, text[0]);
+    cluster_id_print(&members->cluster, text[1]);
+    (void)snprintf(space, WHY_BYTES,
+                   "it is of cluster %s and not of %s: it has another list of members, or other "
+                   "replicas and quorums",
+                   text[0], text[1]);
+    return space;
+}
+
+/* What holds for both sides of a link. A proxy may have no news of any cluster yet. */
+static const char *why_not(const struct membership *members, const struct peer_hello *m,
+                           char space[WHY_BYTES]) {
+    static const struct cluster_id none;
+    const bool is_proxy = (m->flags & PEER_HELLO_PROXY) != 0;
+    struct cluster_id theirs;
+    memcpy(theirs.bytes, m->cluster, sizeof theirs.bytes);
+    const bool knows_none = is_proxy && cluster_id_equal(&theirs, &none);
+    const bool known = !knows_none && members->epoch > 0;
+    if (known && !cluster_id_equal(&theirs, &members->cluster))
+        return why_another_cluster(members, &theirs, space);
+    if (m->from_shard >= m->shards) return "its greeting makes no sense";
+    const uint32_t member = is_proxy ? MEMBER_NONE : membership_find(members, m->member);
+    if (member == MEMBER_NONE) return is_proxy ? NULL : "it is not a member";
+    if (m->boot_count < members->all[member].boot)
+        return "it is an old copy of its data directory: others know of later starts";
+    return NULL;
+}
+
+/* What holds for the side that was dialled. */
+static const char *why_not_accepted(const struct membership *members, const struct peer_hello *m,
+                                    char space[WHY_BYTES]) {
+    const char *why = why_not(members, m, space);
+    if (why != NULL) return why;
+    if (members->self == MEMBER_NONE) return "this node is a proxy and keeps no data";
+    if ((m->flags & PEER_HELLO_PROXY) != 0) return NULL;
+    const uint32_t own = members->all[members->self].id;
+    if (m->member == own) return "it says that it is this node";
+    if (m->member > own) return "it should wait to be dialled";
+    return NULL;
+}
+
 static void greeted_by_dialled(struct link *l, const struct peer_hello *m) {
     struct peer *p = l->peer;
-    const struct membership *members = l->shard->node->members;
-    if (m->member != members->all[p->member].id || m->fingerprint != members->fingerprint) {
-        refuse(l, "it has another list of members, or other replicas and quorums");
-        return;
-    }
-    if (m->from_shard >= m->shards) {
-        refuse(l, "its greeting makes no sense");
+    const struct membership *members = l->shard->members;
+    char space[WHY_BYTES];
+    const char *why = why_not(members, m, space);
+    if (why == NULL && m->member != members->all[p->member].id)
+        why = "another member answers at its address";
+    if (why != NULL) {
+        refuse(l, why);
         return;
     }
     struct link *same = p->links[m->from_shard];
@@ -127,33 +176,21 @@ static void hand_over(struct link *l, uint16_t to, struct bytes read) {
     link_fail(l, NULL);
     os_mutex_lock(&other->handed_lock);
     list_append(&other->handed, &h->link);
+    atomic_store(&other->has_handed, true);
     os_mutex_unlock(&other->handed_lock);
     os_loop_wake(other->loop);
 }
 
-static const char *why_not(const struct shard *s, const struct peer_hello *m) {
-    const struct membership *members = s->node->members;
-    if (m->fingerprint != members->fingerprint)
-        return "it has another list of members, or other replicas and quorums";
-    if (m->from_shard >= m->shards) return "its greeting makes no sense";
-    if (members->self == MEMBER_NONE) return "this node is a proxy and keeps no data";
-    if ((m->flags & PEER_HELLO_PROXY) != 0) return NULL;
-    const uint32_t member = membership_find(members, m->member);
-    if (member == MEMBER_NONE) return "it is not a member";
-    if (member == members->self) return "it says that it is this node";
-    if (member > members->self) return "it should wait to be dialled";
-    return NULL;
-}
-
 static void greeted_by_accepted(struct link *l, const struct peer_hello *m) {
     struct shard *s = l->shard;
-    const char *why = why_not(s, m);
+    char space[WHY_BYTES];
+    const char *why = why_not_accepted(s->members, m, space);
     if (why != NULL) {
         refuse(l, why);
         return;
     }
     if ((m->flags & PEER_HELLO_PROXY) == 0) {
-        struct peer *p = s->peers[membership_find(s->node->members, m->member)];
+        struct peer *p = s->peers[membership_find(s->members, m->member)];
         if (p->links[m->from_shard] != NULL) link_fail(p->links[m->from_shard], NULL);
         l->peer = p;
         s->links_guests--;
@@ -225,10 +262,11 @@ void link_adopt(struct shard *s, struct os_sock sock, struct bytes read) {
 }
 
 void links_take_handed(struct shard *s) {
-    if (s->peers == NULL) return;
     struct list now;
+    if (!atomic_load_explicit(&s->has_handed, memory_order_relaxed)) return;
     list_init(&now);
     os_mutex_lock(&s->handed_lock);
+    atomic_store(&s->has_handed, false);
     while (!list_is_empty(&s->handed)) list_append(&now, list_take_first(&s->handed));
     os_mutex_unlock(&s->handed_lock);
     for (struct list *n = list_take_first(&now); n != NULL; n = list_take_first(&now)) {
@@ -269,7 +307,7 @@ static void observe_clock(struct link *l, uint64_t stamp) {
     if (p == NULL || (p->warned_ms != 0 && now_ms < p->warned_ms + CLOCK_WARN_MS)) return;
     p->warned_ms = now_ms;
     log_warn("the clock of %s is %llu ms ahead of ours: its writes are refused beyond %u ms",
-             s->node->members->all[p->member].address,
+             s->members->all[p->member].address,
              (unsigned long long)(hlc_ms(stamp) - s->turn_wall_ms), HLC_SKEW_MS_MAX);
 }
 
@@ -468,7 +506,6 @@ static void serve(struct link *l) {
 }
 
 void links_serve(struct shard *s) {
-    if (s->peers == NULL) return;
     struct list now;
     list_init(&now);
     while (!list_is_empty(&s->links_work)) list_append(&now, list_take_first(&s->links_work));

@@ -40,7 +40,7 @@ bool repair_is_past_users(struct bytes ikey) {
 }
 
 bool repair_counts(const struct shard *s, const struct record *r, const struct repair_rule *rule) {
-    const struct membership *m = s->node->members;
+    const struct membership *m = s->members;
     ASSERT(!repair_is_past_users(r->ikey));
     ASSERT(rule->slots_modulo > 0);
     if (r->ballot.stamp >= rule->below_stamp) return false;
@@ -48,7 +48,7 @@ bool repair_counts(const struct shard *s, const struct record *r, const struct r
     const uint32_t slot = crc16_slot(ikey_key(r->ikey));
     if (slot % s->node->shards_count != s->id) return false;
     if (slot % rule->slots_modulo != rule->slots_rest) return false;
-    return ring_place(m->ring, slot, m->self) >= 0 && ring_place(m->ring, slot, rule->member) >= 0;
+    return membership_keeps(m, slot, m->self) && membership_keeps(m, slot, rule->member);
 }
 
 uint64_t repair_below_stamp(const struct shard *s, uint32_t settle_ms) {
@@ -466,8 +466,7 @@ void repairs_tick(struct shard *s) {
 /* ---- life ---- */
 
 STATUS repairs_open(struct shard *s) {
-    s->filled = s->node->members == NULL;
-    if (s->node->members == NULL || s->engine == NULL || s->peers == NULL) return status_of(ST_OK);
+    ASSERT(s->engine != NULL);
     ASSERT(s->repair == NULL);
     struct repair_shard *rs = mem_alloc_zeroed(sizeof *rs);
     s->repair = rs;
@@ -475,7 +474,7 @@ STATUS repairs_open(struct shard *s) {
     list_init(&rs->active);
     list_init(&rs->servings);
     repair_items_create(rs);
-    repair_members_create(s);
+    repair_members_learn(s);
     rs->tokens_ms = os_loop_now_ms(s->loop);
     rs->opened_stamp = hlc_of_ms(s->turn_wall_ms + HLC_SKEW_MS_MAX);
     const struct status st = repair_notes_read(s);
@@ -483,12 +482,64 @@ STATUS repairs_open(struct shard *s) {
     return st;
 }
 
+static bool is_walking(const struct peer *p) {
+    for (uint32_t i = 0; i < SHARDS_MAX; i++) {
+        if (p->repairs[i] != NULL && p->repairs[i]->walk.fetching) return true;
+    }
+    return false;
+}
+
 bool repairs_are_idle(const struct shard *s) {
     if (s->repair == NULL) return true;
     for (const struct list *n = s->repair->active.next; n != &s->repair->active; n = n->next) {
         if (LIST_ENTRY(n, struct repair, active)->walk.fetching) return false;
     }
+    for (const struct list *n = s->peers_gone.next; n != &s->peers_gone; n = n->next) {
+        if (is_walking(LIST_ENTRY(n, const struct peer, gone))) return false;
+    }
     return repair_items_are_idle(s->repair) && repair_servings_are_idle(s->repair);
+}
+
+static void pairs_destroy(struct shard *s, struct peer *p) {
+    for (uint32_t k = 0; k < SHARDS_MAX; k++) {
+        if (p->repairs[k] != NULL) repair_destroy(s, p->repairs[k]);
+        p->repairs[k] = NULL;
+    }
+}
+
+void repairs_leave(struct shard *s, struct peer *p) {
+    struct repair_shard *rs = s->repair;
+    for (uint32_t k = 0; k < SHARDS_MAX; k++) {
+        struct repair *r = p->repairs[k];
+        if (r == NULL) continue;
+        ASSERT(r->question == NULL); /* its links have ended */
+        if (!r->gone && r->state != REPAIR_IDLE) {
+            ASSERT(rs->active_count > 0);
+            list_remove(&r->active);
+            rs->active_count--;
+        }
+        r->gone = true;
+        list_remove(&r->link);
+        if (r->items_used > 0 || r->walk.fetching) continue;
+        repair_destroy(s, r);
+        p->repairs[k] = NULL;
+    }
+}
+
+void repairs_adopt(struct shard *s, uint64_t changed, bool was_alone) {
+    struct repair_shard *rs = s->repair;
+    ASSERT(rs != NULL);
+    repair_members_learn(s);
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+        struct peer *p = s->peers[i];
+        if (p == NULL || (changed >> i & 1) == 0) continue;
+        for (uint32_t k = 0; k < SHARDS_MAX; k++) {
+            if (p->repairs[k] != NULL) repair_forget(p->repairs[k]);
+        }
+    }
+    rs->floors_at_ms = 0; /* what was verified was so for other slots: say so at once */
+    if (s->alone) s->filled = true;
+    if (was_alone && !s->alone) rs->filled_due = true;
 }
 
 void repairs_close(struct shard *s) {
@@ -497,14 +548,11 @@ void repairs_close(struct shard *s) {
     if (rs == NULL) return;
     repair_items_destroy(s);
     repair_servings_destroy(s);
-    for (uint32_t i = 0; i < s->node->members->count; i++) {
-        struct peer *p = s->peers[i];
-        for (uint32_t k = 0; p != NULL && k < SHARDS_MAX; k++) {
-            if (p->repairs[k] != NULL) repair_destroy(s, p->repairs[k]);
-            p->repairs[k] = NULL;
-        }
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+        if (s->peers[i] != NULL) pairs_destroy(s, s->peers[i]);
     }
-    mem_free(rs->members);
+    for (struct list *n = s->peers_gone.next; n != &s->peers_gone; n = n->next)
+        pairs_destroy(s, LIST_ENTRY(n, struct peer, gone));
     mem_free(rs);
     s->repair = NULL;
 }

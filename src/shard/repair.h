@@ -38,6 +38,7 @@
 #include "base/list.h"
 #include "base/status.h"
 #include "cluster/range_hash.h"
+#include "cluster/replication.h"
 #include "proto/peer.h"
 #include "shard/lookup.h"
 #include "shard/range_walk.h"
@@ -91,7 +92,7 @@ enum repair_heal {
 
 /* Which versions are compared: both sides must choose alike. */
 struct repair_rule {
-    uint32_t member;       /* the other one's index in the membership */
+    uint32_t member;       /* the other one's place */
     uint32_t slots_modulo; /* the other one keeps slots with slot % slots_modulo == slots_rest */
     uint32_t slots_rest;
     uint64_t below_stamp; /* as in struct peer_range */
@@ -114,6 +115,7 @@ struct repair {
     enum repair_heard heard; /* whether the other is filled */
     /* the pass, on the side that asks */
     enum repair_state state; /* changed by repair_move */
+    bool gone;               /* its member is: it waits for its jobs to be destroyed */
     bool under_way;          /* a pass has begun and not ended; it may be IDLE for want of a link */
     bool unclean;            /* it proves nothing */
     bool blind;              /* damage here: this page is only asked about to get past it */
@@ -174,14 +176,14 @@ struct repair_member {
 
 /* All of a shard's repair. */
 struct repair_shard {
-    struct list asking;            /* struct repair, the one to begin soonest in front */
-    struct list active;            /* struct repair */
-    uint32_t active_count;         /* in `active` */
-    struct list servings;          /* struct repair_serving */
-    uint32_t servings_count;       /* in `servings` */
-    struct repair_item *items;     /* [REPAIR_ITEMS_MAX] */
-    struct list items_free;        /* of them */
-    struct repair_member *members; /* [membership count] */
+    struct list asking;        /* struct repair, the one to begin soonest in front */
+    struct list active;        /* struct repair */
+    uint32_t active_count;     /* in `active` */
+    struct list servings;      /* struct repair_serving */
+    uint32_t servings_count;   /* in `servings` */
+    struct repair_item *items; /* [REPAIR_ITEMS_MAX] */
+    struct list items_free;    /* of them */
+    struct repair_member members[MEMBERS_MAX]; /* by place */
     int64_t tokens;           /* thousandths of records that may be looked at; negative = debt */
     uint64_t tokens_ms;       /* monotonic: when they were last raised */
     uint64_t floors_at_ms;    /* monotonic: when to work out floors next */
@@ -196,6 +198,9 @@ struct repair_shard {
     enum repair_heal heal;    /* moved by repair_heal.c */
     bool damaged;             /* gave up tables, or is to: its data directory is not new */
     bool note_due;            /* the floor is to be noted anew */
+    bool filled_due;          /* that it is filled is to be noted: until now it was alone */
+    bool keeps_none;          /* no slot of this shard is kept by this node */
+    bool gains;               /* a slot is on its way to this shard: nothing is forgotten */
     bool waits_told;          /* a line said that damage waits for other members */
     uint64_t sent, fetched;   /* records, since the last log line */
     uint64_t logged_ms;       /* monotonic: when that was */
@@ -208,6 +213,12 @@ STATUS repairs_open(struct shard *s);
 void repairs_close(struct shard *s);
 /* Whether no job reads for repair. */
 bool repairs_are_idle(const struct shard *s);
+/* This peer's member is gone, and it has no links: its pairs are destroyed, but for those that a job
+ * is under way for; call again later. */
+void repairs_leave(struct shard *s, struct peer *p);
+/* The shard works with another view: with the members at these places (bits) it has other slots in
+ * common than before. `was_alone`: it was the only member. */
+void repairs_adopt(struct shard *s, uint64_t changed, bool was_alone);
 /* A link is up: begin its passes at once if this side asks. */
 void repair_linked(struct shard *s, struct link *l);
 /* The other side's notes, from its HELLO or PING. */

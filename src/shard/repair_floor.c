@@ -61,7 +61,7 @@ STATUS repair_notes_read(struct shard *s) {
     const bool lost = floor.code == ST_CORRUPT || filled.code == ST_CORRUPT;
     if (lost && repair_can_heal(s)) {
         s->repair->damaged = true; /* the tables they lie in will be given up */
-    } else {
+    } else if (!s->alone) {        /* alone it answers by what it can read */
         if (!status_ok(floor) && floor.code != ST_NOT_FOUND) return floor;
         if (!status_ok(filled) && filled.code != ST_NOT_FOUND) return filled;
     }
@@ -79,24 +79,45 @@ STATUS repair_notes_read(struct shard *s) {
 /* Bits: rests of the slots that this shard and the member both keep, modulo the member's
  * number of shards. */
 static uint64_t common_rests(const struct shard *s, uint32_t member, uint32_t shards) {
-    const struct membership *m = s->node->members;
+    const struct membership *m = s->members;
     uint64_t rests = 0;
     ASSERT(shards >= 1 && shards <= SHARDS_MAX);
     for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
-        if (ring_place(m->ring, slot, m->self) >= 0 && ring_place(m->ring, slot, member) >= 0)
+        if (membership_keeps(m, slot, m->self) && membership_keeps(m, slot, member))
             rests |= UINT64_C(1) << slot % shards;
     }
     return rests;
 }
 
-void repair_members_create(struct shard *s) {
-    const struct membership *m = s->node->members;
-    ASSERT(m->self != MEMBER_NONE);
-    ASSERT(s->repair->members == NULL);
-    s->repair->members = mem_alloc_zeroed(m->count * sizeof *s->repair->members);
-    for (uint32_t i = 0; i < m->count; i++) {
-        if (i != m->self) s->repair->members[i].common = common_rests(s, i, 1) != 0;
+static void set_gc_floor(struct shard *s);
+
+/* What this shard keeps, and what is on its way to it. */
+static void learn_slots(struct shard *s) {
+    struct repair_shard *rs = s->repair;
+    const struct membership *m = s->members;
+    rs->keeps_none = true;
+    rs->gains = false;
+    for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
+        if (!membership_keeps(m, slot, m->self)) continue;
+        rs->keeps_none = false;
+        rs->gains |= membership_place(m, slot, m->self) < 0;
     }
+    if (rs->gains)
+        engine_clear_gc_floor(s->engine);
+    else if (!repair_is_healing(s))
+        set_gc_floor(s);
+}
+
+void repair_members_learn(struct shard *s) {
+    const struct membership *m = s->members;
+    ASSERT(s->repair != NULL);
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+        struct repair_member *k = &s->repair->members[i];
+        k->common = i != m->self && common_rests(s, i, 1) != 0;
+        k->shards = 0; /* `wanted` is to be worked out anew */
+        if (s->peers[i] == NULL) k->away_since_ms = k->warned_ms = 0;
+    }
+    learn_slots(s);
 }
 
 /* Bits: the member's shards that have slots in common with this one. */
@@ -171,11 +192,11 @@ void repair_gained(struct shard *s, const struct record *taken, const struct pee
     const uint64_t stamp = taken->ballot.stamp;
     if (s->repair == NULL || stamp > s->repair->proof_stamp) return;
     if (repair_is_past_users(taken->ikey)) return;
-    const struct membership *m = s->node->members;
+    const struct membership *m = s->members;
     const uint32_t slot = crc16_slot(ikey_key(taken->ikey));
-    for (uint32_t i = 0; i < m->count; i++) {
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
         struct peer *p = s->peers[i];
-        if (p == NULL || p == from || p->shards == 0 || ring_place(m->ring, slot, i) < 0) continue;
+        if (p == NULL || p == from || p->shards == 0 || !membership_keeps(m, slot, i)) continue;
         struct repair *r = p->repairs[slot % p->shards];
         if (r == NULL) continue;
         lower(&r->gained_stamp, stamp);
@@ -213,7 +234,7 @@ static struct lowest lowest_of_member(struct shard *s, struct peer *p) {
 
 static struct lowest lowest_of_all(struct shard *s) {
     struct lowest low = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
-    for (uint32_t i = 0; i < s->node->members->count; i++) {
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         if (s->peers[i] == NULL) continue;
         const struct lowest one = lowest_of_member(s, s->peers[i]);
         lower(&low.verified, one.verified);
@@ -278,14 +299,14 @@ void repair_floor_note_again(struct shard *s) {
 
 static void set_gc_floor(struct shard *s) {
     const uint64_t stamp = s->repair->forgotten_stamp;
-    if (stamp == 0) return;
+    if (stamp == 0 || s->repair->gains) return;
     engine_set_gc_floor(s->engine, (struct ballot){ stamp, UINT32_MAX, UINT32_MAX });
 }
 
 static void forget(struct shard *s, uint64_t stamp) {
     if (MUTANT("drop_tombstone_early")) stamp = s->hlc.last;
     if (stamp <= s->repair->forgotten_stamp) return;
-    if (repair_is_healing(s)) return; /* what is brought back may be as old as any */
+    if (repair_is_healing(s) || s->repair->gains) return; /* what is brought may be as old as any */
     s->repair->forgotten_stamp = stamp;
     set_gc_floor(s);
 }
@@ -305,9 +326,9 @@ static bool is_new(const struct peer *p) {
 }
 
 static bool most_are_fresh(const struct shard *s) {
-    const struct membership *m = s->node->members;
+    const struct membership *m = s->members;
     uint32_t fresh = 1;
-    for (uint32_t i = 0; i < m->count; i++) {
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
         const struct peer *p = s->peers[i];
         if (p == NULL || p->node_id == 0 || !peer_is_alive(s, i)) continue;
         if ((p->fresh || p->met_fresh) && is_new(p)) fresh++;
@@ -324,7 +345,7 @@ static void fill(struct shard *s, const struct lowest *low) {
     if (s->filled) return;
     /* Opened under a clock that was ahead: now is late enough too. */
     lower(&s->repair->opened_stamp, hlc_of_ms(s->turn_wall_ms + HLC_SKEW_MS_MAX));
-    const bool is_compared = low->verified >= s->repair->opened_stamp;
+    const bool is_compared = low->verified >= s->repair->opened_stamp || s->repair->keeps_none;
     const bool is_off = s->node->repair_rate == 0;
     if (s->repair->heal != HEAL_NONE) return;
     if (!is_compared && s->repair->damaged) return;
@@ -341,7 +362,7 @@ static void fill(struct shard *s, const struct lowest *low) {
 
 static void watch_absence(struct shard *s, uint64_t now_ms) {
     if (s->id != 0) return; /* once for the node */
-    for (uint32_t i = 0; i < s->node->members->count; i++) {
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         struct repair_member *k = &s->repair->members[i];
         if (s->peers[i] == NULL || !k->common) continue;
         if (peer_is_alive(s, i)) {
@@ -354,9 +375,18 @@ static void watch_absence(struct shard *s, uint64_t now_ms) {
         k->warned_ms = now_ms;
         log_warn("%s has been away for %llu minutes: until it is back, what is deleted "
                  "keeps taking space",
-                 s->node->members->all[i].address,
+                 s->members->all[i].address,
                  (unsigned long long)((now_ms - k->away_since_ms) / 60000));
     }
+}
+
+/* What the only member holds is all there is, also for those that come after. */
+static void note_filled(struct shard *s) {
+    struct repair_shard *rs = s->repair;
+    uint64_t sequence = 0;
+    ASSERT(s->filled);
+    if (status_ok(note_write(s, BYTES_LIT(NOTE_FILLED), BYTES_NONE, &sequence)))
+        rs->filled_due = false;
 }
 
 void repair_floors_tick(struct shard *s, uint64_t now_ms) {
@@ -364,6 +394,8 @@ void repair_floors_tick(struct shard *s, uint64_t now_ms) {
     ASSERT(rs != NULL);
     ASSERT(s->engine != NULL);
     rs->floors_at_ms = now_ms + FLOORS_EVERY_MS;
+    if (s->members->self == MEMBER_NONE) return; /* a member of nothing proves nothing */
+    if (rs->filled_due) note_filled(s);
     repair_heal_tick(s);
     struct lowest low = lowest_of_all(s);
     /* Without a pair everything that can be known of is held by all that keep it. */

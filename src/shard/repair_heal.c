@@ -44,9 +44,11 @@ static void heal_move(struct repair_shard *rs, enum repair_heal next) {
 /* ---- what others ask ---- */
 
 bool repair_can_heal(const struct shard *s) {
-    const struct membership *m = s->node->members;
-    if (m == NULL || m->self == MEMBER_NONE) return false;
-    return m->ring->copies > 1 && s->node->repair_rate != 0;
+    if (s->node->repair_rate == 0) return false;
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+        if (s->repair->members[i].common) return true;
+    }
+    return false;
 }
 
 bool repair_was_damaged(const struct shard *s) {
@@ -58,12 +60,13 @@ bool repair_is_healing(const struct shard *s) {
 }
 
 bool repair_has_filled_replica(const struct shard *s, uint32_t slot) {
-    const struct membership *m = s->node->members;
-    const uint16_t *list = ring_list(m->ring, slot);
+    const struct membership *m = s->members;
+    const struct slot_list *list = membership_list(m, slot);
     ASSERT(slot < RING_SLOTS);
-    for (uint32_t i = 0; i < m->ring->copies; i++) {
-        if (list[i] == m->self) continue;
-        const struct peer *p = s->peers[list[i]];
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (list->members[i] == m->self) continue;
+        const struct peer *p = s->peers[list->members[i]];
+        if (p == NULL) return true; /* not known yet */
         const struct repair *r = p->shards == 0 ? NULL : p->repairs[slot % p->shards];
         if (r == NULL) return true;
         if (r->heard == REPAIR_HEARD_NOTHING || r->heard == REPAIR_HEARD_FILLED) return true;
@@ -91,7 +94,7 @@ struct record repair_tombstone_above(struct bytes ikey, struct ballot version) {
 /* ---- steps ---- */
 
 static bool all_are_there(struct shard *s) {
-    for (uint32_t i = 0; i < s->node->members->count; i++) {
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         if (s->peers[i] == NULL || !s->repair->members[i].common) continue;
         if (!peer_is_alive(s, i)) return false;
     }
@@ -144,7 +147,7 @@ static void forget_proofs(struct shard *s) {
     heal_move(rs, HEAL_NONE);
     rs->opened_stamp = hlc_of_ms(s->turn_wall_ms + HLC_SKEW_MS_MAX);
     s->verified_stamp = 0;
-    for (uint32_t i = 0; i < s->node->members->count; i++) {
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         struct peer *p = s->peers[i];
         for (uint32_t k = 0; p != NULL && k < SHARDS_MAX; k++) {
             if (p->repairs[k] == NULL) continue;

@@ -62,8 +62,8 @@ void repair_proved(struct repair *r, uint64_t stamp);
 
 /* Errors  ST_CORRUPT, ST_IO */
 STATUS repair_notes_read(struct shard *s);
-/* Which members have slots in common with this shard. */
-void repair_members_create(struct shard *s);
+/* Which members have slots in common with this shard, by the view it works with. */
+void repair_members_learn(struct shard *s);
 /* Whether the two shards have slots in common. */
 bool repair_is_wanted(struct shard *s, const struct peer *p, uint16_t remote_shard);
 /* The floor's note is to be durable again, whatever becomes of the one before. */

@@ -272,7 +272,7 @@ void repair_found(struct shard *s, struct lookup *l) {
     struct repair_item *item = l->owner;
     ASSERT(item->repair != NULL);
     ASSERT(!l->fetching);
-    if (s->stop_deadline_ms != 0) {
+    if (s->stop_deadline_ms != 0 || item->repair->gone) {
         item->repair->unclean = true;
         item_free(s, item);
         return;

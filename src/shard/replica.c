@@ -38,10 +38,8 @@ struct query {
 };
 
 bool replica_keeps(const struct shard *s, uint32_t slot) {
-    const struct membership *m = s->node->members;
-    if (m == NULL) return true;
-    return m->self != MEMBER_NONE && slot % s->node->shards_count == s->id &&
-           ring_place(m->ring, slot, m->self) >= 0;
+    const struct membership *m = s->members;
+    return slot % s->node->shards_count == s->id && membership_keeps(m, slot, m->self);
 }
 
 enum peer_accept_status replica_accept(struct shard *s, const struct record *r,

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "shard/adopt.h"
 #include "shard/feed.h"
 #include "shard/forward.h"
 #include "shard/hint.h"
@@ -24,6 +25,7 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     s->id = id;
     s->node = node;
     s->os = node->os;
+    s->members = views_hold(&node->views, &s->view_serial);
     s->loop = os_loop_create(node->os);
     list_init(&s->connections);
     list_init(&s->work);
@@ -45,6 +47,8 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     list_init(&s->found);
     list_init(&s->accepts);
     list_init(&s->guests);
+    list_init(&s->peers_gone);
+    list_init(&s->hints_gone);
     coordinations_init(s);
     for (uint32_t i = 0; i < SHARD_PARK_BUCKETS; i++) list_init(&s->parked[i]);
     for (uint32_t i = 0; i < SHARDS_MAX; i++) list_init(&s->outbox[i]);
@@ -95,16 +99,14 @@ static STATUS open_engine(struct shard *s, const struct engine_options *options)
 
 STATUS shard_open(struct shard *s, const struct engine_options *options) {
     if (options != NULL) TRY(open_engine(s, options));
-    s->filled = !shard_is_clustered(s);
-    shard_kinds_init(s);
     s->opened_ms = os_mono_ns(s->os) / 1000000;
-    atomic_store(&s->settled, !shard_is_clustered(s));
-    if (shard_is_clustered(s)) {
-        s->row_space = mem_alloc(sizeof(struct row_page));
-        links_create(s);
-        if (s->engine != NULL) TRY(repairs_open(s));
-        if (s->engine != NULL) TRY(hints_open(s));
-    }
+    s->row_space = mem_alloc(sizeof(struct row_page));
+    shard_view_taken(s);
+    links_create(s);
+    if (s->engine != NULL) TRY(repairs_open(s));
+    if (s->engine != NULL) TRY(hints_open(s));
+    if (s->alone) s->filled = true;
+    atomic_store(&s->settled, s->alone);
     os_timer_arm(s->loop, &s->tick, os_mono_ns(s->os) / 1000000 + SHARD_TICK_MS);
     return status_of(ST_OK);
 }
@@ -131,6 +133,7 @@ void shard_destroy(struct shard *s) {
     buffer_deinit(&s->after);
     os_mutex_deinit(&s->figures_lock);
     os_mutex_deinit(&s->handed_lock);
+    views_drop(&s->node->views, s->members);
     os_loop_destroy(s->loop);
     mem_free(s);
 }
@@ -264,16 +267,18 @@ static void serve_starved(struct shard *s) {
 
 static void tick(struct shard *s) {
     s->ticks++;
-    if (!shard_is_clustered(s)) {
+    links_tick(s);
+    if (s->alone) {
         /* One node holds every replica there is, so all that it stamped is old enough (R9). */
         engine_set_gc_floor(
             s->engine,
             (struct ballot){ .stamp = s->hlc.last, .node = UINT32_MAX, .boot = UINT32_MAX });
-    } else {
-        links_tick(s);
-        if (s->engine != NULL && s->stop_deadline_ms == 0) hints_tick(s);
-        if (s->engine != NULL && s->stop_deadline_ms == 0) repairs_tick(s);
     }
+    if (s->engine != NULL && s->stop_deadline_ms == 0) {
+        hints_tick(s);
+        if (!s->alone) repairs_tick(s);
+    }
+    if (!list_is_empty(&s->peers_gone)) shard_free_gone(s);
     if (!s->accepting && s->listener.os != NULL) accept_clients(s);
     if (s->ticks % SHARD_TICKS_A_SECOND == 0) close_stuck(s);
     if (s->starved) serve_starved(s);
@@ -392,6 +397,7 @@ void shard_turn(struct shard *s, const struct os_event *events, uint32_t count) 
     flush_clients(s);
     mail_post(s);
     count_turn(s);
+    shard_adopt_newest(s);
 }
 
 uint32_t shard_wait_ms(const struct shard *s) {
@@ -451,17 +457,15 @@ bool shard_is_over(struct shard *s) {
     if (!s->closing) begin_close(s);
     if (s->coordinations_used > 0 || s->queries_waiting > 0) return false;
     if (s->engine == NULL) return true;
-    if (shard_is_clustered(s) && !(hints_are_idle(s) && repairs_are_idle(s))) return false;
+    if (!hints_are_idle(s) || !repairs_are_idle(s)) return false;
     return engine_is_idle(s->engine);
 }
 
 void shard_close(struct shard *s) {
     if (s->engine == NULL) return;
-    if (shard_is_clustered(s)) {
-        replica_forget_stalled(s);
-        hints_close(s);
-        repairs_close(s);
-    }
+    replica_forget_stalled(s);
+    hints_close(s);
+    repairs_close(s);
     engine_close(s->engine);
     s->engine = NULL;
 }

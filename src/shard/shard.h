@@ -22,6 +22,7 @@
 #include "shard/scan_cursor.h"
 #include "shard/slow_log.h"
 #include "shard/task.h"
+#include "shard/views.h"
 
 #define SHARD_EVENTS_MAX 256u
 #define SHARD_PARK_BUCKETS 1024u
@@ -45,8 +46,8 @@ struct node {
     struct cache *cache;
     struct shard *shards[SHARDS_MAX];
     uint32_t shards_count;
-    const struct membership *members; /* NULL = alone */
-    bool proxy;                       /* keeps no data: shards have no engine */
+    struct views views; /* who is in the cluster; shards adopt the newest */
+    bool proxy;         /* keeps no data: shards have no engine */
     uint32_t node_id;
     uint32_t boot_count;
     const char *version;
@@ -145,19 +146,29 @@ struct shard {
     uint64_t fetches_failed; /* blocks that a job found damaged or could not read */
     struct list truncations; /* not durable yet */
     /* replication; untouched on a node alone */
-    struct peer **peers;      /* [members->count]; NULL for the node itself */
-    struct list links;        /* all of them */
-    struct list links_work;   /* to serve this turn */
-    struct list links_flush;  /* with something to send */
-    struct list links_held;   /* with answers that wait for the log */
-    struct list links_gone;   /* accepted ones that failed: freed at the end of the turn */
-    uint32_t links_guests;    /* accepted ones without a peer */
-    uint32_t queries_waiting; /* of others, each for a block */
+    const struct membership *members; /* the view that it works with; never NULL */
+    uint64_t view_serial;             /* of it among the node's views */
+    bool keeps_all;                   /* the node keeps all slots of this shard */
+    bool alone;                       /* the node is the only member: no call is coordinated */
+    _Atomic uint64_t adopted_epoch;   /* of the view, for others to read */
+    _Atomic uint64_t adopted_revision;
+    struct peer *peers[MEMBERS_MAX]; /* by place; NULL = free, or the node itself */
+    struct list peers_gone;          /* of members removed, while their jobs end */
+    struct list hints_gone;          /* struct hint_queue of members removed */
+    struct list coordinations;       /* that are not answered */
+    struct list links;               /* all of them */
+    struct list links_work;          /* to serve this turn */
+    struct list links_flush;         /* with something to send */
+    struct list links_held;          /* with answers that wait for the log */
+    struct list links_gone;          /* accepted ones that failed: freed at the end of the turn */
+    uint32_t links_guests;           /* accepted ones without a peer */
+    uint32_t queries_waiting;        /* of others, each for a block */
     uint64_t link_serials;
     uint64_t strangers_warned_ms; /* monotonic: last log line about a stream of nobody known */
     uint32_t strangers_quiet;     /* ended without a line since */
     struct os_mutex handed_lock;
-    struct list handed; /* streams taken in by other shards for this one; under the lock */
+    struct list handed;      /* streams taken in by other shards for this one; under the lock */
+    _Atomic bool has_handed; /* there are some */
     struct sent_table sent;
     struct list accepts; /* versions of other coordinators that the engine refused for now */
     uint64_t accepts_bytes;
@@ -202,6 +213,7 @@ struct shard {
     struct feed *feed;          /* NULL: nobody has subscribed yet */
     struct node_view view;      /* scratch for INFO and the like */
     struct node_member members_view[MEMBERS_MAX]; /* of it */
+    uint8_t members_index[MEMBERS_MAX];           /* of it: by place, into members_view */
     _Atomic uint64_t hints_for[MEMBERS_MAX]; /* waiting here, for each member; for others to read */
     struct os_timer tick;                    /* every SHARD_TICK_MS */
     uint64_t ticks;
@@ -260,8 +272,9 @@ bool shard_key_is_parked(struct shard *s, const struct request *q);
 void shard_allow_writes(struct shard *s);
 /* Make everything up to the floor absent, durable soon; nobody waits. */
 void shard_truncate(struct shard *s, uint16_t keyspace, struct ballot floor);
-/* How many replicas a request's level wants. */
-uint8_t shard_need(const struct shard *s, const struct request *q, enum round_kind kind);
+/* How many replicas a request's level wants, of so many in the slot's list. */
+uint8_t shard_need(const struct shard *s, const struct request *q, enum round_kind kind,
+                   uint32_t list_count);
 /* Whether this request can be answered by this node's replica alone, now. */
 bool shard_may_answer_alone(const struct shard *s, const struct request *q);
 /* Answer truncations that took too long. */

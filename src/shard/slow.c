@@ -128,6 +128,7 @@ void shard_slow_task(struct shard *s, const struct task *t, uint64_t took_ns) {
                       [SLOW_LOG] = t->spent_us[CALL_PHASE_LOG],
                       [SLOW_SEND] = t->send_us + sent_us },
     };
-    if (t->last_member != MEMBER_NONE) r.last = s->node->members->all[t->last_member].address;
+    const uint32_t last = membership_find(s->members, t->last_member);
+    if (last != MEMBER_NONE) r.last = s->members->all[last].address;
     report(s, t->connection, &r);
 }

@@ -40,10 +40,12 @@ static const uint8_t class_of_level[] = {
 
 /* What the configured number of replicas amounts to. */
 static enum level_class level_of_default(const struct shard *s, enum operation op) {
-    if (s->node->members == NULL) return LEVEL_CLASS_QUORUM;
-    const uint32_t copies = s->node->members->ring->copies;
+    if (s->alone || s->members->epoch == 0) return LEVEL_CLASS_QUORUM;
+    const uint32_t wanted = membership_replication(s->members, KEYSPACE_DEFAULT).replicas;
+    const uint32_t copies = wanted < s->members->count ? wanted : s->members->count;
     const struct request q = { .op = op, .level = LEVEL_DEFAULT };
-    const uint8_t need = shard_need(s, &q, operation_only_reads(&q) ? ROUND_READ : ROUND_WRITE);
+    const enum round_kind kind = operation_only_reads(&q) ? ROUND_READ : ROUND_WRITE;
+    const uint8_t need = shard_need(s, &q, kind, copies);
     if (need == membership_majority(copies)) return LEVEL_CLASS_QUORUM;
     if (need == copies) return LEVEL_CLASS_ALL;
     return need == 1 ? LEVEL_CLASS_ONE : LEVEL_CLASS_NUMBER;
@@ -116,7 +118,8 @@ static void call_init(struct shard *s, struct task *t, struct call *c, const str
 
 /* Whether this node's own shards have a part in range requests. */
 static bool has_own_part(const struct shard *s, const struct request *q) {
-    return s->engine != NULL && (s->filled || q->op == OP_FIGURES);
+    if (s->engine == NULL || s->members->self == MEMBER_NONE) return false;
+    return s->filled || q->op == OP_FIGURES;
 }
 
 /* A shard knows the figures of its whole node. */
@@ -125,9 +128,9 @@ static uint32_t parts_of(const struct request *q, uint32_t shards) {
 }
 
 static uint32_t parts_count(const struct shard *s, const struct request *q) {
-    const struct membership *m = s->node->members;
+    const struct membership *m = s->members;
     uint32_t count = has_own_part(s, q) ? parts_of(q, s->node->shards_count) : 0;
-    for (uint32_t i = 0; m != NULL && i < m->count; i++) {
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
         if (peer_is_alive(s, i)) count += parts_of(q, s->peers[i]->shards);
     }
     return count;
@@ -135,11 +138,10 @@ static uint32_t parts_count(const struct shard *s, const struct request *q) {
 
 /* What the parts of a range request have to know of the cluster. */
 static struct request part_of(struct shard *s, const struct request *whole) {
-    const struct membership *m = s->node->members;
     struct request q = *whole;
-    if (m == NULL) return q;
+    if (s->alone) return q;
     q.flags |= REQUEST_ABSENT;
-    if (q.op == OP_TRUNCATE)
+    if (q.op == OP_TRUNCATE && ballot_is_zero(q.stamp))
         q.stamp = (struct ballot){ .stamp = shard_stamp(s),
                                    .node = s->node->node_id == 0 ? 1 : s->node->node_id,
                                    .boot = s->node->boot_count };
@@ -148,20 +150,21 @@ static struct request part_of(struct shard *s, const struct request *whole) {
 
 /* One call for each shard of each live node. */
 static void parts_init(struct shard *s, struct task *t, const struct request *whole) {
-    const struct membership *m = s->node->members;
-    struct request q = part_of(s, whole);
+    const struct membership *m = s->members;
+    const struct request q = part_of(s, whole);
     uint32_t count = 0;
-    request_copy(&t->arena, &q); /* once: nobody writes to what the parts share */
     const uint32_t own = has_own_part(s, whole) ? parts_of(whole, s->node->shards_count) : 0;
+    t->epoch = m->epoch;
+    t->members_asked = t->members_failed = 0;
     for (uint32_t i = 0; i < own; i++) call_init(s, t, &t->calls[count++], &q, (uint16_t)i);
-    if (m != NULL && own > 0) t->members_asked = UINT64_C(1) << m->self;
-    for (uint32_t i = 0; m != NULL && i < m->count; i++) {
+    if (own > 0) t->members_asked = UINT64_C(1) << m->self;
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
         if (!peer_is_alive(s, i)) continue;
         t->members_asked |= UINT64_C(1) << i;
         for (uint32_t k = 0; k < parts_of(whole, s->peers[i]->shards); k++) {
             struct call *c = &t->calls[count++];
             call_init(s, t, c, &q, (uint16_t)(k % s->node->shards_count));
-            c->member = i;
+            c->member = m->all[i].id;
             c->remote_shard = (uint16_t)k;
         }
     }
@@ -174,7 +177,9 @@ static void calls_init(struct shard *s, struct task *t, const struct plan *plan)
     t->calls_count = t->barrier ? parts_count(s, &plan->requests[0]) : plan->request_count;
     t->calls = t->calls_count == 1 ? &t->one : mem_alloc(t->calls_count * sizeof *t->calls);
     if (t->barrier) {
-        parts_init(s, t, &plan->requests[0]);
+        struct request whole = plan->requests[0];
+        request_copy(&t->arena, &whole); /* once: nobody writes to what the parts share */
+        parts_init(s, t, &whole);
     } else {
         for (uint32_t i = 0; i < t->calls_count; i++) {
             call_init(s, t, &t->calls[i], &plan->requests[i], plan->requests[i].home);
@@ -184,6 +189,32 @@ static void calls_init(struct shard *s, struct task *t, const struct plan *plan)
     if (t->calls_count == 0) return; /* a proxy that reaches nobody */
     t->plan.requests = &t->calls[0].request;
     task_hold(s, t, t->calls_count * sizeof *t->calls + t->arena.reserved_bytes);
+}
+
+/* Who keeps which slots has changed since the parts were made: what they say together may lack keys.
+ * Pages that were merged before are whole. */
+static bool is_outdated(const struct shard *s, const struct task *t) {
+    return t->barrier && t->epoch != s->members->epoch;
+}
+
+/* Make the parts anew under the present view. False: there is nobody to ask. */
+static bool parts_renew(struct shard *s, struct task *t) {
+    ASSERT(t->barrier);
+    ASSERT(t->calls_pending == 0);
+    const struct request whole = t->plan.requests[0];
+    const size_t bytes = t->calls_count * sizeof *t->calls;
+    for (uint32_t i = 0; i < t->calls_count; i++) shard_call_clear(&t->calls[i]);
+    if (t->calls != &t->one) mem_free(t->calls);
+    ASSERT(t->held_bytes >= bytes);
+    t->held_bytes -= bytes;
+    s->tasks_held -= bytes;
+    t->calls_count = parts_count(s, &whole);
+    t->calls_sent = 0;
+    t->calls = t->calls_count == 1 ? &t->one : mem_alloc(t->calls_count * sizeof *t->calls);
+    parts_init(s, t, &whole);
+    task_hold(s, t, t->calls_count * sizeof *t->calls);
+    if (t->calls_count > 0) t->plan.requests = &t->calls[0].request;
+    return t->calls_count > 0;
 }
 
 void task_init(struct task *t) {
@@ -299,7 +330,18 @@ static void scan_fail(struct task *t, enum outcome outcome) {
     encode_outcome(t, outcome);
 }
 
+/* The whole cluster went away in the middle of it. */
+static void scan_nobody(struct shard *s, struct task *t) {
+    s->figures.errors++;
+    shard_count_quorum_failure(s, QUORUM_TOO_FEW);
+    scan_fail(t, OUT_QUORUM);
+}
+
 static void scan_round(struct shard *s, struct task *t) {
+    if (is_outdated(s, t) && !parts_renew(s, t)) {
+        scan_nobody(s, t);
+        return;
+    }
     for (uint32_t i = 0; i < t->calls_count; i++) {
         struct call *c = &t->calls[i];
         struct walk *w = c->walk;
@@ -494,22 +536,34 @@ static bool scan_rows_fit(struct shard *s, struct task *t) {
 
 /* ---- parts of range requests that failed ---- */
 
-static uint32_t member_of(const struct shard *s, const struct call *c) {
-    return c->member == MEMBER_NONE ? s->node->members->self : c->member;
+/* The bit of the member that a part is of; 0 = it is none any more. */
+static uint64_t member_of(const struct shard *s, const struct call *c) {
+    const uint32_t place =
+        c->member == MEMBER_NONE ? s->members->self : membership_find(s->members, c->member);
+    return place == MEMBER_NONE ? 0 : UINT64_C(1) << place;
 }
 
-/* Whether every slot has as many replicas among those that answered as the level wants. */
+static bool is_list_covered(const struct shard *s, const struct slot_list *list, uint64_t answered,
+                            const struct request *q, enum round_kind kind) {
+    uint32_t have = 0;
+    if (list->count == 0) return true;
+    for (uint32_t i = 0; i < list->count; i++)
+        have += (answered & UINT64_C(1) << list->members[i]) != 0;
+    return have >= shard_need(s, q, kind, list->count);
+}
+
+/* Whether every slot has as many replicas among those that answered as the level wants, of its list
+ * and of its target. */
 static bool is_covered(const struct shard *s, const struct task *t, const struct request *q) {
-    const struct membership *m = s->node->members;
-    const struct ring *r = m->ring;
+    const struct membership *m = s->members;
     const uint64_t answered = t->members_asked & ~t->members_failed;
-    const uint32_t need = shard_need(s, q, q->op == OP_TRUNCATE ? ROUND_WRITE : ROUND_READ);
-    if (m->count - (uint32_t)__builtin_popcountll(answered) <= r->copies - need) return true;
+    const enum round_kind kind = q->op == OP_TRUNCATE ? ROUND_WRITE : ROUND_READ;
+    if ((m->used & ~answered) == 0) return true;
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
-        uint32_t have = 0;
-        for (uint32_t i = 0; i < r->copies; i++)
-            have += (answered & UINT64_C(1) << ring_list(r, slot)[i]) != 0;
-        if (have < need) return false;
+        struct slot_places replicas;
+        membership_replicas(m, slot, q->keyspace, &replicas);
+        if (!is_list_covered(s, &replicas.list, answered, q, kind)) return false;
+        if (!is_list_covered(s, &replicas.target, answered, q, kind)) return false;
     }
     return true;
 }
@@ -523,7 +577,7 @@ static bool drop_failed_parts(struct shard *s, struct task *t, enum outcome *ret
         if (c->response.outcome == OUT_OK || c->response.outcome == OUT_NOT_FOUND) continue;
         *ret_outcome = c->response.outcome;
         if (!shard_is_clustered(s)) return false;
-        t->members_failed |= UINT64_C(1) << member_of(s, c);
+        t->members_failed |= member_of(s, c);
     }
     if (!shard_is_clustered(s)) return true;
     if (!is_covered(s, t, &q)) {
@@ -533,7 +587,8 @@ static bool drop_failed_parts(struct shard *s, struct task *t, enum outcome *ret
     uint32_t kept = 0;
     for (uint32_t i = 0; i < t->calls_count; i++) {
         struct call *c = &t->calls[i];
-        if ((t->members_failed & UINT64_C(1) << member_of(s, c)) != 0) {
+        const uint64_t member = member_of(s, c);
+        if (shard_is_clustered(s) && (member == 0 || (t->members_failed & member) != 0)) {
             shard_call_clear(c);
             continue;
         }
@@ -557,6 +612,10 @@ static void parts_failed(struct shard *s, enum outcome *failure) {
 
 static void scan_answered(struct shard *s, struct task *t) {
     enum outcome failure = OUT_OK;
+    if (is_outdated(s, t)) {
+        scan_round(s, t);
+        return;
+    }
     if (!drop_failed_parts(s, t, &failure)) {
         parts_failed(s, &failure);
         scan_fail(t, failure);
@@ -640,10 +699,25 @@ static void figures_answered(struct shard *s, struct task *t) {
     t->finished = true;
 }
 
+/* A node without data that reaches no other. */
+static void no_parts(struct shard *s, struct task *t) {
+    enum outcome failure = OUT_QUORUM;
+    parts_failed(s, &failure);
+    t->finished = true;
+    encode_outcome(t, failure);
+}
+
 static void requests_answered(struct shard *s, struct task *t) {
     enum outcome failure = OUT_OK;
     if (t->plan.requests[0].op == OP_FIGURES) {
         figures_answered(s, t);
+        return;
+    }
+    if (is_outdated(s, t)) {
+        if (parts_renew(s, t))
+            calls_send(s, t);
+        else
+            no_parts(s, t);
         return;
     }
     if (t->barrier && !drop_failed_parts(s, t, &failure)) {
@@ -676,14 +750,6 @@ static void count_unsent(struct task *t) {
     t->connection->unsent -= t->unsent;
     t->unsent = unsent;
     if (!unsent) shard_flush_later(t->connection->shard, t->connection);
-}
-
-/* A node without data that reaches no other. */
-static void no_parts(struct shard *s, struct task *t) {
-    enum outcome failure = OUT_QUORUM;
-    parts_failed(s, &failure);
-    t->finished = true;
-    encode_outcome(t, failure);
 }
 
 void task_start(struct shard *s, struct task *t) {

@@ -53,9 +53,10 @@ struct task {
     uint32_t spent_us[CALL_PHASES]; /* of the calls that it waited for last */
     uint32_t parse_us;              /* decoding the command */
     uint32_t send_us;               /* waiting for the client, before it was finished */
-    uint32_t last_member;           /* waited for last; MEMBER_NONE = none */
+    uint32_t last_member;           /* id of whom it waited for last; MEMBER_NONE = none */
     uint32_t kind;                  /* op_kind, for the figures; OP_KINDS = not counted */
-    uint64_t members_asked;         /* parts of a range request: bits of the members asked, */
+    uint64_t epoch;                 /* range request: of the view that its parts are of */
+    uint64_t members_asked;         /* parts of a range request: bits of the places asked, */
     uint64_t members_failed;        /* and of those that did not answer every part */
     bool barrier; /* starts when it is the first in its row; later commands wait */
     bool unsent;  /* counted in the connection's `unsent` */

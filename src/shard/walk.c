@@ -61,6 +61,17 @@ void walk_let_go(struct walk *w, struct cache *cache) {
     held_release(w, cache);
 }
 
+void walk_keeps(struct walk *w, const struct membership *kept_by) {
+    ASSERT(kept_by == NULL || kept_by->self != MEMBER_NONE);
+    w->kept_by = kept_by;
+}
+
+/* What is left of a slot that went to other members is not there any more. */
+static bool is_kept(const struct walk *w, struct bytes key) {
+    if (w->kept_by == NULL) return true;
+    return membership_keeps(w->kept_by, crc16_slot(key), w->kept_by->self);
+}
+
 static bool row_is_wanted(const struct request *q, struct bytes key, const struct record *r,
                           uint64_t now_ms) {
     const bool absent_too = (q->flags & REQUEST_ABSENT) != 0;
@@ -96,7 +107,7 @@ static bool examine(struct walk *w, struct engine_iterator *it, const struct req
         return true;
     }
     if (engine_iterator_sequence(it) > w->sequence) w->sequence = engine_iterator_sequence(it);
-    if (row_is_wanted(q, key, r, now_ms)) page_add(w, q, key, r, now_ms);
+    if (row_is_wanted(q, key, r, now_ms) && is_kept(w, key)) page_add(w, q, key, r, now_ms);
     buffer_reset(&w->at);
     buffer_append(&w->at, key);
     w->moved = true;
@@ -146,14 +157,14 @@ static uint64_t random_next(uint64_t *state) {
 }
 
 /* The first live key at or behind `from`, with prefix; leaves the iterator on it. */
-static STATUS seek_live(struct engine_iterator *it, const struct request *q, struct bytes from,
-                        uint64_t now_ms, uint8_t *ikey_space, bool *ret_found) {
+static STATUS seek_live(const struct walk *w, struct engine_iterator *it, const struct request *q,
+                        struct bytes from, uint64_t now_ms, uint8_t *ikey_space, bool *ret_found) {
     *ret_found = false;
     TRY(engine_iterator_seek(it, ikey_make(q->keyspace, from, ikey_space)));
     for (uint32_t i = 0; i < WALK_SLICE_RECORDS && engine_iterator_valid(it); i++) {
         const struct record *r = engine_iterator_record(it);
         if (ikey_keyspace(r->ikey) != q->keyspace) break;
-        *ret_found = !record_is_absent(r, now_ms);
+        *ret_found = !record_is_absent(r, now_ms) && is_kept(w, ikey_key(r->ikey));
         if (*ret_found) break;
         TRY(engine_iterator_next(it));
     }
@@ -168,22 +179,22 @@ static STATUS random_slice(struct walk *w, struct engine_iterator *it, const str
     uint8_t chosen[WALK_RANDOM_DEPTH + 1];
     uint64_t random = w->random;
     bool found = false;
-    TRY(seek_live(it, q, BYTES_NONE, now_ms, ikey_space, &found));
+    TRY(seek_live(w, it, q, BYTES_NONE, now_ms, ikey_space, &found));
     if (!found) return status_of(ST_OK);
     for (uint32_t depth = 0; depth < WALK_RANDOM_DEPTH; depth++) {
         chosen[depth] = (uint8_t)(random_next(&random) >> 56);
-        TRY(seek_live(it, q, bytes_of(chosen, depth + 1), now_ms, ikey_space, &found));
+        TRY(seek_live(w, it, q, bytes_of(chosen, depth + 1), now_ms, ikey_space, &found));
         bool inside = found && bytes_start_with(ikey_key(engine_iterator_record(it)->ikey),
                                                 bytes_of(chosen, depth));
         if (!inside) {
-            TRY(seek_live(it, q, bytes_of(chosen, depth), now_ms, ikey_space, &found));
+            TRY(seek_live(w, it, q, bytes_of(chosen, depth), now_ms, ikey_space, &found));
             if (!found) break;
         }
         const struct bytes key = ikey_key(engine_iterator_record(it)->ikey);
         if (key.len <= depth) break;
         chosen[depth] = key.ptr[depth];
     }
-    if (!found) TRY(seek_live(it, q, BYTES_NONE, now_ms, ikey_space, &found));
+    if (!found) TRY(seek_live(w, it, q, BYTES_NONE, now_ms, ikey_space, &found));
     if (!found) return status_of(ST_OK);
     const struct record *r = engine_iterator_record(it);
     w->sequence = engine_iterator_sequence(it);

@@ -257,6 +257,10 @@ void engine_set_gc_floor(struct engine *e, struct ballot floor) {
     if (ballot_compare(floor, e->gc_floor) > 0) e->gc_floor = floor;
 }
 
+void engine_clear_gc_floor(struct engine *e) {
+    e->gc_floor = (struct ballot){ 0 };
+}
+
 struct ballot engine_ballot_max(const struct engine *e) {
     return e->ballot_max;
 }

@@ -150,6 +150,8 @@ struct ballot engine_floor(const struct engine *e, uint16_t keyspace);
  * never goes down, but for engine_drop_damaged, and is not kept on disk: set it again after
  * opening, before any put. A single node sets it to "now". */
 void engine_set_gc_floor(struct engine *e, struct ballot floor);
+/* Nothing is forgotten from now on, and versions of any age are taken. */
+void engine_clear_gc_floor(struct engine *e);
 
 /* Slots (base/hash.h) whose records this shard keeps no more, as bits, the lowest first: compaction
  * drops all of them, whatever their ballot, and a sweep through all tables begins when the set has

@@ -33,10 +33,10 @@ def frame(kind, payload=b"", identity=0, length=None, crc=None):
     return size + struct.pack("<I", crc32c(rest) if crc is None else crc) + rest
 
 
-def hello(version=VERSION, shards=1, from_shard=0, to_shard=0, member=0, node_id=0, boot=0, flags=1, fingerprint=0,
+def hello(version=VERSION, shards=1, from_shard=0, to_shard=0, member=0, node_id=0, boot=0, flags=1, cluster=b"?" * 16,
           address=b"127.0.0.1:1", release=b"test"):
-    return frame(HELLO, struct.pack("<HHHHIIIIQQ", version, shards, from_shard, to_shard, member, node_id, boot, flags,
-                                    fingerprint, int(time.time() * 1000))
+    return frame(HELLO, struct.pack("<HHHHIIII16sQ", version, shards, from_shard, to_shard, member, node_id, boot, flags,
+                                    cluster, int(time.time() * 1000))
                  + bytes([len(address)]) + address + bytes([len(release)]) + release)
 
 
@@ -112,9 +112,9 @@ def first_frames():
 def greetings():
     refusal(MAGIC + hello(version=2))
     refusal(MAGIC + hello(version=65535))
-    refusal(MAGIC + hello())  # the fingerprint is wrong
+    refusal(MAGIC + hello())  # the cluster is another
     refusal(MAGIC + hello(flags=0, member=1, node_id=5, boot=1))
-    refusal(MAGIC + hello(fingerprint=0xFFFFFFFFFFFFFFFF, address=b"x" * 255, release=b"y" * 255))
+    refusal(MAGIC + hello(cluster=b"\xff" * 16, address=b"x" * 255, release=b"y" * 255))
     for bad in (hello(shards=0), hello(shards=65), hello(from_shard=1), hello(member=7), hello(node_id=7),
                 hello(flags=0), hello(flags=0x81), hello(address=b"\n\0"), hello(to_shard=65535)):
         equal(ends(MAGIC + bad), b"")
@@ -177,22 +177,22 @@ def flood():
 
 
 def member_stream():
-    """A stream with the right greeting of a proxy, which then speaks nonsense. The fingerprint is
+    """A stream with the right greeting of a proxy, which then speaks nonsense. The cluster is
     what the node itself sends when it dials."""
     choice = random.Random(3)
-    right = own_fingerprint()
+    right = own_cluster()
     for tail in (choice.randbytes(300), b"\xff" * 300, frame(QUERY, b"\0\0k", identity=1), frame(ACCEPT, b"\0" * 60, identity=2),
                  frame(FORWARD, b"", identity=3), frame(FORWARD, choice.randbytes(200), identity=4), frame(PING, b"x"),
                  frame(HELLO, b"again"), frame(REFUSE, b"no"), frame(FORWARD, b"", length=0xFFFFFFFF),
                  frame(PING, b"\0" * 40, crc=1)):
-        got = ends(MAGIC + hello(fingerprint=right), tail)
+        got = ends(MAGIC + hello(cluster=right), tail)
         equal(got[8], HELLO)
     # A whole frame is announced and only a part of it comes: no more is kept than came.
     before = node.resident_bytes()
     streams = []
     for _ in range(50):
         s = socket.create_connection(("127.0.0.1", node.port), timeout=10)
-        s.sendall(MAGIC + hello(fingerprint=right) + frame(FORWARD, b"x" * 1000, length=30 << 20))
+        s.sendall(MAGIC + hello(cluster=right) + frame(FORWARD, b"x" * 1000, length=30 << 20))
         streams.append(s)
     well()
     grown = node.resident_bytes() - before
@@ -210,8 +210,8 @@ def member_stream():
     well()
 
 
-def own_fingerprint():
-    """The cluster's: take the place of a member that is away, and be dialled."""
+def own_cluster():
+    """The id of the cluster: take the place of a member that is away, and be dialled."""
     for i in (2, 1, 0):
         cluster.kill(i)
         try:
@@ -222,7 +222,7 @@ def own_fingerprint():
                     got = read_until(stream, 3, b"127.0.0.1:")
                     equal(got[:8], MAGIC)
                     equal(got[16], HELLO)
-                    return struct.unpack("<Q", got[8 + 32 + 24:8 + 32 + 32])[0]
+                    return got[8 + 32 + 24:8 + 32 + 40]
         except TimeoutError:
             continue  # the one with the lowest id is not dialled by anybody
         finally:

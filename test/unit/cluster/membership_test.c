@@ -1,6 +1,8 @@
+/* Views: of fixed lists, and of states of the metadata that change. */
 #include "cluster/membership.h"
 
 #include "harness.h"
+#include "metadata_world.h"
 
 #include <stdio.h>
 
@@ -18,12 +20,12 @@ static struct membership *make(const char *const *addresses, uint32_t count, con
     return m;
 }
 
-static uint64_t fingerprint(const char *const *addresses, uint32_t count, const char *self,
-                            struct replication replication) {
+static struct cluster_id cluster(const char *const *addresses, uint32_t count, const char *self,
+                                 struct replication replication) {
     struct membership *m = make(addresses, count, self, replication);
-    const uint64_t result = m->fingerprint;
+    const struct cluster_id id = m->cluster;
     membership_destroy(m);
-    return result;
+    return id;
 }
 
 /* Refused: nothing is made, and nothing is written to the result. */
@@ -35,50 +37,59 @@ static void check_refused(const char *const *addresses, uint32_t count, const ch
     CHECK(m == &untouched);
 }
 
-/* Members are sorted by id, as in the ring; self is found among them; zeros became
+/* Members are numbered by their sorted addresses; self is found among them; zeros became
  * majorities. */
 TEST(membership, three_nodes) {
     struct membership *m = make(trio, 3, trio[1], three);
     CHECK_EQ(m->count, 3);
-    CHECK(m->self < 3);
-    CHECK_BYTES(bytes_of_string(m->all[m->self].address), bytes_of_string(trio[1]));
-    CHECK_EQ(m->replication.replicas, 3);
-    CHECK_EQ(m->replication.write_quorum, 2);
-    CHECK_EQ(m->replication.read_quorum, 2);
-    CHECK_EQ(m->ring->members_count, 3);
-    CHECK_EQ(m->ring->copies, 3);
+    CHECK_EQ(m->epoch, 1);
+    CHECK_EQ(m->self, 1);
+    const struct replication r = membership_replication(m, KEYSPACE_DEFAULT);
+    CHECK_EQ(r.replicas, 3);
+    CHECK_EQ(r.write_quorum, 2);
+    CHECK_EQ(r.read_quorum, 2);
     for (uint32_t i = 0; i < 3; i++) {
-        CHECK(m->all[i].id > 0);
-        CHECK_EQ(m->all[i].weight, m->all[0].weight);
-        CHECK_EQ(m->ring->members[i].id, m->all[i].id);
-        CHECK_EQ(membership_find(m, m->all[i].id), i);
-        if (i > 0) CHECK(m->all[i - 1].id < m->all[i].id);
+        CHECK_EQ(m->all[i].id, i + 1);
+        CHECK_EQ(m->all[i].weight, 1);
+        CHECK_EQ(m->all[i].state, MEMBER_ACTIVE);
+        CHECK_BYTES(bytes_of_string(m->all[i].address), bytes_of_string(trio[i]));
+        CHECK_EQ(membership_find(m, i + 1), i);
     }
     CHECK_EQ(membership_find(m, 0), MEMBER_NONE);
-    CHECK_EQ(membership_find(m, UINT32_MAX), MEMBER_NONE);
-    CHECK_EQ(membership_find(m, m->all[1].id + 1), MEMBER_NONE);
+    CHECK_EQ(membership_find(m, 4), MEMBER_NONE);
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
+        CHECK_EQ(membership_list(m, slot)->count, 3);
+        for (uint32_t i = 0; i < 3; i++) CHECK(membership_keeps(m, slot, i));
+        CHECK(!membership_keeps(m, slot, 3));
+        CHECK(!membership_keeps(m, slot, MEMBER_NONE));
+    }
     membership_destroy(m);
     membership_destroy(NULL);
 }
 
+TEST(membership, goes_over_used_places) {
+    struct membership *m = make(trio, 3, NULL, three);
+    CHECK_EQ(membership_next(m, 0), 0);
+    CHECK_EQ(membership_next(m, 1), 1);
+    CHECK_EQ(membership_next(m, 3), MEMBER_NONE);
+    CHECK_EQ(membership_next(m, MEMBERS_MAX), MEMBER_NONE);
+    CHECK_EQ(membership_next(m, MEMBER_NONE), MEMBER_NONE);
+    membership_destroy(m);
+}
+
 /* Whatever order a node was given the list in, with or without itself, it agrees with the
- * others on ids, placement and fingerprint. */
+ * others on ids, placement and the cluster. */
 TEST(membership, order_and_doubles_do_not_matter) {
     static const char *const mixed[] = { "10.0.0.3:8080", "10.0.0.1:8080", "10.0.0.3:8080",
                                          "10.0.0.1:8080" };
     struct membership *a = make(trio, 3, trio[0], three);
     struct membership *b = make(mixed, COUNT_OF(mixed), "10.0.0.2:8080", three);
     CHECK_EQ(a->count, b->count);
-    CHECK_EQ(a->fingerprint, b->fingerprint);
-    CHECK(a->self != b->self);
-    for (uint32_t i = 0; i < a->count; i++) {
-        CHECK_EQ(a->all[i].id, b->all[i].id);
-        CHECK_BYTES(bytes_of_string(a->all[i].address), bytes_of_string(b->all[i].address));
-    }
-    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
-        CHECK(memcmp(ring_list(a->ring, slot), ring_list(b->ring, slot),
-                     a->ring->copies * sizeof(uint16_t)) == 0);
-    }
+    CHECK(cluster_id_equal(&a->cluster, &b->cluster));
+    CHECK_EQ(a->self, 0);
+    CHECK_EQ(b->self, 1);
+    CHECK(memcmp(a->all, b->all, sizeof a->all) == 0);
+    CHECK(memcmp(&a->slots, &b->slots, sizeof a->slots) == 0);
     membership_destroy(a);
     membership_destroy(b);
 }
@@ -87,43 +98,45 @@ TEST(membership, order_and_doubles_do_not_matter) {
 TEST(membership, self_is_added) {
     struct membership *m = make(trio, 2, trio[2], three);
     CHECK_EQ(m->count, 3);
-    CHECK_BYTES(bytes_of_string(m->all[m->self].address), bytes_of_string(trio[2]));
+    CHECK_EQ(m->self, 2);
     membership_destroy(m);
 
     m = make(NULL, 0, trio[0], three);
     CHECK_EQ(m->count, 1);
     CHECK_EQ(m->self, 0);
-    CHECK_EQ(m->ring->copies, 1);
-    CHECK_EQ(m->replication.replicas, 3); /* as asked for, whoever is there */
-    CHECK_EQ(m->replication.write_quorum, 2);
+    CHECK_EQ(membership_list(m, 0)->count, 1);
+    CHECK_EQ(m->replicas, 3); /* as asked for, whoever is there */
+    CHECK_EQ(membership_replication(m, 0).write_quorum, 2);
     membership_destroy(m);
 }
 
 /* A proxy is nobody, and agrees with those who are. */
 TEST(membership, proxy) {
     struct membership *m = make(trio, 3, NULL, three);
+    const struct cluster_id id = cluster(trio, 3, trio[0], three);
     CHECK_EQ(m->count, 3);
     CHECK_EQ(m->self, MEMBER_NONE);
-    CHECK_EQ(m->fingerprint, fingerprint(trio, 3, trio[0], three));
+    CHECK(cluster_id_equal(&m->cluster, &id));
     membership_destroy(m);
     check_refused(NULL, 0, NULL, three, ST_INVALID);
 }
 
-/* The fingerprint tells apart whatever the nodes must agree on. */
-TEST(membership, fingerprint) {
+/* The id of the cluster tells apart whatever the nodes must agree on. */
+TEST(membership, another_list_is_another_cluster) {
     static const char *const other[] = { "10.0.0.1:8080", "10.0.0.2:8080", "10.0.0.3:8081" };
     static const struct replication ways[] = {
         { 3, 2, 2 }, { 3, 1, 2 }, { 3, 2, 1 }, { 3, 3, 2 }, { 3, 2, 3 }, { 5, 2, 2 }, { 2, 2, 2 },
     };
-    uint64_t seen[COUNT_OF(ways) + 2];
-    for (uint32_t i = 0; i < COUNT_OF(ways); i++) seen[i] = fingerprint(trio, 3, NULL, ways[i]);
-    seen[COUNT_OF(ways)] = fingerprint(other, 3, NULL, three);
-    seen[COUNT_OF(ways) + 1] = fingerprint(trio, 2, NULL, three);
+    struct cluster_id seen[COUNT_OF(ways) + 2];
+    for (uint32_t i = 0; i < COUNT_OF(ways); i++) seen[i] = cluster(trio, 3, NULL, ways[i]);
+    seen[COUNT_OF(ways)] = cluster(other, 3, NULL, three);
+    seen[COUNT_OF(ways) + 1] = cluster(trio, 2, NULL, three);
     for (uint32_t i = 0; i < COUNT_OF(seen); i++) {
-        for (uint32_t j = 0; j < i; j++) CHECK(seen[i] != seen[j]);
+        for (uint32_t j = 0; j < i; j++) CHECK(!cluster_id_equal(&seen[i], &seen[j]));
     }
     /* A majority by default or by number is the same. */
-    CHECK_EQ(seen[0], fingerprint(trio, 3, NULL, three));
+    const struct cluster_id by_default = cluster(trio, 3, NULL, three);
+    CHECK(cluster_id_equal(&seen[0], &by_default));
 }
 
 /* N, W and R within 1..N, and N within what a slot can have. */
@@ -135,9 +148,9 @@ TEST(membership, replication_bounds) {
             continue;
         }
         struct membership *m = make(trio, 3, NULL, r);
-        CHECK_EQ(m->replication.write_quorum, n / 2 + 1);
-        CHECK_EQ(m->replication.read_quorum, n / 2 + 1);
-        CHECK_EQ(m->ring->copies, n < 3 ? n : 3);
+        CHECK_EQ(membership_replication(m, 0).write_quorum, n / 2 + 1);
+        CHECK_EQ(membership_replication(m, 0).read_quorum, n / 2 + 1);
+        CHECK_EQ(membership_list(m, 9)->count, n < 3 ? n : 3);
         membership_destroy(m);
     }
     check_refused(trio, 3, NULL, (struct replication){ 3, 4, 2 }, ST_INVALID);
@@ -145,8 +158,11 @@ TEST(membership, replication_bounds) {
     check_refused(trio, 3, NULL, (struct replication){ 3, UINT8_MAX, 0 }, ST_INVALID);
     check_refused(trio, 3, NULL, (struct replication){ 0, 1, 1 }, ST_INVALID);
     struct membership *m = make(trio, 3, NULL, (struct replication){ 3, 3, 1 });
-    CHECK_EQ(m->replication.write_quorum, 3);
-    CHECK_EQ(m->replication.read_quorum, 1);
+    CHECK_EQ(membership_replication(m, 0).write_quorum, 3);
+    CHECK_EQ(membership_replication(m, 0).read_quorum, 1);
+    CHECK_EQ(membership_quorum(0, 2), 2);
+    CHECK_EQ(membership_quorum(3, 2), 2);
+    CHECK_EQ(membership_quorum(1, 2), 1);
     membership_destroy(m);
 }
 
@@ -167,58 +183,226 @@ TEST(membership, too_many) {
 }
 
 /* An address must have room with its NUL, and be one. */
-TEST(membership, address_length) {
+TEST(membership, addresses_are_judged) {
     char text[MEMBER_ADDRESS_BYTES + 1];
     memset(text, 'a', sizeof text);
-    text[MEMBER_ADDRESS_BYTES] = 0;
+    memcpy(text + MEMBER_ADDRESS_BYTES - 2, ":1", 3);
     check_refused(trio, 3, text, three, ST_INVALID);
-    text[MEMBER_ADDRESS_BYTES - 1] = 0;
+    memcpy(text + MEMBER_ADDRESS_BYTES - 3, ":1", 3);
     struct membership *m = make(trio, 3, text, three);
     CHECK_BYTES(bytes_of_string(m->all[m->self].address), bytes_of_string(text));
     membership_destroy(m);
     check_refused(trio, 3, "", three, ST_INVALID);
+    check_refused(trio, 3, "10.0.0.9", three, ST_INVALID);
 }
 
-/* Two addresses with one id cannot both be members: nobody could tell them apart. */
-TEST(membership, two_addresses_with_one_id) {
-    static const char *const twins[] = { "10.0.39.245:8080", "10.5.112.86:8080" };
-    struct membership *a = make(twins, 1, NULL, three);
-    struct membership *b = make(twins + 1, 1, NULL, three);
-    CHECK_EQ(a->all[0].id, b->all[0].id);
-    CHECK(a->fingerprint != b->fingerprint);
-    membership_destroy(a);
-    membership_destroy(b);
-    check_refused(twins, 2, NULL, three, ST_INVALID);
-    check_refused(twins, 1, twins[1], three, ST_INVALID);
-}
-
-/* What a node calls itself by must not change from one release to the next: it places
- * the slots. */
+/* Nodes of one list must agree for ever on what it stands for: it places the slots. */
 TEST(membership, golden) {
-    struct membership *m = make(trio, 1, NULL, three);
-    CHECK_EQ(m->all[0].id, 0x783c5011);
-    CHECK_EQ(m->fingerprint, UINT64_C(0x4c764640672b9f7b));
-    membership_destroy(m);
+    char text[CLUSTER_ID_TEXT_BYTES];
+    const struct cluster_id id = cluster(trio, 3, NULL, three);
+    cluster_id_print(&id, text);
+    CHECK_BYTES(bytes_of_string(text), BYTES_LIT("f58afd9e760f7e1d184b77ceaacd3f92"));
 }
 
-/* A membership that contradicts itself is seen. */
+/* ---- of a state of the metadata ---- */
+
+/* The view after `previous`, which is destroyed. */
+static struct membership *next_view(const struct meta_world *w, uint32_t self,
+                                    struct membership *previous) {
+    struct membership *m = NULL;
+    CHECK_OK(membership_from_metadata(w->m, self, previous, &m));
+    CHECK_EQ(m->epoch, w->m->epoch);
+    CHECK_EQ(m->revision, w->m->revision);
+    CHECK_EQ(m->count, w->m->members_count);
+    membership_destroy(previous);
+    return m;
+}
+
+static void join(struct meta_world *w, const char *address) {
+    const struct member_wish wish = { .weight = 1, .address = bytes_of_string(address) };
+    CHECK_EQ(meta_world_member(w, METADATA_MEMBER_ADD, wish).code, META_OK);
+}
+
+/* Every slot names the same members, by id, as the metadata does. */
+static void check_slots(const struct meta_world *w, const struct membership *m) {
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
+        struct slot_replicas ids;
+        struct slot_places places;
+        metadata_replicas(w->m, slot, &w->m->keyspaces[0], &ids);
+        membership_replicas(m, slot, KEYSPACE_DEFAULT, &places);
+        CHECK_EQ(places.phase, ids.phase);
+        CHECK_EQ(places.epoch, ids.epoch);
+        CHECK_EQ(places.list.count, ids.now.count);
+        CHECK_EQ(places.target.count, ids.next.count);
+        for (uint32_t i = 0; i < ids.now.count; i++)
+            CHECK_EQ(m->all[places.list.members[i]].id, ids.now.ids[i]);
+        for (uint32_t i = 0; i < ids.next.count; i++) {
+            CHECK_EQ(m->all[places.target.members[i]].id, ids.next.ids[i]);
+            CHECK(membership_keeps(m, slot, places.target.members[i]));
+        }
+    }
+}
+
+TEST(membership, without_a_cluster) {
+    struct meta_world w;
+    meta_world_init_empty(&w);
+    struct membership *m = next_view(&w, 1, NULL);
+    CHECK_EQ(m->self, MEMBER_NONE);
+    CHECK_EQ(membership_next(m, 0), MEMBER_NONE);
+    CHECK(!membership_keeps(m, 7, 0));
+    membership_destroy(m);
+    m = membership_create_empty();
+    CHECK(membership_check(m));
+    membership_destroy(m);
+    meta_world_deinit(&w);
+}
+
+/* A member that joins gets a free place and slots step by step, and one that leaves gives its
+ * place back; everybody else stays where it is, though indexes of the metadata move. */
+TEST(membership, places_stay) {
+    struct meta_world w;
+    meta_world_init(&w, 3, 2);
+    struct membership *m = next_view(&w, 2, NULL);
+    join(&w, "10.0.0.9:1");
+    m = next_view(&w, 2, m);
+    CHECK_EQ(m->all[3].id, 4);
+    CHECK_EQ(m->all[3].state, MEMBER_JOINING);
+    check_slots(&w, m);
+
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    m = next_view(&w, 2, m);
+    check_slots(&w, m);
+    uint32_t kept = 0;
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) kept += membership_keeps(m, slot, 3);
+    CHECK_EQ(kept, 0); /* old: the target does not count yet */
+    CHECK(meta_world_advance(&w, SLOT_OLD, 500) > 0);
+    m = next_view(&w, 2, m);
+    check_slots(&w, m);
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) kept += membership_keeps(m, slot, 3);
+    CHECK(kept > 0);
+    meta_world_finish(&w);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, (struct member_wish){ .id = 1 }).code,
+             META_OK);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    meta_world_finish(&w);
+    w.proposer = 2;
+    w.sequence = 1000;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, (struct member_wish){ .id = 1 }).code,
+             META_OK);
+    m = next_view(&w, 2, m);
+    CHECK_EQ(m->self, 1);
+    CHECK_EQ(m->all[0].id, 0);
+    CHECK_EQ(m->all[1].id, 2);
+    CHECK_EQ(m->all[3].id, 4);
+    CHECK_EQ(m->all[3].state, MEMBER_ACTIVE);
+    CHECK_EQ(membership_next(m, 0), 1);
+    check_slots(&w, m);
+
+    join(&w, "10.0.0.10:1");
+    m = next_view(&w, 2, m);
+    CHECK_EQ(m->all[0].id, 5); /* it was free in the view before */
+    membership_destroy(m);
+    meta_world_deinit(&w);
+}
+
+/* A place that was given up between two views is not given out by the second. */
+TEST(membership, a_place_rests_for_one_view) {
+    struct meta_world w;
+    meta_world_init(&w, 2, 2);
+    join(&w, "10.0.0.9:1");
+    struct membership *m = next_view(&w, 1, NULL);
+    CHECK_EQ(m->all[2].id, 3);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, (struct member_wish){ .id = 3 }).code,
+             META_OK);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, (struct member_wish){ .id = 3 }).code,
+             META_OK);
+    join(&w, "10.0.0.9:1");
+    m = next_view(&w, 3, m);
+    CHECK_EQ(m->all[2].id, 0);
+    CHECK_EQ(m->all[3].id, 4);
+    CHECK_EQ(m->self, MEMBER_NONE); /* it was removed */
+    membership_destroy(m);
+    meta_world_deinit(&w);
+}
+
+TEST(membership, no_place_is_free_at_once) {
+    struct meta_world w;
+    meta_world_init(&w, MEMBERS_MAX - 1, 3);
+    join(&w, "10.0.9.9:1");
+    struct membership *m = next_view(&w, 1, NULL);
+    const uint32_t last = MEMBERS_MAX;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, (struct member_wish){ .id = last }).code,
+             META_OK);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, (struct member_wish){ .id = last }).code,
+             META_OK);
+    struct metadata *between = metadata_clone(w.m);
+    join(&w, "10.0.9.9:1");
+    struct membership *none = NULL;
+    CHECK_STATUS(membership_from_metadata(w.m, 1, m, &none), ST_BUSY);
+    CHECK(none == NULL);
+    struct membership *without = NULL;
+    CHECK_OK(membership_from_metadata(between, 1, m, &without));
+    membership_destroy(m);
+    m = next_view(&w, 1, without);
+    CHECK_EQ(m->all[MEMBERS_MAX - 1].id, last + 1);
+    membership_destroy(m);
+    metadata_destroy(between);
+    meta_world_deinit(&w);
+}
+
+/* A keyspace takes the first N of each list. */
+TEST(membership, keyspaces_take_the_first) {
+    struct meta_world w;
+    meta_world_init(&w, 5, 5);
+    struct metadata_command c = { .kind = METADATA_KEYSPACE_CREATE,
+                                  .name = BYTES_LIT("small"),
+                                  .settings = meta_world_settings(2, KEYSPACE_EVENTUAL) };
+    const uint16_t id = (uint16_t)meta_world_apply(&w, &c).value;
+    struct membership *m = next_view(&w, 1, NULL);
+    struct slot_places all, two, unknown;
+    membership_replicas(m, 77, KEYSPACE_DEFAULT, &all);
+    membership_replicas(m, 77, id, &two);
+    membership_replicas(m, 77, (uint16_t)(id + 1), &unknown);
+    CHECK_EQ(all.list.count, 5);
+    CHECK_EQ(two.list.count, 2);
+    CHECK_EQ(two.list.members[0], all.list.members[0]);
+    CHECK_EQ(two.list.members[1], all.list.members[1]);
+    CHECK_EQ(two.list.members[2], 0);
+    CHECK(!slot_places_equal(&two, &all));
+    CHECK(slot_places_equal(&unknown, &all));
+    struct membership *clone = membership_clone(m);
+    membership_destroy(m);
+    CHECK(membership_check(clone));
+    membership_replicas(clone, 77, id, &two);
+    CHECK_EQ(two.list.count, 2);
+    membership_destroy(clone);
+    meta_world_deinit(&w);
+}
+
+/* A view that contradicts itself is seen. */
 TEST(membership, check_sees_damage) {
     struct membership *m = make(trio, 3, trio[0], three);
-    const struct membership good = *m;
+    struct membership *good = membership_clone(m);
+    const struct membership right = *m;
     m->self = 3;
     CHECK(!membership_check(m));
-    *m = good, m->count = 2;
+    *m = right, m->count = 2;
     CHECK(!membership_check(m));
-    *m = good, m->replication.write_quorum = 0;
+    *m = right, m->used = 3;
     CHECK(!membership_check(m));
-    *m = good, m->replication.read_quorum = 1; /* valid, but not what was agreed on */
+    *m = right, m->epoch = 0;
     CHECK(!membership_check(m));
-    *m = good, m->all[1].address[0] = '9';
+    *m = right, m->all[1].id = 1;
     CHECK(!membership_check(m));
-    *m = good, m->all[0] = good.all[1], m->all[1] = good.all[0];
+    *m = right, m->all[1].weight = 0;
     CHECK(!membership_check(m));
-    *m = good, m->ring = NULL;
+    *m = right, m->slots.lists[9].members[1] = 4;
     CHECK(!membership_check(m));
-    *m = good;
+    *m = right, m->slots.lists[9].count = 0;
+    CHECK(!membership_check(m));
+    *m = right;
+    CHECK(membership_check(m));
+    CHECK(membership_check(good));
     membership_destroy(m);
+    membership_destroy(good);
 }

@@ -77,7 +77,6 @@ static struct node_view clustered(void) {
                                .ready = true,
                                .cluster = { .members_count = 2,
                                             .members = members,
-                                            .copies = 2,
                                             .replicas = 3,
                                             .write_quorum = 2,
                                             .read_quorum = 1,

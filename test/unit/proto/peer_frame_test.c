@@ -44,9 +44,9 @@ static struct status decode(const uint8_t *p, size_t len, size_t *ret_need) {
  * releases, so a change here is another PEER_VERSION. */
 TEST(peer_frame, golden_bytes) {
     static const char *const golden[] = {
-        "3c00000020c55e9b01000000b5dd98f8686766656463626178777675747372710100040003003f00"
-        "a4a3a2a1b4b3b2b10c00000002000000c8c7c6c5c4c3c2c1d6d5d4d3d2d100000d31302e302e302e"
-        "313a3830383005302e322e30",
+        "44000000e99cd8590100000082e2deae686766656463626178777675747372710100040003003f00"
+        "a4a3a2a1b4b3b2b10c00000002000000c8c7c6c5c4c3c2c10000000000000000d6d5d4d3d2d10000"
+        "0d31302e302e302e313a3830383005302e322e30",
         "0f00000055ad1e7a020000006d8e71e168676665646362617877767574737271616e6f7468657220"
         "636c7573746572",
         "28000000153cd022030000006ed153f1686766656463626178777675747372711514131211000000"
@@ -198,7 +198,7 @@ TEST(peer_frame, reserved_bytes_are_zero) {
  * have at the end of the header: nothing is gathered for it. */
 TEST(peer_frame, lengths_are_bounded_by_the_type) {
     static const uint32_t payload_max[PEER_TYPES] = {
-        [PEER_HELLO] = 40 + 2 * 256,
+        [PEER_HELLO] = 48 + 2 * 256,
         [PEER_REFUSE] = 255,
         [PEER_PING] = 40,
         [PEER_PONG] = 40,

@@ -11,7 +11,7 @@ static const struct peer_hello member = {
     .node_id = UINT32_MAX,
     .boot_count = UINT32_MAX,
     .flags = PEER_HELLO_FRESH,
-    .fingerprint = UINT64_MAX,
+    .cluster = { 1, 2, 3, [PEER_CLUSTER_BYTES - 1] = 9 },
     .wall_ms = UINT64_MAX,
 };
 
@@ -44,7 +44,7 @@ TEST(peer_greeting, hello_carries_everything) {
     CHECK_EQ(back.node_id, m.node_id);
     CHECK_EQ(back.boot_count, m.boot_count);
     CHECK_EQ(back.flags, m.flags);
-    CHECK_EQ(back.fingerprint, m.fingerprint);
+    CHECK(memcmp(back.cluster, m.cluster, sizeof m.cluster) == 0);
     CHECK_EQ(back.wall_ms, m.wall_ms);
     CHECK_BYTES(back.address, m.address);
     CHECK_BYTES(back.release, m.release);
@@ -86,10 +86,10 @@ TEST(peer_greeting, hello_contradictions_are_corrupt) {
     hello_refuses(20, PEER_HELLO_PROXY | PEER_HELLO_FRESH); /* a proxy is no member */
     hello_refuses(20, 4);                                   /* unknown flag */
     for (size_t at = 21; at < 24; at++) hello_refuses(at, 1);
-    hello_refuses(41, '\n'); /* in the address: not for a log */
-    hello_refuses(41, 0x7f);
-    hello_refuses(41, 0);
-    hello_refuses(40, 2);
+    hello_refuses(49, '\n'); /* in the address: not for a log */
+    hello_refuses(49, 0x7f);
+    hello_refuses(49, 0);
+    hello_refuses(48, 2);
 
     uint8_t p[1024];
     struct peer_hello back;
@@ -103,6 +103,13 @@ TEST(peer_greeting, hello_contradictions_are_corrupt) {
     p[8] = 0;
     p[12] = 1; /* a proxy with a data directory */
     CHECK_STATUS(peer_hello_decode(bytes_of(p, len), &back), ST_CORRUPT);
+    p[12] = 0;
+    p[24] = 1; /* of a cluster */
+    CHECK_OK(peer_hello_decode(bytes_of(p, len), &back));
+    CHECK_EQ(back.cluster[0], 1);
+    struct peer_hello stray = member;
+    memset(stray.cluster, 0, sizeof stray.cluster);
+    CHECK_ABORTS(hello_bytes(&stray, p)); /* a member has a cluster */
     struct peer_hello later = member;
     later.version++;
     CHECK_ABORTS(hello_bytes(&later, p));

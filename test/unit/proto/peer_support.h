@@ -31,7 +31,7 @@ static inline void write_hello(struct buffer *out) {
         .node_id = 0xb1b2b3b4,
         .boot_count = 12,
         .flags = PEER_HELLO_FRESH,
-        .fingerprint = UINT64_C(0xc1c2c3c4c5c6c7c8),
+        .cluster = { 0xc8, 0xc7, 0xc6, 0xc5, 0xc4, 0xc3, 0xc2, 0xc1 },
         .wall_ms = UINT64_C(0xd1d2d3d4d5d6),
         .address = BYTES_LIT("10.0.0.1:8080"),
         .release = BYTES_LIT("0.2.0"),

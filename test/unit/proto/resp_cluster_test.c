@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static uint16_t slots[SLOTS][REPLICAS_MAX];
+static uint16_t slots[SLOTS][1 + REPLICAS_MAX];
 static struct node_member members[3];
 static struct node_view view;
 
@@ -27,8 +27,9 @@ static void begin(void) {
                                        .clock_ahead_ms = -3,
                                        .hints_waiting = 9 };
     for (uint32_t slot = 0; slot < SLOTS; slot++) {
-        slots[slot][0] = slot < 10000 ? 0 : slot < 10002 ? 2 : 1;
-        slots[slot][1] = slot < 10000 ? 1 : slot < 10002 ? 0 : 2;
+        slots[slot][0] = 2;
+        slots[slot][1] = slot < 10000 ? 0 : slot < 10002 ? 2 : 1;
+        slots[slot][2] = slot < 10000 ? 1 : slot < 10002 ? 0 : 2;
     }
     view = (struct node_view){ .version = "1",
                                .address = "0.0.0.0:7002",
@@ -41,7 +42,6 @@ static void begin(void) {
                                .cluster = { .members_count = 3,
                                             .members = members,
                                             .slots = slots,
-                                            .copies = 2,
                                             .replicas = 2,
                                             .write_quorum = 2,
                                             .read_quorum = 1,
@@ -98,8 +98,8 @@ TEST(resp_cluster, nodes) {
                    " 10.0.0.2:7002@0 myself,master - 0 0 5 connected 10002-16383\n" ID_C
                    " fd00::3:7003@0 master - 0 0 5 connected 10000-10001\n\r\n"));
     members[2].alive = false;
-    slots[3][0] = 1;
-    slots[3][1] = 0;
+    slots[3][1] = 1;
+    slots[3][2] = 0;
     ask(&s, "CLUSTER NODES", NULL);
     CHECK(says(&s, "connected 0-2 4-10001\n"));
     CHECK(says(&s, "myself,master - 0 0 5 connected 3 10002-16383\n"));
@@ -113,8 +113,8 @@ TEST(resp_cluster, shards) {
     struct session s;
     session_open(&s);
     begin();
-    slots[3][0] = 1;
-    slots[3][1] = 2;
+    slots[3][1] = 1;
+    slots[3][2] = 2;
     ask(&s, "CLUSTER SHARDS", NULL);
     CHECK(says(&s,
                "*3\r\n*4\r\n$5\r\nslots\r\n*4\r\n:0\r\n:2\r\n:4\r\n:9999\r\n$5\r\nnodes\r\n*2\r\n"
@@ -190,8 +190,8 @@ TEST(resp_cluster, proxy) {
     CHECK(says(&s, "connected 10002-16383\n"));
     CHECK(memmem(s.out.ptr, s.out.end, "myself", 6) == NULL);
     view.cluster.members_count = 1;
-    view.cluster.copies = 1;
     memset(slots, 0, sizeof slots);
+    for (uint32_t slot = 0; slot < SLOTS; slot++) slots[slot][0] = 1;
     ask(&s, "CLUSTER SLOTS", "*1\r\n*3\r\n:0\r\n:16383\r\n" NODE_A);
     session_close(&s);
 }
@@ -207,12 +207,13 @@ TEST(resp_cluster, tells_every_slot_of_a_large_cluster) {
         many[i] = (struct node_member){ .address = "[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535",
                                         .id = 0xffffff00 + i,
                                         .alive = true };
-    for (uint32_t slot = 0; slot < SLOTS; slot++)
+    for (uint32_t slot = 0; slot < SLOTS; slot++) {
+        slots[slot][0] = REPLICAS_MAX;
         for (uint32_t i = 0; i < REPLICAS_MAX; i++)
-            slots[slot][i] = (uint16_t)((slot + i) % NODE_MEMBERS_MAX);
+            slots[slot][1 + i] = (uint16_t)((slot + i) % NODE_MEMBERS_MAX);
+    }
     view.cluster.members = many;
     view.cluster.members_count = NODE_MEMBERS_MAX;
-    view.cluster.copies = REPLICAS_MAX;
     ask(&s, "CLUSTER SLOTS", NULL);
     CHECK(!s.out.overflowed);
     CHECK(says(&s, "*16384\r\n*9\r\n:0\r\n:0\r\n"));

@@ -75,12 +75,12 @@ TEST(members, all_nodes_build_the_same) {
     CHECK_OK(BUILD(os, &b, "--peers=127.0.0.1:8083,localhost:8081,127.0.0.1:8081,127.1:8082"));
     CHECK_EQ(a->count, 3);
     CHECK_EQ(b->count, 3);
-    CHECK_EQ(a->fingerprint, b->fingerprint);
+    CHECK(cluster_id_equal(&a->cluster, &b->cluster));
     CHECK(strcmp(a->all[a->self].address, "127.0.0.1:8081") == 0);
     CHECK_EQ(a->self, b->self);
-    CHECK_EQ(a->replication.replicas, 3);
-    CHECK_EQ(a->replication.write_quorum, 2);
-    CHECK_EQ(a->replication.read_quorum, 2);
+    CHECK_EQ(membership_replication(a, 0).replicas, 3);
+    CHECK_EQ(membership_replication(a, 0).write_quorum, 2);
+    CHECK_EQ(membership_replication(a, 0).read_quorum, 2);
     CHECK_EQ(members_copies(a), 3);
     CHECK_EQ(lines_logged, 0);
     membership_destroy(a);
@@ -90,7 +90,7 @@ TEST(members, all_nodes_build_the_same) {
         BUILD(os, &a, "--peers=127.0.0.1:8082", "--advertise=localhost:9000", "--write-quorum=1"));
     CHECK_EQ(a->count, 2);
     CHECK(strcmp(a->all[a->self].address, "127.0.0.1:9000") == 0);
-    CHECK_EQ(a->replication.write_quorum, 1);
+    CHECK_EQ(membership_replication(a, 0).write_quorum, 1);
     membership_destroy(a);
     os_destroy(os);
 }
@@ -100,11 +100,14 @@ TEST(members, alone) {
     struct os *os = os_create();
     struct membership *m = (struct membership *)&config;
     CHECK_OK(BUILD(os, &m, "--peers="));
-    CHECK(m == NULL);
+    CHECK(members_are_one(m));
+    CHECK_EQ(m->epoch, 1);
     CHECK_EQ(lines_logged, 0);
+    membership_destroy(m);
     m = (struct membership *)&config;
     CHECK_OK(BUILD(os, &m, "--peers=localhost:8081,127.0.0.1:8081"));
-    CHECK(m == NULL);
+    CHECK(members_are_one(m));
+    membership_destroy(m);
     CHECK(said("the only peer is this node itself: it serves alone"));
     os_destroy(os);
 }
@@ -116,9 +119,9 @@ TEST(members, fewer_than_replicas) {
     CHECK_OK(BUILD(os, &m, "--peers=127.0.0.1:1,127.0.0.1:2", "--replicas=7"));
     CHECK_EQ(m->count, 3);
     CHECK_EQ(members_copies(m), 3);
-    CHECK_EQ(m->replication.replicas, 7);
-    CHECK_EQ(m->replication.write_quorum, 2);
-    CHECK_EQ(m->replication.read_quorum, 2);
+    CHECK_EQ(membership_replication(m, 0).replicas, 7);
+    CHECK_EQ(membership_replication(m, 0).write_quorum, 2);
+    CHECK_EQ(membership_replication(m, 0).read_quorum, 2);
     log_set_sink(keep_line);
     members_log(m);
     log_set_sink(NULL);
@@ -140,7 +143,8 @@ TEST(members, proxy) {
     CHECK_OK(BUILD(os, &m, "--role=proxy", "--peers=127.0.0.1:1"));
     CHECK_EQ(m->count, 1);
     CHECK_EQ(m->self, MEMBER_NONE);
-    CHECK_EQ(m->replication.write_quorum, 1);
+    CHECK_EQ(membership_replication(m, 0).write_quorum, 1);
+    CHECK(!members_are_one(m));
     membership_destroy(m);
     CHECK_STATUS(BUILD(os, &m, "--role=proxy", "--peers=127.0.0.1:1,localhost:8081"), ST_INVALID);
     CHECK(said("--peers: a proxy is no member, but 127.0.0.1:8081 is its own address; take it "

@@ -14,7 +14,6 @@ struct world {
     struct node node;
     struct repair_shard repair;
     struct membership *members;
-    struct peer *peers[MEMBERS];
     struct peer peer_space[MEMBERS];
     struct repair pairs[MEMBERS];
 };
@@ -22,16 +21,16 @@ struct world {
 static void world_open(struct world *w) {
     static const char *const addresses[] = { "10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1",
                                              "10.0.0.4:1" };
-    *w = (struct world){ .shard = { .node = &w->node, .repair = &w->repair, .peers = w->peers } };
+    *w = (struct world){ .shard = { .node = &w->node, .repair = &w->repair } };
     CHECK_OK(membership_create(addresses, MEMBERS, addresses[0],
                                (struct replication){ .replicas = 3 }, &w->members));
-    w->node.members = w->members;
+    w->shard.members = w->members;
     for (uint32_t i = 0; i < MEMBERS; i++) {
         if (i == w->members->self) continue;
-        w->peers[i] = &w->peer_space[i];
-        w->peers[i]->member = i;
-        w->peers[i]->shards = 1;
-        w->peers[i]->repairs[0] = &w->pairs[i];
+        struct peer *p = w->shard.peers[i] = &w->peer_space[i];
+        p->member = i;
+        p->shards = 1;
+        p->repairs[0] = &w->pairs[i];
         repair_proof_begin(&w->shard, &w->pairs[i], 1000);
         repair_proved(&w->pairs[i], 999);
     }
@@ -44,8 +43,8 @@ static void take(struct world *w, uint32_t with, uint64_t stamp, const struct pe
     for (uint32_t i = 0;; i++) {
         const struct bytes key = bytes_of(text, (size_t)snprintf(text, sizeof text, "%u", i));
         const uint32_t slot = crc16_slot(key);
-        if (ring_place(w->members->ring, slot, w->members->self) < 0) continue;
-        if (ring_place(w->members->ring, slot, with) < 0) continue;
+        if (!membership_keeps(w->members, slot, w->members->self)) continue;
+        if (!membership_keeps(w->members, slot, with)) continue;
         const struct record r = { .ikey = ikey_make(0, key, space), .ballot = { stamp, 1, 1 } };
         repair_gained(&w->shard, &r, from);
         return;
@@ -71,7 +70,7 @@ TEST(repair_floor, holds_for_what_the_other_of_the_pair_sent) {
     struct world w;
     world_open(&w);
     const uint32_t a = other(&w, 0);
-    take(&w, a, 500, w.peers[a]);
+    take(&w, a, 500, w.shard.peers[a]);
     CHECK_EQ(w.pairs[a].verified_stamp, 999);
     membership_destroy(w.members);
 }
@@ -82,11 +81,11 @@ TEST(repair_floor, holds_for_newer_versions_and_members_without_the_key) {
     uint32_t lowered = 0;
     take(&w, other(&w, 0), 1001, NULL);
     for (uint32_t i = 0; i < MEMBERS; i++)
-        lowered += w.peers[i] != NULL && w.pairs[i].verified_stamp < 999;
+        lowered += w.shard.peers[i] != NULL && w.pairs[i].verified_stamp < 999;
     CHECK_EQ(lowered, 0);
     take(&w, other(&w, 0), 500, NULL);
     for (uint32_t i = 0; i < MEMBERS; i++)
-        lowered += w.peers[i] != NULL && w.pairs[i].verified_stamp < 999;
+        lowered += w.shard.peers[i] != NULL && w.pairs[i].verified_stamp < 999;
     CHECK_EQ(lowered, 2); /* N=3 keep it, one of them is this */
     membership_destroy(w.members);
 }

@@ -1,0 +1,153 @@
+#include "shard/adopt.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "shard/coordinate.h"
+#include "shard/hint.h"
+#include "shard/repair.h"
+#include "shard/shard.h"
+
+/* ---- what follows from a view ---- */
+
+static bool keeps_all(const struct shard *s) {
+    const struct membership *m = s->members;
+    for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
+        if (!membership_keeps(m, slot, m->self)) return false;
+    }
+    return true;
+}
+
+void shard_view_taken(struct shard *s) {
+    const struct membership *m = s->members;
+    ASSERT(m != NULL);
+    s->alone = m->count == 1 && m->self != MEMBER_NONE;
+    s->keeps_all = s->alone || keeps_all(s);
+    shard_kinds_init(s);
+    atomic_store_explicit(&s->adopted_epoch, m->epoch, memory_order_release);
+    atomic_store_explicit(&s->adopted_revision, m->revision, memory_order_release);
+}
+
+/* ---- members that are gone ---- */
+
+static bool is_over(const struct shard *s, const struct peer *p) {
+    for (uint32_t i = 0; i < SHARDS_MAX; i++) {
+        if (p->repairs[i] != NULL) return false;
+    }
+    return s->peers[p->member] != p;
+}
+
+/* Of the peer's things what can go now; the others when their jobs are done. */
+static void let_go(struct shard *s, struct peer *p) {
+    if (s->repair != NULL) repairs_leave(s, p);
+    if (is_over(s, p)) peer_destroy(p);
+}
+
+static void leave(struct shard *s, uint32_t place) {
+    struct peer *p = s->peers[place];
+    if (p == NULL) return;
+    s->peers[place] = NULL; /* before others hear of it, so that nobody asks it anew */
+    peer_unlink(p);
+    hints_leave(s, p);
+    atomic_store_explicit(&s->hints_for[place], 0, memory_order_relaxed);
+    list_append(&s->peers_gone, &p->gone);
+    let_go(s, p);
+}
+
+void shard_free_gone(struct shard *s) {
+    for (struct list *n = s->peers_gone.next, *next; n != &s->peers_gone; n = next) {
+        next = n->next;
+        let_go(s, LIST_ENTRY(n, struct peer, gone));
+    }
+}
+
+static void leave_gone(struct shard *s, const struct membership *m) {
+    const struct membership *before = s->members;
+    for (uint32_t i = membership_next(before, 0); i != MEMBER_NONE;
+         i = membership_next(before, i + 1)) {
+        if (m->all[i].id != before->all[i].id || i == m->self) leave(s, i);
+    }
+}
+
+/* ---- members that are new, or elsewhere ---- */
+
+static uint32_t self_of(const struct membership *m) {
+    return m->self == MEMBER_NONE ? 0 : m->all[m->self].id;
+}
+
+/* Whether others must be greeted anew, as greetings say who this node is. */
+static bool is_another(const struct membership *a, const struct membership *b) {
+    return self_of(a) != self_of(b) || !cluster_id_equal(&a->cluster, &b->cluster);
+}
+
+static void meet(struct shard *s, const struct membership *before) {
+    const struct membership *m = s->members;
+    const bool anew = is_another(before, m);
+    if (anew) links_end_guests(s);
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
+        if (i == m->self) continue;
+        if (s->peers[i] == NULL) {
+            struct peer *p = peer_create(s, i);
+            if (s->engine != NULL) hints_add(s, p);
+            continue;
+        }
+        const bool moved = strcmp(before->all[i].address, m->all[i].address) != 0;
+        if (anew || moved) peer_relink(s->peers[i]);
+    }
+}
+
+/* ---- slots ---- */
+
+/* Bits of the places that keep a slot. */
+static uint64_t keepers_of(const struct membership *m, uint32_t slot) {
+    const struct slot_list *list = membership_list(m, slot);
+    const struct slot_list *target = &m->slots.targets[slot];
+    uint64_t bits = 0;
+    for (uint32_t i = 0; i < list->count; i++) bits |= UINT64_C(1) << list->members[i];
+    if (m->slots.phases[slot] != SLOT_JOINT) return bits;
+    for (uint32_t i = 0; i < target->count; i++) bits |= UINT64_C(1) << target->members[i];
+    return bits;
+}
+
+/* Bits of the places with which this shard has other slots in common than before. */
+static uint64_t changed_places(const struct shard *s, const struct membership *before,
+                               const struct membership *m) {
+    uint64_t changed = 0;
+    for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
+        const uint64_t old_keepers = keepers_of(before, slot);
+        const uint64_t new_keepers = keepers_of(m, slot);
+        if (old_keepers == new_keepers && before->self == m->self) continue;
+        const bool kept =
+            membership_keeps(before, slot, before->self) || membership_keeps(m, slot, m->self);
+        if (kept) changed |= old_keepers | new_keepers;
+    }
+    return changed;
+}
+
+/* ---- adoption ---- */
+
+void shard_adopt(struct shard *s, const struct membership *m) {
+    const struct membership *before = s->members;
+    const bool was_alone = s->alone;
+    ASSERT(m != before);
+    ASSERT(m->epoch >= before->epoch && m->revision >= before->revision);
+    const uint64_t changed = changed_places(s, before, m);
+    leave_gone(s, m);
+    s->members = m;
+    shard_view_taken(s);
+    if (before->epoch == 0) s->opened_ms = os_loop_now_ms(s->loop); /* wait for the others now */
+    coordinate_adopt(s);
+    meet(s, before);
+    if (s->repair != NULL) repairs_adopt(s, changed, was_alone);
+    s->turn_again = true;
+    if (s->id == 0 && before->epoch != m->epoch)
+        log_info("epoch %llu: %u members", (unsigned long long)m->epoch, m->count);
+}
+
+void shard_adopt_newest(struct shard *s) {
+    if (!views_have_newer(&s->node->views, s->view_serial)) return;
+    if (s->stop_deadline_ms != 0) return; /* it takes leave of all anyway */
+    const struct membership *before = s->members;
+    const struct membership *newest = views_hold(&s->node->views, &s->view_serial);
+    shard_adopt(s, newest);
+    views_drop(&s->node->views, before);
+}

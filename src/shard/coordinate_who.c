@@ -1,0 +1,82 @@
+/* coordinate_who.c - who keeps a key, who of them lives, and how many must answer. */
+#include "base/assert.h"
+#include "base/hash.h"
+#include "shard/coordinate_internal.h"
+#include "shard/operation.h"
+#include "shard/shard.h"
+
+bool shard_is_clustered(const struct shard *s) {
+    return !s->alone;
+}
+
+uint8_t shard_need(const struct shard *s, const struct request *q, enum round_kind kind,
+                   uint32_t list_count) {
+    ASSERT(list_count >= 1 && list_count <= REPLICAS_MAX);
+    const struct replication r = membership_replication(s->members, q->keyspace);
+    const uint8_t copies = (uint8_t)list_count;
+    const uint8_t set = kind == ROUND_READ ? r.read_quorum : r.write_quorum;
+    const uint8_t majority = (uint8_t)membership_majority(copies);
+    uint8_t need = majority;
+    switch (q->level) {
+    case LEVEL_DEFAULT: need = set == 0 ? majority : set; break;
+    case LEVEL_ONE: need = 1; break;
+    case LEVEL_QUORUM: need = majority; break;
+    case LEVEL_ALL: need = copies; break;
+    case LEVEL_COUNT: need = q->level_count; break;
+    }
+    ASSERT(need > 0);
+    return need < copies ? need : copies;
+}
+
+int coordinate_self(const struct shard *s, const struct slot_places *replicas) {
+    const uint32_t self = s->members->self;
+    return self == MEMBER_NONE ? -1 : slot_list_place(&replicas->list, (uint16_t)self);
+}
+
+struct slot_places coordinate_replicas(const struct shard *s, const struct request *q,
+                                       uint32_t slot) {
+    struct slot_places replicas = { .phase = SLOT_SETTLED };
+    if (s->members->epoch > 0) membership_replicas(s->members, slot, q->keyspace, &replicas);
+    return replicas;
+}
+
+bool shard_may_answer_alone(const struct shard *s, const struct request *q) {
+    if (!shard_is_clustered(s)) return true;
+    if (!operation_only_reads(q) || !s->filled || !ballot_is_zero(q->session)) return false;
+    if (s->members->epoch == 0) return false;
+    const uint32_t wanted = membership_replication(s->members, q->keyspace).replicas;
+    const uint32_t copies = wanted < s->members->count ? wanted : s->members->count;
+    if (shard_need(s, q, ROUND_READ, copies) != 1) return false;
+    const struct slot_places replicas = coordinate_replicas(s, q, crc16_slot(q->key));
+    return coordinate_self(s, &replicas) >= 0 && replicas.target.count == 0;
+}
+
+bool coordinate_is_home(const struct shard *s, const struct slot_places *replicas, int self) {
+    for (int i = 0; i < self; i++) {
+        if (peer_is_alive(s, replicas->list.members[i])) return false;
+    }
+    return self >= 0;
+}
+
+/* Of a node that has just been met, some shards may not be linked yet. */
+uint16_t coordinate_live(struct shard *s, const struct slot_places *replicas, uint32_t slot) {
+    const struct slot_list *list = &replicas->list;
+    uint16_t live = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const uint32_t place = list->members[i];
+        if (place == s->members->self || link_of_slot(s, place, slot) != NULL)
+            live |= (uint16_t)(1u << i);
+    }
+    return live;
+}
+
+bool coordinate_clock_is_off(const struct shard *s) {
+    const struct membership *m = s->members;
+    uint32_t heard = 0, behind = 0;
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
+        if (!peer_is_alive(s, i)) continue;
+        heard++;
+        behind += s->peers[i]->detector.clock_ahead_ms < -(int64_t)HLC_SKEW_MS_MAX;
+    }
+    return behind * 2 > heard;
+}
