@@ -81,6 +81,18 @@ STATUS raft_restore(struct raft *r, const struct raft_entry *entry) {
     return status_of(ST_OK);
 }
 
+STATUS raft_restore_commit(struct raft *r, uint64_t index) {
+    ASSERT(!r->started);
+    ASSERT(r->commit == r->log.base_index);
+    if (index <= r->commit) return status_of(ST_OK);
+    if (index > r->log.last_index) return status_of(ST_CORRUPT);
+    if (MUTANT("raft_forgets_commit")) return status_of(ST_OK);
+    raft_commit_to(r, index);
+    r->verified = index; /* what is committed is equal everywhere */
+    ASSERT(raft_check(r));
+    return status_of(ST_OK);
+}
+
 void raft_deinit(struct raft *r) {
     ASSERT(raft_check(r));
     raft_log_deinit(&r->log);

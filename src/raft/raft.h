@@ -4,7 +4,8 @@
  * raft_step takes one event and lists in a caller's struct what must now be done. It sees no
  * clock, socket, file or thread; time and random numbers come with the event.
  *
- * Lifecycle  init -> restore* -> step* -> deinit; after a crash the same, from what is durable
+ * Lifecycle  init -> restore* -> [restore_commit] -> step* -> deinit; after a crash the same,
+ *            from what is durable
  * Owner      one thread
  * Memory     the log window, made by init; all else is in the struct (about 250 KiB). Snapshot
  *            bytes are lent by the caller until the next ST_OK of a SNAPSHOT_MADE or _INSTALLED
@@ -42,6 +43,8 @@
  * After a restart: raft_init with the durable hard state and snapshot (a node that has neither
  * gives zeros and waits to be added), then raft_restore with every durable entry in order. If
  * the stored log ends before the snapshot does, it is erased, as the next entry follows that.
+ * Who has told others of what it applied stores the applied index, behind the entries, and
+ * gives it to raft_restore_commit, so that it never knows less than it has told.
  * A new group begins on all its first voters with the same snapshot, by hand: index
  * RAFT_BOOT_INDEX, term RAFT_BOOT_TERM, the voters as config, the first state as data. So a
  * node that joins later always gets a snapshot, and from it the config. */
@@ -250,6 +253,12 @@ STATUS raft_init(struct raft *r, const struct raft_options *options, struct raft
  *         ST_CORRUPT   there is a gap, a term that goes back, or a change that cannot be
  *         ST_FULL      the window is smaller than what is stored */
 STATUS raft_restore(struct raft *r, const struct raft_entry *entry);
+/* Everything up to `index` is known to be committed: the state machine had applied it before the
+ * restart. The first step gives it out for applying again, whoever leads. Without this call, as
+ * with an index that the snapshot covers, that begins when a leader is heard.
+ * Requires  no step so far
+ * Errors    ST_CORRUPT  the stored log ends before it; nothing is changed */
+STATUS raft_restore_commit(struct raft *r, uint64_t index);
 void raft_deinit(struct raft *r);
 
 /* Advance by one event and list in `out` what must now be done. Equal nodes given equal events

@@ -32,6 +32,34 @@ TEST(raft_commit, own_disk_counts_late) {
     trace_end(&t);
 }
 
+/* A node that starts again comes back to what it had applied before anybody else is heard, and
+ * no leader can take that back. */
+TEST(raft_commit, restart_goes_on_where_it_was) {
+    const struct raft_hard_state hard = { 3, 0 };
+    trace_restart(&t, trace_options(), 3, hard, TERMS(2, 2, 3), 3); /* ends at 4/3 */
+    CHECK_STATUS(raft_restore_commit(&t.raft, 5), ST_CORRUPT);
+    CHECK_OK(raft_restore_commit(&t.raft, RAFT_BOOT_INDEX));
+    CHECK_EQ(t.raft.commit, RAFT_BOOT_INDEX);
+    CHECK_OK(raft_restore_commit(&t.raft, 3));
+    CHECK_EQ(t.raft.applied, RAFT_BOOT_INDEX);
+    trace_tick(&t, 0);
+    CHECK_TRACE(&t, "apply 2..3\n");
+    trace_tick(&t, 0);
+    CHECK_TRACE(&t, "");
+    /* A leader that tells less takes nothing back, and what is not committed is still its own. */
+    trace_append(&t, 2, 4, 1, 1, 2, TERMS(2, 2, 4));
+    CHECK_TRACE(&t, "follower of 2 term 4\n"
+                    "hard term 4 vote 0\n"
+                    "truncate 4\n"
+                    "store 4..4\n");
+    trace_stored(&t);
+    CHECK_TRACE(&t, ">2 APPEND_REPLY term 4 4\n");
+    trace_heartbeat(&t, 2, 4, 4, 0);
+    CHECK_TRACE(&t, "apply 4..4\n"
+                    ">2 HEARTBEAT_REPLY term 4 round 0\n");
+    trace_end(&t);
+}
+
 /* In a group of four a majority is three. */
 TEST(raft_commit, even_groups) {
     trace_lead(&t, trace_options(), 4);

@@ -8,8 +8,8 @@
 #define CHUNK_BYTES 64u
 #define STEADY_MS 1000u
 
-const struct model_core model_core_sound = { raft_init, raft_restore, raft_deinit, raft_step,
-                                             raft_describe };
+const struct model_core model_core_sound = { raft_init,   raft_restore, raft_restore_commit,
+                                             raft_deinit, raft_step,    raft_describe };
 
 static struct raft_effects effects; /* of the step at hand */
 static struct raft_entry entries[RAFT_MESSAGE_ENTRIES_MAX];
@@ -122,6 +122,11 @@ static void take_snapshot(struct model_disk *d, const struct model_snapshot *s) 
     d->snapshot = *s;
 }
 
+static void take_applied(struct model_disk *d, uint64_t index) {
+    ASSERT(index <= d->last); /* the entries were written before */
+    if (index > d->applied) d->applied = index;
+}
+
 /* Power is lost: some writes on the way are durable, one perhaps in part, the rest is gone. */
 static void crash(struct model *m, struct model_node *n) {
     ASSERT(n->up);
@@ -133,6 +138,8 @@ static void crash(struct model *m, struct model_node *n) {
         if (op->kind == MODEL_OP_WRITE) {
             if (i < whole) write_parts(d, op, parts_of(op));
             if (i == whole) write_parts(d, op, (uint32_t)below(m, parts_of(op) + 1));
+        } else if (i < whole && op->kind == MODEL_OP_APPLIED) {
+            take_applied(d, op->applied);
         } else if (i < whole) {
             take_snapshot(d, op->snapshot);
             if (op->kind == MODEL_OP_INSTALL) {
@@ -187,7 +194,10 @@ static void start(struct model *m, struct model_node *n) {
         d->last = s->state.index;
         d->first = d->last + 1;
     }
+    if (!status_ok(m->core->restore_commit(&n->raft, d->applied)))
+        model_fail(m, n, "what was applied is not in the log");
     n->state = s->state;
+    n->stepped = false;
     n->snapshot_busy = false;
     n->life++;
     n->up = true;
@@ -272,6 +282,11 @@ static void step_once(struct model *m, struct model_node *n, struct raft_event e
     apply(m, n, fx);
     for (uint32_t i = 0; i < fx->message_count; i++) send_message(m, n, &fx->messages[i]);
     n->wake_ms = fx->wake_at_ms;
+    if (fx->apply_first != 0 && chance(m, 1, 2))
+        add_op(m, n, MODEL_OP_APPLIED)->applied = n->state.index;
+    if (!n->stepped && n->state.index < n->disk.applied)
+        model_fail(m, n, "a restart behind what was applied");
+    n->stepped = true;
     if (fx->compact_wanted) make_snapshot(m, n);
 }
 
@@ -338,6 +353,8 @@ static void turn_disk(struct model *m, struct model_node *n) {
             write_parts(d, &op, parts_of(&op));
             mark = op.mark;
             if (chance(m, 1, 2)) stored(m, n, &mark); /* else the next covers it */
+        } else if (op.kind == MODEL_OP_APPLIED) {
+            take_applied(d, op.applied);
         } else {
             if (chance(m, 1, 2)) stored(m, n, &mark); /* a mark may also come later */
             if (n->up && m->wrong == NULL) snapshot_done(m, n, &op);

@@ -29,6 +29,7 @@ struct model_core {
     struct status (*init)(struct raft *r, const struct raft_options *options,
                           struct raft_hard_state hard, const struct raft_snapshot *snapshot);
     struct status (*restore)(struct raft *r, const struct raft_entry *entry);
+    struct status (*restore_commit)(struct raft *r, uint64_t index);
     void (*deinit)(struct raft *r);
     void (*step)(struct raft *r, const struct raft_event *event, struct raft_effects *out);
     struct status (*describe)(const struct raft *r, uint64_t index, uint8_t *config,
@@ -66,7 +67,7 @@ struct model_snapshot {
     uint8_t data[MODEL_SNAPSHOT_BYTES]; /* the state, encoded, and filling */
 };
 
-enum model_op_kind { MODEL_OP_WRITE, MODEL_OP_SNAPSHOT, MODEL_OP_INSTALL };
+enum model_op_kind { MODEL_OP_WRITE, MODEL_OP_APPLIED, MODEL_OP_SNAPSHOT, MODEL_OP_INSTALL };
 
 /* A write on the way to the disk. */
 struct model_op {
@@ -79,6 +80,7 @@ struct model_op {
     uint32_t append_count;           /* WRITE: of entries */
     struct model_entry *entries;     /* WRITE: owned */
     struct raft_mark mark;           /* WRITE */
+    uint64_t applied;                /* APPLIED: up to here */
     struct model_snapshot *snapshot; /* SNAPSHOT, INSTALL: owned */
 };
 
@@ -87,6 +89,7 @@ struct model_disk {
     struct model_snapshot snapshot;          /* durable; index 0 = none */
     uint64_t first;                          /* of entries that were not dropped */
     uint64_t last;                           /* of entries */
+    uint64_t applied;                        /* a restart comes back at least to here */
     struct model_entry log[MODEL_INDEX_MAX]; /* by index, from the snapshot's on */
     struct model_op ops[MODEL_OPS_MAX];      /* in order; a ring */
     uint32_t op_first;                       /* place of the oldest */
@@ -99,6 +102,7 @@ struct model_node {
     uint32_t life;                  /* how often it has started */
     uint64_t up_at_ms;              /* down: when it starts again */
     uint64_t wake_ms;               /* up: when it wants a TICK */
+    bool stepped;                   /* up: it has had an event */
     uint64_t slow_disk_until_ms;    /* writes take long until then */
     struct raft raft;               /* up */
     struct model_state state;       /* up: volatile */

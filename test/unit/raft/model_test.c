@@ -63,6 +63,7 @@ static const struct planted faults[] = {
     { "raft_forgets_vote", 1000, true },           { "raft_commits_old_term", 1000, true },
     { "raft_applies_before_commit", 1000, false }, { "raft_two_leaders_by_lease", 1000, false },
     { "raft_skips_pre_vote", 1000, false },        { "raft_loses_snapshot", 1000, false },
+    { "raft_forgets_commit", 1000, false },
 };
 
 /* The number of seeds it takes to see the fault, 0 = more than allowed. */

@@ -44,6 +44,7 @@
 #define raft_reset_timeout planted_reset_timeout
 #define raft_resign_if_removed planted_resign_if_removed
 #define raft_restore planted_restore
+#define raft_restore_commit planted_restore_commit
 #define raft_send planted_send
 #define raft_send_chunk planted_send_chunk
 #define raft_set_base planted_set_base
@@ -64,5 +65,5 @@
 
 #include "test/unit/raft/model.h"
 
-const struct model_core model_core_planted = { raft_init, raft_restore, raft_deinit, raft_step,
-                                               raft_describe };
+const struct model_core model_core_planted = { raft_init,   raft_restore, raft_restore_commit,
+                                               raft_deinit, raft_step,    raft_describe };
