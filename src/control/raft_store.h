@@ -47,7 +47,9 @@ struct raft_store_options {
     struct os *os;        /* where the files are */
     struct os_loop *loop; /* where `done` is called */
     struct os_pool *pool; /* has OS_JOB_SYNC threads */
-    const char *dir;      /* DIR/control; copied */
+    const char *dir;      /* DIR/control; copied. DIR exists, and its name is durable */
+    /* A file that grew by more than this, and doubled, is written anew; 0 = as the store likes. */
+    uint64_t rewrite_bytes;
     /* Called on the loop after each job, never from inside a call below; may call all of them
      * but close. `done` holds during the call. */
     void (*done)(void *user, const struct raft_store_done *done);
