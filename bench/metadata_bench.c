@@ -39,7 +39,9 @@ static double bootstrap(struct metadata *m, uint32_t members, uint32_t replicas)
     c.first_count = members;
     for (uint32_t i = 0; i < members; i++) {
         (void)snprintf(addresses[i], sizeof addresses[i], "192.168.100.%u:7000", i + 1);
-        c.first[i] = (struct member_wish){ i + 1, 1, 0, 0, bytes_of_string(addresses[i]) };
+        c.first[i] = (struct member_wish){ .id = i + 1,
+                                           .weight = 1,
+                                           .address = bytes_of_string(addresses[i]) };
     }
     return apply(m, &c);
 }

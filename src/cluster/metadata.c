@@ -194,6 +194,33 @@ void metadata_inputs(const struct metadata *m, struct ring_inputs *ret_inputs) {
     ASSERT(ret_inputs->count <= MEMBERS_MAX);
 }
 
+uint64_t metadata_inputs_hash(const struct ring_inputs *inputs) {
+    uint8_t bytes[MEMBERS_MAX * 12];
+    ASSERT(inputs->count <= MEMBERS_MAX);
+    for (uint32_t i = 0; i < inputs->count; i++) {
+        put_u32_le(bytes + i * 12, inputs->members[i].id);
+        put_u32_le(bytes + i * 12 + 4, inputs->members[i].weight);
+        put_u32_le(bytes + i * 12 + 8, inputs->members[i].zone);
+    }
+    return hash_xxh3(bytes_of(bytes, inputs->count * 12));
+}
+
+uint32_t metadata_find_nonce(const struct metadata *m, uint64_t nonce) {
+    ASSERT(nonce != 0);
+    for (uint32_t i = 0; i < m->members_count; i++) {
+        if (m->members[i].nonce == nonce) return i;
+    }
+    return MEMBER_NONE;
+}
+
+uint32_t metadata_find_address(const struct metadata *m, struct bytes address) {
+    ASSERT(m->members_count <= MEMBERS_MAX);
+    for (uint32_t i = 0; i < m->members_count; i++) {
+        if (bytes_equal(bytes_of_string(m->members[i].address), address)) return i;
+    }
+    return MEMBER_NONE;
+}
+
 static bool member_check(const struct metadata *m, uint32_t i) {
     const struct metadata_member *member = &m->members[i];
     if (member->id < 1 || member->id > m->member_last) return false;
@@ -209,6 +236,10 @@ static bool member_check(const struct metadata *m, uint32_t i) {
     for (size_t k = len; k < MEMBER_ADDRESS_BYTES; k++) {
         if (member->address[k] != 0) return false;
     }
+    for (uint32_t k = 0; k < i && member->nonce != 0; k++) {
+        if (m->members[k].nonce == member->nonce) return false;
+    }
+    if (len == 0) return member->state == MEMBER_DEAD;
     if (!member_address_is_valid(bytes_of(member->address, len))) return false;
     for (uint32_t k = 0; k < i; k++) {
         if (memcmp(m->members[k].address, member->address, MEMBER_ADDRESS_BYTES) == 0) return false;
@@ -266,9 +297,9 @@ bool metadata_check(const struct metadata *m) {
     if (m->epoch == 0) {
         static const struct cluster_id none;
         return memcmp(&m->cluster, &none, sizeof none) == 0 && m->revision == 0 &&
-               m->change_last == 0 && m->member_last == 0 && m->keyspace_last == 0 &&
-               m->replicas == 0 && m->members_count == 0 && m->keyspaces_count == 0 &&
-               m->change.id == 0;
+               m->change_last == 0 && m->placed == 0 && m->member_last == 0 &&
+               m->keyspace_last == 0 && m->replicas == 0 && m->members_count == 0 &&
+               m->keyspaces_count == 0 && m->change.id == 0;
     }
     if (m->revision == 0 || m->members_count == 0) return false;
     if (m->member_last > MEMBER_ID_MAX || m->keyspace_last > KEYSPACE_ID_MAX) return false;

@@ -35,7 +35,9 @@ struct metadata_member {
     uint32_t zone;                      /* 0 = none */
     uint32_t boot;                      /* starts announced; only rises; 0 = none yet */
     enum member_state state;            /* below MEMBER_STATES */
-    char address[MEMBER_ADDRESS_BYTES]; /* "host:port", lower case; zeros behind it */
+    char address[MEMBER_ADDRESS_BYTES]; /* "host:port", lower case; zeros behind it. DEAD: empty
+                                           if another data directory has it now */
+    uint64_t nonce;                     /* of its data directory; 0 = not told yet */
     uint64_t sequence;                  /* of the last proposal of this node; 0 = none */
     struct metadata_result result;      /* what became of it */
 };
@@ -56,6 +58,7 @@ struct metadata {
     uint64_t epoch;                              /* of the slot table; 0 = no cluster yet */
     uint64_t revision;                           /* commands carried out */
     uint64_t change_last;                        /* id of the last change given out */
+    uint64_t placed;                             /* hash of whom slots were last given to */
     uint32_t member_last;                        /* highest id given out */
     uint16_t keyspace_last;                      /* the same */
     uint32_t replicas;                           /* lists have min(this, members placed) */
@@ -139,6 +142,12 @@ STATUS metadata_view(const struct metadata *m, uint64_t epoch, struct metadata_v
 
 /* What a change should lead to now: all active and joining members, and the present N. */
 void metadata_inputs(const struct metadata *m, struct ring_inputs *ret_inputs);
+/* Of the members in it, not of N. Another one than m->placed: a change is due. */
+uint64_t metadata_inputs_hash(const struct ring_inputs *inputs);
+/* Index of the member with this nonce of a data directory, or MEMBER_NONE. Requires  not 0 */
+uint32_t metadata_find_nonce(const struct metadata *m, uint64_t nonce);
+/* The same with this address. */
+uint32_t metadata_find_address(const struct metadata *m, struct bytes address);
 
 /* Whether all fields agree: for tests, fuzzers and the simulator. */
 bool metadata_check(const struct metadata *m);

@@ -143,6 +143,7 @@ struct metadata_result apply_change_begin(struct metadata *m, const struct metad
                                       .replicas = c->target.replicas,
                                       .throttle = c->throttle,
                                       .started_ms = c->started_ms };
+    m->placed = metadata_inputs_hash(&c->target);
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
         const struct slot_list list = list_of(m, r, slot);
         if (slot_list_equal(&list, &m->slots.lists[slot])) continue;

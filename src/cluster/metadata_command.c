@@ -165,11 +165,15 @@ static void take_ranges(struct cursor *c, struct metadata_command *m) {
 static void put_payload(const struct metadata_command *m, struct buffer *out) {
     switch (m->kind) {
     case METADATA_BOOTSTRAP: put_bootstrap(m, out); break;
-    case METADATA_MEMBER_ADD: put_wish(out, &m->member); break;
+    case METADATA_MEMBER_ADD:
+        buffer_append_u32_le(out, m->member.replaces);
+        buffer_append_u64_le(out, m->member.nonce);
+        put_wish(out, &m->member);
+        break;
     case METADATA_MEMBER_BOOT:
-        buffer_append_u32_le(out, m->member.id);
         buffer_append_u32_le(out, m->member.boot);
-        put_run(out, m->member.address, MEMBER_ADDRESS_BYTES - 1);
+        buffer_append_u64_le(out, m->member.nonce);
+        put_wish(out, &m->member);
         break;
     case METADATA_MEMBER_WEIGHT:
         buffer_append_u32_le(out, m->member.id);
@@ -204,11 +208,15 @@ static void put_payload(const struct metadata_command *m, struct buffer *out) {
 static void take_payload(struct cursor *c, struct metadata_command *m) {
     switch (m->kind) {
     case METADATA_BOOTSTRAP: take_bootstrap(c, m); break;
-    case METADATA_MEMBER_ADD: take_wish(c, &m->member); break;
+    case METADATA_MEMBER_ADD:
+        m->member.replaces = cursor_u32_le(c);
+        m->member.nonce = cursor_u64_le(c);
+        take_wish(c, &m->member);
+        break;
     case METADATA_MEMBER_BOOT:
-        m->member.id = cursor_u32_le(c);
         m->member.boot = cursor_u32_le(c);
-        m->member.address = take_run(c, MEMBER_ADDRESS_BYTES - 1);
+        m->member.nonce = cursor_u64_le(c);
+        take_wish(c, &m->member);
         break;
     case METADATA_MEMBER_WEIGHT:
         m->member.id = cursor_u32_le(c);

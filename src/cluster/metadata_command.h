@@ -24,8 +24,8 @@
 
 enum metadata_kind {
     METADATA_BOOTSTRAP = 1,   /* id of the cluster, first members, .replicas, .settings */
-    METADATA_MEMBER_ADD,      /* .member: id (0 = the next), weight, zone, address */
-    METADATA_MEMBER_BOOT,     /* .member: id, boot, address (empty = as it is) */
+    METADATA_MEMBER_ADD,      /* .member: id (0 = the next), all but boot */
+    METADATA_MEMBER_BOOT,     /* .member: all but replaces; address empty = as it is */
     METADATA_MEMBER_WEIGHT,   /* .member: id, weight */
     METADATA_MEMBER_LEAVE,    /* .member: id; .accept_loss */
     METADATA_MEMBER_DEAD,     /* .member: id */
@@ -66,10 +66,12 @@ struct proposal {
 
 struct member_wish {
     uint32_t id;          /* of the member */
-    uint32_t weight;      /* ADD, WEIGHT, BOOTSTRAP */
-    uint32_t zone;        /* ADD, BOOTSTRAP: 0 = none */
+    uint32_t weight;      /* ADD, WEIGHT, BOOTSTRAP; BOOT: of its first start, 0 = as it is */
+    uint32_t zone;        /* ADD, BOOTSTRAP: 0 = none; BOOT: with the weight */
     uint32_t boot;        /* BOOT */
     struct bytes address; /* ADD, BOOT, BOOTSTRAP: at most MEMBER_ADDRESS_BYTES - 1 */
+    uint64_t nonce;       /* ADD, BOOT: of the data directory; 0 = not told */
+    uint32_t replaces;    /* ADD: who had the address, as the proposer knew it; 0 = nobody */
 };
 
 /* What a table of slots is made from. */

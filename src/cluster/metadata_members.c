@@ -7,7 +7,7 @@
 static const uint32_t state_next[MEMBER_STATES] = {
     [MEMBER_JOINING] = TO(MEMBER_ACTIVE) | TO(MEMBER_LEAVING) | TO(MEMBER_DEAD),
     [MEMBER_ACTIVE] = TO(MEMBER_LEAVING) | TO(MEMBER_DEAD),
-    [MEMBER_LEAVING] = 0,
+    [MEMBER_LEAVING] = TO(MEMBER_DEAD),
     [MEMBER_DEAD] = TO(MEMBER_ACTIVE) | TO(MEMBER_JOINING), /* it is back */
 };
 
@@ -45,14 +45,10 @@ static bool weight_is_valid(uint32_t weight) {
     return weight >= 1 && weight <= RING_WEIGHT_MAX;
 }
 
-static bool has_address(const struct metadata_member *member, struct bytes address) {
-    return bytes_equal(bytes_of_string(member->address), address);
-}
-
 static void set_address(struct metadata_member *member, struct bytes address) {
     ASSERT(address.len < MEMBER_ADDRESS_BYTES);
     memset(member->address, 0, sizeof member->address);
-    memcpy(member->address, address.ptr, address.len);
+    if (address.len > 0) memcpy(member->address, address.ptr, address.len);
 }
 
 static void put_member(struct metadata *m, uint32_t id, const struct member_wish *w,
@@ -60,7 +56,9 @@ static void put_member(struct metadata *m, uint32_t id, const struct member_wish
     ASSERT(m->members_count < MEMBERS_MAX);
     ASSERT(id > m->member_last);
     struct metadata_member *member = &m->members[m->members_count++];
-    *member = (struct metadata_member){ .id = id, .weight = w->weight, .zone = w->zone };
+    *member = (struct metadata_member){
+        .id = id, .weight = w->weight, .zone = w->zone, .nonce = w->nonce
+    };
     member->state = state;
     set_address(member, w->address);
     m->member_last = id;
@@ -112,6 +110,7 @@ struct metadata_result apply_bootstrap(struct metadata *m, const struct metadata
     struct ring_inputs inputs;
     struct ring *r = NULL;
     metadata_inputs(m, &inputs);
+    m->placed = metadata_inputs_hash(&inputs);
     const struct status placed = ring_create(inputs.members, inputs.count, m->replicas, NULL, &r);
     ASSERT(status_ok(placed)); /* ids, weights and counts have been checked */
     metadata_take_ring(m, r);
@@ -121,37 +120,90 @@ struct metadata_result apply_bootstrap(struct metadata *m, const struct metadata
 
 /* Whether someone other than the member at `self` has the address. */
 static bool address_is_taken(const struct metadata *m, struct bytes address, uint32_t self) {
-    for (uint32_t i = 0; i < m->members_count; i++) {
-        if (i != self && has_address(&m->members[i], address)) return true;
-    }
-    return false;
+    const uint32_t at = metadata_find_address(m, address);
+    return at != MEMBER_NONE && at != self;
+}
+
+/* How many of the others are there to take slots. */
+static uint32_t others_count(const struct metadata *m, uint32_t id) {
+    struct ring_inputs inputs;
+    metadata_inputs(m, &inputs);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < inputs.count; i++) count += inputs.members[i].id != id;
+    return count;
+}
+
+/* The same data directory asks again, because it has not heard its id. One that has started
+ * knew it, so what it had stored of the log is lost, and with it what it has promised. */
+static struct metadata_result add_again(struct metadata *m, uint32_t at,
+                                        const struct member_wish *w) {
+    struct metadata_member *member = &m->members[at];
+    if (member->boot > 0) return metadata_refuse(META_BOOT);
+    if (address_is_taken(m, w->address, at)) return metadata_refuse(META_ADDRESS_TAKEN);
+    set_address(member, w->address);
+    return metadata_done(member->id);
+}
+
+/* Whether a new data directory may have the address of the member at `at`, whose disk is then
+ * gone. It must be the one that the proposer meant: a wish that was long on its way would
+ * otherwise kill whoever came after it. */
+static enum metadata_code may_replace(const struct metadata *m, uint32_t at,
+                                      const struct member_wish *w) {
+    const struct metadata_member *old = &m->members[at];
+    if (w->nonce == 0 || w->replaces != old->id) return META_ADDRESS_TAKEN;
+    if (old->state != MEMBER_DEAD && others_count(m, old->id) == 0) return META_LAST_NODE;
+    return META_OK;
 }
 
 struct metadata_result apply_member_add(struct metadata *m, const struct metadata_command *c) {
     const struct member_wish *w = &c->member;
     if (!member_address_is_valid(w->address)) return metadata_refuse(META_ADDRESS);
     if (!weight_is_valid(w->weight)) return metadata_refuse(META_WEIGHT);
-    if (address_is_taken(m, w->address, MEMBER_NONE)) return metadata_refuse(META_ADDRESS_TAKEN);
+    const uint32_t known = w->nonce != 0 ? metadata_find_nonce(m, w->nonce) : MEMBER_NONE;
+    if (known != MEMBER_NONE) return add_again(m, known, w);
+    const uint32_t taken = metadata_find_address(m, w->address);
+    const enum metadata_code code = taken != MEMBER_NONE ? may_replace(m, taken, w) : META_OK;
+    if (code != META_OK) return metadata_refuse(code);
     if (w->id != 0 && (w->id <= m->member_last || w->id > MEMBER_ID_MAX))
         return metadata_refuse(META_ID_USED);
     if (m->members_count == MEMBERS_MAX || m->member_last == MEMBER_ID_MAX)
         return metadata_refuse(META_MEMBERS_FULL);
+    if (taken != MEMBER_NONE) {
+        m->members[taken].state = MEMBER_DEAD;
+        set_address(&m->members[taken], BYTES_NONE);
+    }
     const uint32_t id = w->id != 0 ? w->id : m->member_last + 1;
     put_member(m, id, w, MEMBER_JOINING);
     return metadata_done(id);
 }
 
+static enum metadata_code check_boot(const struct metadata *m, uint32_t at,
+                                     const struct member_wish *w) {
+    const struct metadata_member *member = &m->members[at];
+    if (w->boot <= member->boot) return META_BOOT;
+    if (member->nonce != 0 && member->nonce != w->nonce) return META_BOOT;
+    if (member->nonce == 0 && w->nonce != 0 && metadata_find_nonce(m, w->nonce) != MEMBER_NONE)
+        return META_BOOT;
+    if (w->weight != 0 && !weight_is_valid(w->weight)) return META_WEIGHT;
+    if (w->address.len == 0) return member->address[0] == 0 ? META_ADDRESS : META_OK;
+    if (!member_address_is_valid(w->address)) return META_ADDRESS;
+    return address_is_taken(m, w->address, at) ? META_ADDRESS_TAKEN : META_OK;
+}
+
+/* With its first start a member tells what a list of addresses could not. */
 struct metadata_result apply_member_boot(struct metadata *m, const struct metadata_command *c) {
     const struct member_wish *w = &c->member;
     const uint32_t at = metadata_find_member(m, w->id);
     if (at == MEMBER_NONE) return metadata_refuse(META_NO_MEMBER);
+    const enum metadata_code code = check_boot(m, at, w);
+    if (code != META_OK) return metadata_refuse(code);
     struct metadata_member *member = &m->members[at];
-    if (w->boot <= member->boot) return metadata_refuse(META_BOOT);
-    if (w->address.len > 0) {
-        if (!member_address_is_valid(w->address)) return metadata_refuse(META_ADDRESS);
-        if (address_is_taken(m, w->address, at)) return metadata_refuse(META_ADDRESS_TAKEN);
-        set_address(member, w->address);
+    if (member->boot == 0 && w->weight != 0) {
+        member->weight = w->weight;
+        member->zone = w->zone;
     }
+    if (w->address.len > 0) set_address(member, w->address);
+    member->nonce = w->nonce;
     member->boot = w->boot;
     if (member->state == MEMBER_DEAD)
         member->state = slot_table_has(&m->slots, (uint16_t)at) ? MEMBER_ACTIVE : MEMBER_JOINING;
@@ -164,15 +216,6 @@ struct metadata_result apply_member_weight(struct metadata *m, const struct meta
     if (!weight_is_valid(c->member.weight)) return metadata_refuse(META_WEIGHT);
     m->members[at].weight = c->member.weight;
     return metadata_done(c->member.id);
-}
-
-/* How many of the others are there to take slots. */
-static uint32_t others_count(const struct metadata *m, uint32_t id) {
-    struct ring_inputs inputs;
-    metadata_inputs(m, &inputs);
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < inputs.count; i++) count += inputs.members[i].id != id;
-    return count;
 }
 
 struct metadata_result apply_member_leave(struct metadata *m, const struct metadata_command *c) {

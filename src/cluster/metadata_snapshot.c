@@ -6,8 +6,8 @@
 #define SNAPSHOT_MAGIC 0x444D5441u /* "ATMD" */
 #define SNAPSHOT_VERSION 1u
 
-#define HEADER_BYTES 64u
-#define MEMBER_BYTES_MAX (34u + MEMBER_ADDRESS_BYTES)
+#define HEADER_BYTES 72u
+#define MEMBER_BYTES_MAX (42u + MEMBER_ADDRESS_BYTES)
 #define KEYSPACE_BYTES_MAX (3u + KEYSPACE_SETTINGS_BYTES + KEYSPACE_NAME_BYTES_MAX)
 #define CHANGE_BYTES_MAX 40u
 
@@ -38,6 +38,7 @@ static void encode_member(const struct metadata_member *member, struct buffer *o
     buffer_append_u8(out, (uint8_t)member->result.code);
     buffer_append_u64_le(out, member->result.value);
     buffer_append_u64_le(out, member->sequence);
+    buffer_append_u64_le(out, member->nonce);
     put_run(out, bytes_of_string(member->address));
 }
 
@@ -70,6 +71,7 @@ void metadata_encode(const struct metadata *m, struct buffer *out) {
     buffer_append_u64_le(out, m->epoch);
     buffer_append_u64_le(out, m->revision);
     buffer_append_u64_le(out, m->change_last);
+    buffer_append_u64_le(out, m->placed);
     buffer_append_u32_le(out, m->member_last);
     put_u16(out, m->keyspace_last);
     put_u16(out, m->members_count);
@@ -90,6 +92,7 @@ static void take_member(struct cursor *c, struct metadata_member *member) {
     member->result.code = (enum metadata_code)cursor_u8(c);
     member->result.value = cursor_u64_le(c);
     member->sequence = cursor_u64_le(c);
+    member->nonce = cursor_u64_le(c);
     const uint8_t len = cursor_u8(c);
     if (len >= MEMBER_ADDRESS_BYTES) c->failed = true;
     const struct bytes address = cursor_take(c, len);
@@ -125,6 +128,7 @@ static void take_state(struct cursor *c, struct metadata *m) {
     m->epoch = cursor_u64_le(c);
     m->revision = cursor_u64_le(c);
     m->change_last = cursor_u64_le(c);
+    m->placed = cursor_u64_le(c);
     m->member_last = cursor_u32_le(c);
     m->keyspace_last = cursor_u16_le(c);
     const uint32_t members_count = cursor_u16_le(c);

@@ -32,10 +32,10 @@ static struct metadata *quiet_state(void) {
     c.first_count = 3;
     const struct bytes addresses[] = { BYTES_LIT("a:1"), BYTES_LIT("b:1"), BYTES_LIT("c:1") };
     for (uint32_t i = 0; i < 3; i++)
-        c.first[i] = (struct member_wish){ i + 1, 1, 0, 0, addresses[i] };
+        c.first[i] = (struct member_wish){ .id = i + 1, .weight = 1, .address = addresses[i] };
     ASSERT(metadata_result_ok(apply(m, &c)));
     c = (struct metadata_command){ .kind = METADATA_MEMBER_ADD,
-                                   .member = { 0, 1, 0, 0, BYTES_LIT("d:1") } };
+                                   .member = { .weight = 1, .address = BYTES_LIT("d:1") } };
     ASSERT(metadata_result_ok(apply(m, &c)));
     return m;
 }

@@ -254,7 +254,7 @@ TEST(metadata_change, other_commands_go_on) {
     CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, (struct member_wish){ .id = 1 }).code,
              META_OK);
     CHECK_EQ(
-        meta_world_member(&w, METADATA_MEMBER_WEIGHT, (struct member_wish){ 2, 9, 0, 0, { 0 } })
+        meta_world_member(&w, METADATA_MEMBER_WEIGHT, (struct member_wish){ .id = 2, .weight = 9 })
             .code,
         META_OK);
     meta_world_finish(&w);

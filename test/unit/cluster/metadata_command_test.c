@@ -26,6 +26,9 @@ static void example(enum metadata_kind kind, struct metadata_command *c) {
     if (kind == METADATA_MEMBER_ADD || kind == METADATA_MEMBER_WEIGHT) c->member.weight = 77;
     if (kind == METADATA_MEMBER_ADD) c->member.zone = 4;
     if (kind == METADATA_MEMBER_BOOT) c->member.boot = 6;
+    if (kind == METADATA_MEMBER_ADD) c->member.replaces = 2;
+    if (kind == METADATA_MEMBER_ADD || kind == METADATA_MEMBER_BOOT)
+        c->member.nonce = UINT64_C(0x1122334455667788);
     if (kind == METADATA_KEYSPACE_CREATE) c->name = BYTES_LIT("orders");
     if (kind == METADATA_KEYSPACE_ALTER || kind == METADATA_KEYSPACE_DROP) c->keyspace = 300;
     if (kind == METADATA_KEYSPACE_CREATE || kind == METADATA_KEYSPACE_ALTER)
@@ -58,6 +61,8 @@ TEST(metadata_command, every_kind) {
         CHECK_EQ(d.member.weight, c.member.weight);
         CHECK_EQ(d.member.zone, c.member.zone);
         CHECK_EQ(d.member.boot, c.member.boot);
+        CHECK_EQ(d.member.nonce, c.member.nonce);
+        CHECK_EQ(d.member.replaces, c.member.replaces);
         CHECK_BYTES(d.member.address, c.member.address);
         CHECK_EQ(d.first_count, c.first_count);
         CHECK_EQ(d.keyspace, c.keyspace);
@@ -117,7 +122,7 @@ TEST(metadata_command, bounds) {
     static struct metadata_command c;
     const size_t payload = METADATA_COMMAND_HEADER_BYTES;
     example(METADATA_MEMBER_ADD, &c);
-    CHECK_EQ(with(&c, payload + 12, MEMBER_ADDRESS_BYTES), ST_CORRUPT);
+    CHECK_EQ(with(&c, payload + 24, MEMBER_ADDRESS_BYTES), ST_CORRUPT);
     example(METADATA_KEYSPACE_CREATE, &c);
     CHECK_EQ(with(&c, payload + 3, KEYSPACE_DISCIPLINES), ST_CORRUPT);
     CHECK_EQ(with(&c, payload + 12, KEYSPACE_NAME_BYTES_MAX + 1), ST_CORRUPT);

@@ -113,6 +113,77 @@ TEST(metadata_members, boot) {
     meta_world_deinit(&w);
 }
 
+/* A data directory that asks twice is one member; a new one at its address is another, and the
+ * old disk is gone. What was long on its way replaces nobody but who it meant. */
+TEST(metadata_members, data_directories) {
+    struct meta_world w;
+    meta_world_init(&w, 3, 3);
+    struct member_wish a = { .weight = 1, .address = BYTES_LIT("a:1"), .nonce = 77 };
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, a).value, 4);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, a).value, 4);
+    a.address = BYTES_LIT("a:2");
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, a).value, 4);
+    CHECK_BYTES(bytes_of_string(w.m->members[3].address), BYTES_LIT("a:2"));
+    a.address = BYTES_LIT("10.0.0.1:7000");
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, a).code, META_ADDRESS_TAKEN);
+
+    struct member_wish b = { .weight = 1, .address = BYTES_LIT("a:2"), .nonce = 78 };
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, b).code, META_ADDRESS_TAKEN);
+    b.replaces = 4;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, b).value, 5);
+    CHECK_EQ(metadata_member_state(w.m, 4), MEMBER_DEAD);
+    CHECK_EQ(w.m->members[3].address[0], 0);
+    CHECK_EQ(metadata_find_nonce(w.m, 78), 4);
+    CHECK_EQ(metadata_find_address(w.m, BYTES_LIT("a:2")), 4);
+    /* The first one comes back at a place of its own. */
+    struct member_wish back = { .id = 4, .boot = 1, .nonce = 77 };
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, back).code, META_ADDRESS);
+    back.address = BYTES_LIT("a:3");
+    back.nonce = 78;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, back).code, META_BOOT);
+    back.nonce = 77;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, back).code, META_OK);
+    CHECK_EQ(metadata_member_state(w.m, 4), MEMBER_JOINING);
+    /* Having started, it has known its id: it lost what it had stored. */
+    a.address = BYTES_LIT("a:3");
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, a).code, META_BOOT);
+    meta_world_deinit(&w);
+}
+
+/* Whoever leaves may die on the way, and must then not be waited for. */
+TEST(metadata_members, dies_while_it_leaves) {
+    struct meta_world w;
+    meta_world_init(&w, 4, 3);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, of_id(2)).code, META_OK);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_DEAD, of_id(2)).code, META_OK);
+    CHECK_EQ(metadata_member_state(w.m, 2), MEMBER_DEAD);
+    meta_world_deinit(&w);
+}
+
+/* What the list of the first members could not say comes with their first start, and only then. */
+TEST(metadata_members, first_start_tells_weight_and_zone) {
+    struct meta_world w;
+    meta_world_init(&w, 3, 3);
+    const uint64_t placed = w.m->placed;
+    struct ring_inputs inputs;
+    metadata_inputs(w.m, &inputs);
+    CHECK_EQ(metadata_inputs_hash(&inputs), placed);
+    struct member_wish b = { .id = 2, .boot = 1, .weight = 9, .zone = 3, .nonce = 5 };
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, b).code, META_OK);
+    CHECK_EQ(w.m->members[1].weight, 9);
+    CHECK_EQ(w.m->members[1].zone, 3);
+    metadata_inputs(w.m, &inputs);
+    CHECK(metadata_inputs_hash(&inputs) != placed);
+    b.boot = 2, b.weight = 4;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, b).code, META_OK);
+    CHECK_EQ(w.m->members[1].weight, 9);
+    b.boot = 3, b.weight = 1000001;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, b).code, META_WEIGHT);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    CHECK_EQ(w.m->placed, metadata_inputs_hash(&inputs));
+    meta_world_deinit(&w);
+}
+
 TEST(metadata_members, weight) {
     struct meta_world w;
     meta_world_init(&w, 3, 3);
@@ -136,7 +207,6 @@ TEST(metadata_members, leave_and_remove) {
     CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, of_id(9)).code, META_NO_MEMBER);
     CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, of_id(2)).code, META_OK);
     CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, of_id(2)).code, META_STATE);
-    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_DEAD, of_id(2)).code, META_STATE);
     CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, of_id(2)).code, META_HOLDS_SLOTS);
     CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
     CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, of_id(2)).code, META_HOLDS_SLOTS);
