@@ -1,0 +1,353 @@
+/* The leader's work: one thing at a time, each from a state that nothing is on its way to. */
+#include "control/control_internal.h"
+
+#define VOTERS_MAX 5u /* more make commits slower, and two may be away at once */
+#define TRANSFER_PAUSE_MS 2000u
+#define NEW_LEADER_MS 2000u /* before silence is counted: others need time to be heard */
+#define FAREWELL_MS 1000u   /* a removed member may still hear of it through the log */
+
+static bool counts_as_member(const struct metadata_member *m) {
+    return m->state == MEMBER_ACTIVE || m->state == MEMBER_JOINING;
+}
+
+static const struct metadata_member *find(const struct control *c, uint32_t id) {
+    const uint32_t at = metadata_find_member(c->state, id);
+    return at == MEMBER_NONE ? NULL : &c->state->members[at];
+}
+
+/* ---- BOOTSTRAP ---- */
+
+static bool bootstrap(struct control *c) {
+    if (c->state->epoch > 0) return false;
+    static struct metadata_command command; /* large; one thread */
+    memset(&command, 0, sizeof command);
+    command.kind = METADATA_BOOTSTRAP;
+    command.settings = c->options.settings;
+    command.replicas = c->options.replicas;
+    put_u64_le(command.cluster.bytes, control_random(c));
+    put_u64_le(command.cluster.bytes + 8, control_random(c) | 1);
+    command.first_count = c->neighbor_count;
+    for (uint32_t i = 0; i < c->neighbor_count; i++) {
+        ASSERT(c->neighbors[i].member == i + 1);
+        command.first[i] = (struct member_wish){
+            .id = i + 1, .weight = 1, .address = bytes_of_string(c->neighbors[i].address)
+        };
+    }
+    control_propose_now(c, &command);
+    return true;
+}
+
+/* ---- who votes ---- */
+
+/* When anything came from the node; this one is always there. */
+static bool is_silent(const struct control *c, uint32_t id, uint64_t limit_ms) {
+    if (id == c->self || c->now_ms - c->lead_since_ms < NEW_LEADER_MS) return false;
+    for (uint32_t i = 0; i < c->raft->progress_count; i++) {
+        if (c->raft->progress[i].id == id)
+            return c->now_ms - c->raft->progress[i].heard_ms >= limit_ms;
+    }
+    return true;
+}
+
+static bool change_voters(struct control *c, enum raft_change_kind kind, uint32_t id) {
+    const struct raft_event event = { .kind = RAFT_CHANGE, .change = { kind, id } };
+    return status_ok(control_step(c, event));
+}
+
+static uint32_t voters_wanted(const struct control *c) {
+    uint32_t members = 0;
+    for (uint32_t i = 0; i < c->state->members_count; i++)
+        members += counts_as_member(&c->state->members[i]);
+    const uint32_t wanted = control_first_voters(members > 0 ? members : 1);
+    return wanted < VOTERS_MAX ? wanted : VOTERS_MAX;
+}
+
+/* A voter that should be replaced when there is somebody else. */
+static bool is_poor_voter(const struct control *c, uint32_t id) {
+    const struct metadata_member *m = find(c, id);
+    if (m == NULL || !counts_as_member(m)) return true;
+    return is_silent(c, id, c->options.voter_silent_ms);
+}
+
+static uint32_t voters_of_zone(const struct control *c, uint32_t zone) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < c->raft->config.voter_count; i++) {
+        const struct metadata_member *m = find(c, c->raft->config.voters[i]);
+        count += m != NULL && zone != 0 && m->zone == zone;
+    }
+    return count;
+}
+
+/* The learner of the zone with the fewest voters, that has started and is heard. */
+static uint32_t best_learner(const struct control *c, uint64_t tried) {
+    uint32_t best = 0;
+    uint32_t best_zone = UINT32_MAX;
+    for (uint32_t i = 0; i < c->state->members_count; i++) {
+        const struct metadata_member *m = &c->state->members[i];
+        if ((tried >> i & 1) != 0 || !counts_as_member(m) || m->boot == 0) continue;
+        if (raft_config_is_voter(&c->raft->config, m->id)) continue;
+        if (!raft_config_is_member(&c->raft->config, m->id)) continue;
+        if (is_silent(c, m->id, c->options.election_ms * UINT64_C(2))) continue;
+        const uint32_t zone = voters_of_zone(c, m->zone);
+        if (zone >= best_zone) continue;
+        best = m->id;
+        best_zone = zone;
+    }
+    return best;
+}
+
+/* One that cannot follow yet is refused by the core: then the next best. */
+static bool promote_one(struct control *c) {
+    uint64_t tried = 0;
+    for (uint32_t id = best_learner(c, 0); id != 0; id = best_learner(c, tried)) {
+        if (change_voters(c, RAFT_CHANGE_PROMOTE, id)) return true;
+        tried |= UINT64_C(1) << metadata_find_member(c->state, id);
+    }
+    return false;
+}
+
+/* Poor ones first, then of the zone with the most voters, the youngest; never this node. */
+static uint32_t worst_voter(const struct control *c) {
+    uint32_t worst = 0;
+    uint32_t worst_rank = 0;
+    for (uint32_t i = 0; i < c->raft->config.voter_count; i++) {
+        const uint32_t id = c->raft->config.voters[i];
+        const struct metadata_member *m = find(c, id);
+        if (id == c->self) continue;
+        const uint32_t zone = m != NULL ? voters_of_zone(c, m->zone) : 0;
+        const uint32_t rank = 1 + zone + (is_poor_voter(c, id) ? 1000 : 0);
+        if (rank < worst_rank) continue;
+        worst = id;
+        worst_rank = rank;
+    }
+    return worst;
+}
+
+static uint32_t poor_voters(const struct control *c) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < c->raft->config.voter_count; i++)
+        count += is_poor_voter(c, c->raft->config.voters[i]);
+    return count;
+}
+
+/* Everybody in the state follows the log, nobody else does. */
+static bool follow_members(struct control *c) {
+    const struct raft_config *config = &c->raft->config;
+    for (uint32_t i = 0; i < c->state->members_count; i++) {
+        const uint32_t id = c->state->members[i].id;
+        if (!raft_config_is_member(config, id)) return change_voters(c, RAFT_CHANGE_ADD, id);
+    }
+    if (c->now_ms - c->shown_ms < FAREWELL_MS) return false;
+    const uint32_t count = config->voter_count + config->learner_count;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t id =
+            i < config->voter_count ? config->voters[i] : config->learners[i - config->voter_count];
+        if (find(c, id) == NULL) return change_voters(c, RAFT_CHANGE_REMOVE, id);
+    }
+    return false;
+}
+
+static bool keep_voters(struct control *c) {
+    if (follow_members(c)) return true;
+    const uint32_t wanted = voters_wanted(c);
+    const uint32_t voters = c->raft->config.voter_count;
+    const uint32_t poor = poor_voters(c);
+    if (voters - poor < wanted && voters < RAFT_VOTERS_MAX && promote_one(c)) return true;
+    if (voters <= 1) return false;
+    /* A silent voter stays while nobody can take over: it may come back. One that is dead or
+     * leaves, or is one too many, goes. */
+    const uint32_t worst = worst_voter(c);
+    if (worst == 0) return false;
+    const struct metadata_member *m = find(c, worst);
+    const bool gone = m == NULL || !counts_as_member(m);
+    if (voters <= wanted && !gone) return false;
+    return change_voters(c, RAFT_CHANGE_DEMOTE, worst);
+}
+
+/* A leader that goes hands over first, as it would wait for its own removal otherwise. */
+static bool hand_over(struct control *c) {
+    const struct metadata_member *self = find(c, c->self);
+    if (c->state->epoch == 0 || (self != NULL && counts_as_member(self))) return false;
+    if (c->now_ms < c->transfer_at_ms) return true;
+    for (uint32_t i = 0; i < c->raft->config.voter_count; i++) {
+        const uint32_t id = c->raft->config.voters[i];
+        if (id == c->self || is_poor_voter(c, id)) continue;
+        if (is_silent(c, id, c->options.election_ms)) continue;
+        const struct raft_event event = { .kind = RAFT_TRANSFER, .node = id };
+        c->transfer_at_ms = c->now_ms + TRANSFER_PAUSE_MS;
+        return status_ok(control_step(c, event));
+    }
+    return false; /* it is the last one that can lead: it goes on */
+}
+
+/* ---- the ring ---- */
+
+/* Whom slots should be given to: members that join are left out until they have started. */
+static void wanted_inputs(const struct control *c, struct ring_inputs *ret_inputs) {
+    metadata_inputs(c->state, ret_inputs);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < ret_inputs->count; i++) {
+        const struct metadata_member *m = find(c, ret_inputs->members[i].id);
+        if (m->state == MEMBER_JOINING && m->boot == 0) continue;
+        ret_inputs->members[kept++] = ret_inputs->members[i];
+    }
+    ret_inputs->count = kept;
+}
+
+static enum change_reason reason_of(const struct control *c) {
+    enum change_reason reason = CHANGE_WEIGHT;
+    for (uint32_t i = 0; i < c->state->members_count; i++) {
+        const struct metadata_member *m = &c->state->members[i];
+        const bool keeps = slot_table_has(&c->state->slots, (uint16_t)i);
+        if (m->state == MEMBER_JOINING && reason == CHANGE_WEIGHT) reason = CHANGE_JOIN;
+        if (m->state == MEMBER_LEAVING && keeps && reason != CHANGE_EVICT) reason = CHANGE_LEAVE;
+        if (m->state == MEMBER_DEAD && keeps) reason = CHANGE_EVICT;
+    }
+    return reason;
+}
+
+/* Who leaves has been asked whether fewer copies will do; who died has not. */
+static bool has_dead(const struct control *c) {
+    for (uint32_t i = 0; i < c->state->members_count; i++) {
+        if (c->state->members[i].state == MEMBER_DEAD) return true;
+    }
+    return false;
+}
+
+static bool begin_change(struct control *c) {
+    static struct metadata_command command; /* large; one thread */
+    memset(&command, 0, sizeof command);
+    wanted_inputs(c, &command.target);
+    const uint64_t hash = metadata_inputs_hash(&command.target);
+    if (hash != c->members_hash) {
+        c->members_hash = hash;
+        c->members_since_ms = c->now_ms;
+    }
+    if (c->state->change.id != 0 || hash == c->state->placed) return false;
+    if (command.target.count == 0 || c->begin_refused == c->shown_revision) return false;
+    if (c->now_ms - c->members_since_ms < c->options.settle_ms) return false;
+    command.kind = METADATA_CHANGE_BEGIN;
+    command.target.replicas = c->state->replicas;
+    command.reason = reason_of(c);
+    command.started_ms = c->wall_ms;
+    command.throttle = c->options.throttle;
+    command.accept_loss = !has_dead(c);
+    /* If it is refused, the revision stays, and it is not asked again before something changes. */
+    c->begin_refused = c->shown_revision;
+    control_propose_now(c, &command);
+    return true;
+}
+
+/* Up to `max` slots of a phase, as ranges into `packed`, which has room for `max` of them. */
+static uint32_t pack_slots(const struct metadata *m, enum slot_phase phase, uint32_t max,
+                           uint8_t *packed, struct slot_ranges *ret_ranges) {
+    uint32_t slots = 0;
+    uint32_t count = 0;
+    for (uint32_t slot = 0; slot < RING_SLOTS && slots < max; slot++) {
+        if (m->slots.phases[slot] != phase) continue;
+        const bool extends = count > 0 && get_u16_le(packed + count * 4 - 2) + 1u == slot;
+        if (!extends) {
+            if (count == SLOT_RANGES_MAX) break;
+            put_u16_le(packed + count++ * 4, (uint16_t)slot);
+        }
+        put_u16_le(packed + count * 4 - 2, (uint16_t)slot);
+        slots++;
+    }
+    *ret_ranges = (struct slot_ranges){ count, bytes_of(packed, count * UINT64_C(4)) };
+    return slots;
+}
+
+static void add_list(const struct slot_list *list, uint64_t *members) {
+    for (uint32_t i = 0; i < list->count; i++) *members |= UINT64_C(1) << list->members[i];
+}
+
+/* All members of lists and targets of joint slots, but for dead ones, hold everything. */
+static bool barrier_reached(const struct control *c) {
+    const struct slot_table *t = &c->state->slots;
+    uint64_t members = 0;
+    uint64_t epoch = 0;
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
+        if (t->phases[slot] != SLOT_JOINT) continue;
+        add_list(&t->lists[slot], &members);
+        add_list(&t->targets[slot], &members);
+        if (t->epochs[slot] > epoch) epoch = t->epochs[slot];
+    }
+    if (epoch == 0) return false; /* none is joint */
+    if (MUTANT("control_skips_barrier")) return true;
+    for (uint32_t i = 0; i < c->state->members_count; i++) {
+        const struct metadata_member *m = &c->state->members[i];
+        if ((members >> i & 1) == 0 || m->state == MEMBER_DEAD) continue;
+        const struct control_peer *p = control_find_peer((struct control *)c, m->id);
+        if (p == NULL || p->report.boot != m->boot) return false;
+        if (p->report.epoch_adopted < epoch || p->report.epoch_caught_up < epoch) return false;
+    }
+    return true;
+}
+
+/* A target with a dead member would be left with a copy less than it could have. */
+static bool leads_to_dead(const struct control *c) {
+    const struct slot_table *t = &c->state->slots;
+    uint64_t members = 0;
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) add_list(&t->targets[slot], &members);
+    for (uint32_t i = 0; i < c->state->members_count; i++) {
+        if ((members >> i & 1) != 0 && c->state->members[i].state == MEMBER_DEAD) return true;
+    }
+    return false;
+}
+
+static bool step_change(struct control *c) {
+    static struct metadata_command command;     /* large; one thread */
+    static uint8_t packed[SLOT_RANGES_MAX * 4]; /* the same */
+    if (c->state->change.id == 0) return false;
+    memset(&command, 0, sizeof command);
+    command.change = c->state->change.id;
+    const uint32_t joint = pack_slots(c->state, SLOT_JOINT, RING_SLOTS, packed, &command.ranges);
+    if (leads_to_dead(c)) {
+        command.kind = METADATA_CHANGE_CANCEL;
+        command.ranges = (struct slot_ranges){ 0 };
+    } else if (joint > 0) {
+        if (!barrier_reached(c)) return false;
+        command.kind = METADATA_SLOTS_NEW;
+    } else {
+        if (c->state->change.paused) return false;
+        command.kind = METADATA_SLOTS_JOINT;
+        (void)pack_slots(c->state, SLOT_OLD, c->options.batch_slots, packed, &command.ranges);
+        ASSERT(command.ranges.count > 0); /* a change ends with its last slot */
+    }
+    control_propose_now(c, &command);
+    return true;
+}
+
+/* ---- who has nothing left ---- */
+
+static bool remove_member(struct control *c) {
+    if (c->state->change.id != 0 || c->state->members_count == 1) return false;
+    for (uint32_t i = 0; i < c->state->members_count; i++) {
+        const struct metadata_member *m = &c->state->members[i];
+        if (counts_as_member(m) || slot_table_has(&c->state->slots, (uint16_t)i)) continue;
+        if (m->id == c->self) continue; /* who takes over removes it */
+        const struct metadata_command command = { .kind = METADATA_MEMBER_REMOVE,
+                                                  .member = { .id = m->id } };
+        static struct metadata_command copy; /* large; one thread */
+        copy = command;
+        control_propose_now(c, &copy);
+        return true;
+    }
+    return false;
+}
+
+void control_lead(struct control *c) {
+    if (!control_is_leader(c)) return;
+    if (c->lead_term != c->raft->term) {
+        c->lead_term = c->raft->term;
+        c->lead_since_ms = c->members_since_ms = c->now_ms;
+        c->members_hash = 0;
+        c->begin_refused = 0;
+        c->report_due = true;
+    }
+    /* What this node's people want goes first, and nothing is decided on what may change. */
+    if (!control_leads_quietly(c) || c->head_sequence != 0) return;
+    if (bootstrap(c) || hand_over(c) || keep_voters(c)) return;
+    if (begin_change(c) || step_change(c)) return;
+    (void)remove_member(c);
+}
