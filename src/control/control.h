@@ -151,7 +151,9 @@ STATUS control_open(struct control *c, struct os *os, struct os_loop *loop, stru
  * Errors  ST_CORRUPT, and of store->create */
 STATUS control_restore(struct control *c, const struct raft_store_restored *restored,
                        uint64_t now_ms, uint64_t random);
-/* NULL is nothing to destroy. Requires  no write is under way */
+/* Whether no write is under way: it may be destroyed. */
+bool control_is_idle(const struct control *c);
+/* NULL is nothing to destroy. Requires  control_is_idle; no done of a proposal is called */
 void control_destroy(struct control *c);
 
 /* Time has passed. `now_ms` never goes back; `random` is fresh each time. Returns when the next
@@ -176,7 +178,8 @@ void control_load(struct control *c, const struct control_load *load);
 void control_news_wanted(struct control *c);
 
 /* Have a command carried out; its cluster and proposal are filled in, its views are copied.
- * `done` is called once, later, unless the control is destroyed before (NULL: nobody asks). */
+ * `done` is called once, BUSY at once and all else later, unless the control is destroyed before
+ * (NULL: nobody asks). */
 void control_propose(struct control *c, const struct metadata_command *command, control_done *done,
                      void *user);
 /* Another voter is to lead. Carried to the leader; whether it worked is seen in the status. */

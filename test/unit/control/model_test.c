@@ -1,0 +1,55 @@
+/* tidy: integration. Whole clusters of control planes in a hostile world: what they promise holds
+ * after every event, all settles when the faults end, and each planted fault is seen.
+ *
+ * CONTROL_SEEDS=500 in the environment runs so many (minutes: raise TEST_SECONDS too). */
+#include "test/unit/control/model.h"
+
+#include "test/unit/harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SEEDS_DEFAULT 8u
+
+const struct model_core control_core_sound = {
+    control_create, control_restore, control_destroy,   control_tick,    control_receive,
+    control_stored, control_adopted, control_caught_up, control_propose, control_transfer,
+    control_status, control_state,   control_check,
+};
+
+static uint64_t seed_count(void) {
+    const char *text = getenv("CONTROL_SEEDS");
+    return text == NULL || *text == '\0' ? SEEDS_DEFAULT : strtoull(text, NULL, 10);
+}
+
+/* Healthy control planes keep every promise under every hazard, and settle when they end. */
+TEST(control_model, promises_hold) {
+    const uint64_t first = test_seed();
+    uint32_t changes = 0;
+    uint32_t removed = 0;
+    uint32_t wiped = 0;
+    uint32_t crashes = 0;
+    for (uint64_t i = 0; i < seed_count(); i++) {
+        struct model *m = control_model_create(&control_core_sound, first + i);
+        const char *wrong = control_model_live(m);
+        if (wrong != NULL) {
+            fprintf(stderr, "seed 0x%llx, %u nodes, at %llu ms: %s\n",
+                    (unsigned long long)(first + i), m->node_count, (unsigned long long)m->now_ms,
+                    wrong);
+        }
+        changes += m->changes;
+        removed += m->removed;
+        wiped += m->wiped;
+        crashes += m->crashes;
+        control_model_destroy(m);
+        CHECK(wrong == NULL);
+    }
+    /* The hazards are such that all of this happens. */
+    CHECK(changes > 2 * seed_count());
+    CHECK(crashes > 5 * seed_count());
+    CHECK(removed > 0);
+    CHECK(wiped > 0);
+    if (getenv("CONTROL_SEEDS") != NULL)
+        printf("%llu seeds, %u changes, %u removed, %u disks lost, %u crashes\n",
+               (unsigned long long)seed_count(), changes, removed, wiped, crashes);
+}
