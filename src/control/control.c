@@ -15,6 +15,7 @@ void control_options_init(struct control_options *o) {
         .heartbeat_ms = 100,
         .snapshot_entries = 1024,
         .batch_slots = CONTROL_BATCH_MAX,
+        .gather_ms = 5000,
         .settle_ms = 2000,
         .voter_silent_ms = 60000,
         .proposal_ms = 10000,

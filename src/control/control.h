@@ -61,10 +61,11 @@ struct control_options {
     uint32_t heartbeat_ms;             /* see raft_options */
     uint32_t snapshot_entries;         /* a snapshot is made after so many, 16.. */
     uint32_t batch_slots;              /* 1..CONTROL_BATCH_MAX */
-    uint32_t settle_ms;                /* members are quiet so long before a change begins */
-    uint32_t voter_silent_ms;          /* a voter not heard for so long is replaced */
-    uint32_t proposal_ms;              /* a proposal is given up after so long */
-    uint64_t throttle;                 /* bytes/s of changes begun here; 0 = no limit */
+    uint32_t gather_ms;       /* LIST: so long all are waited for, then a majority will do */
+    uint32_t settle_ms;       /* members are quiet so long before a change begins */
+    uint32_t voter_silent_ms; /* a voter not heard for so long is replaced */
+    uint32_t proposal_ms;     /* a proposal is given up after so long */
+    uint64_t throttle;        /* bytes/s of changes begun here; 0 = no limit */
 };
 
 /* The defaults; want, address, addresses, boot, nonce are the caller's. */

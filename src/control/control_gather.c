@@ -15,7 +15,7 @@ void control_gather_begin(struct control *c) {
     };
     ASSERT(c->options.want != CONTROL_WANT_ALONE);
     c->stage = stages[c->options.want];
-    c->ask_at_ms = c->now_ms;
+    c->ask_at_ms = c->gather_since_ms = c->now_ms;
     (void)snprintf(c->waits_for, sizeof c->waits_for, "an answer of the nodes it was told of");
 }
 
@@ -177,15 +177,17 @@ static void count_gathered(const struct control *c, struct gathered *ret_gathere
     *ret_gathered = g;
 }
 
-/* A majority of the list, and of those of it who will vote, must be there and as new as this
+/* After some patience with those that start late, and would have to join as new members: a
+ * majority of the list, and of those of it who will vote, must be there and as new as this
  * node: then nobody else can have begun with a majority of this list that has lost nothing. */
 static void gather_evaluate(struct control *c) {
     ASSERT(c->stage == CONTROL_GATHERING);
     struct gathered g;
     count_gathered(c, &g);
     const uint32_t voters = control_first_voters(c->neighbor_count);
-    bool enough = g.count >= membership_majority(c->neighbor_count) &&
-                  g.voters >= membership_majority(voters) && !g.refused;
+    const bool patient = c->now_ms - c->gather_since_ms < c->options.gather_ms;
+    const uint32_t needed = patient ? c->neighbor_count : membership_majority(c->neighbor_count);
+    bool enough = g.count >= needed && g.voters >= membership_majority(voters) && !g.refused;
     if (MUTANT("control_founds_without_majority")) enough = true;
     if (enough) {
         const struct status s = control_found_list(c);

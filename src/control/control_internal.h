@@ -87,6 +87,7 @@ struct control {
     uint32_t neighbor_count;                        /* of `neighbors` */
     struct control_neighbor neighbors[MEMBERS_MAX]; /* list, contacts or founders */
     uint64_t list;                                  /* hash of the sorted list; 0 = none */
+    uint64_t gather_since_ms;                       /* when that began */
     uint64_t ask_at_ms;                             /* when questions go out next */
     uint32_t ask_turn;                              /* whom the next one goes to */
 

@@ -3,7 +3,7 @@
 
 #define VOTERS_MAX 5u /* more make commits slower, and two may be away at once */
 #define TRANSFER_PAUSE_MS 2000u
-#define NEW_LEADER_MS 2000u /* before silence is counted: others need time to be heard */
+#define NEW_LEADER_MS 2000u /* before voters change: others need time to be heard */
 #define FAREWELL_MS 1000u   /* a removed member may still hear of it through the log */
 
 static bool counts_as_member(const struct metadata_member *m) {
@@ -41,7 +41,7 @@ static bool bootstrap(struct control *c) {
 
 /* When anything came from the node; this one is always there. */
 static bool is_silent(const struct control *c, uint32_t id, uint64_t limit_ms) {
-    if (id == c->self || c->now_ms - c->lead_since_ms < NEW_LEADER_MS) return false;
+    if (id == c->self) return false;
     for (uint32_t i = 0; i < c->raft->progress_count; i++) {
         if (c->raft->progress[i].id == id)
             return c->now_ms - c->raft->progress[i].heard_ms >= limit_ms;
@@ -49,7 +49,22 @@ static bool is_silent(const struct control *c, uint32_t id, uint64_t limit_ms) {
     return true;
 }
 
+/* Whether those who would vote after the change can be heard, a majority of them: a change that
+ * nobody can agree to would be the last. */
+static bool majority_is_heard(const struct control *c, enum raft_change_kind kind, uint32_t id) {
+    const struct raft_config *config = &c->raft->config;
+    uint32_t voters = kind == RAFT_CHANGE_PROMOTE;
+    uint32_t heard = kind == RAFT_CHANGE_PROMOTE;
+    for (uint32_t i = 0; i < config->voter_count; i++) {
+        if (config->voters[i] == id) continue;
+        voters++;
+        heard += !is_silent(c, config->voters[i], c->options.election_ms);
+    }
+    return voters > 0 && heard >= membership_majority(voters);
+}
+
 static bool change_voters(struct control *c, enum raft_change_kind kind, uint32_t id) {
+    if (kind != RAFT_CHANGE_ADD && !majority_is_heard(c, kind, id)) return false;
     const struct raft_event event = { .kind = RAFT_CHANGE, .change = { kind, id } };
     return status_ok(control_step(c, event));
 }
@@ -115,7 +130,9 @@ static uint32_t worst_voter(const struct control *c) {
         const struct metadata_member *m = find(c, id);
         if (id == c->self) continue;
         const uint32_t zone = m != NULL ? voters_of_zone(c, m->zone) : 0;
-        const uint32_t rank = 1 + zone + (is_poor_voter(c, id) ? 1000 : 0);
+        uint32_t rank = 1 + zone;
+        if (is_poor_voter(c, id)) rank += 1000;
+        if (is_silent(c, id, c->options.election_ms)) rank += 100;
         if (rank < worst_rank) continue;
         worst = id;
         worst_rank = rank;
@@ -149,6 +166,7 @@ static bool follow_members(struct control *c) {
 
 static bool keep_voters(struct control *c) {
     if (follow_members(c)) return true;
+    if (c->now_ms - c->lead_since_ms < NEW_LEADER_MS) return false;
     const uint32_t wanted = voters_wanted(c);
     const uint32_t voters = c->raft->config.voter_count;
     const uint32_t poor = poor_voters(c);

@@ -156,6 +156,7 @@ static void start(struct model *m, struct model_node *n) {
     o.election_ms = 300;
     o.heartbeat_ms = 50;
     o.snapshot_entries = 24;
+    o.gather_ms = 1000;
     o.settle_ms = 300;
     o.voter_silent_ms = 3000;
     o.proposal_ms = 3000;

@@ -17,6 +17,35 @@ const struct model_core control_core_sound = {
     control_status, control_state,   control_check,
 };
 
+/* Where a run that has gone wrong stands. */
+static void show(struct model *m) {
+    static struct control_status s;
+    const struct metadata *l = m->latest;
+    for (uint32_t i = 0; l != NULL && i < l->members_count; i++) {
+        fprintf(stderr, "  member %u %s %s boot %u weight %u sequence %llx %s\n", l->members[i].id,
+                l->members[i].address, member_state_name(l->members[i].state), l->members[i].boot,
+                l->members[i].weight, (unsigned long long)l->members[i].sequence,
+                metadata_code_name(l->members[i].result.code));
+    }
+    if (l != NULL) {
+        fprintf(stderr, "  revision %llu epoch %llu change %llu: %u of %u%s\n",
+                (unsigned long long)l->revision, (unsigned long long)l->epoch,
+                (unsigned long long)l->change.id, l->change.slots_done, l->change.slots_total,
+                l->change.paused ? ", paused" : "");
+    }
+    for (uint32_t i = 0; i < m->node_count; i++) {
+        const struct model_node *n = &m->nodes[i];
+        if (n->control == NULL) continue;
+        m->core->status(n->control, &s);
+        fprintf(stderr,
+                "  node %u stage %u self %u leader %u term %llu revision %llu index %llu "
+                "voters %u learners %u adopted %llu: %s\n",
+                i, s.stage, s.self, s.leader, (unsigned long long)s.term,
+                (unsigned long long)s.revision, (unsigned long long)s.log_applied, s.voter_count,
+                s.learner_count, (unsigned long long)n->adopted, s.waits_for);
+    }
+}
+
 static uint64_t seed_count(void) {
     const char *text = getenv("CONTROL_SEEDS");
     return text == NULL || *text == '\0' ? SEEDS_DEFAULT : strtoull(text, NULL, 10);
@@ -36,6 +65,7 @@ TEST(control_model, promises_hold) {
             fprintf(stderr, "seed 0x%llx, %u nodes, at %llu ms: %s\n",
                     (unsigned long long)(first + i), m->node_count, (unsigned long long)m->now_ms,
                     wrong);
+            show(m);
         }
         changes += m->changes;
         removed += m->removed;
