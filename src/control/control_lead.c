@@ -344,6 +344,8 @@ static bool remove_member(struct control *c) {
         const struct metadata_member *m = &c->state->members[i];
         if (counts_as_member(m) || slot_table_has(&c->state->slots, (uint16_t)i)) continue;
         if (m->id == c->self) continue; /* who takes over removes it */
+        /* Once it hears that it is removed its vote is gone. */
+        if (raft_config_is_voter(&c->raft->config, m->id)) continue;
         const struct metadata_command command = { .kind = METADATA_MEMBER_REMOVE,
                                                   .member = { .id = m->id } };
         static struct metadata_command copy; /* large; one thread */

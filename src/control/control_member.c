@@ -247,8 +247,11 @@ static bool may_go_on(struct control *c) {
         return false;
     }
     const struct metadata_member *self = &c->state->members[at];
-    const bool other = self->nonce != 0 && self->nonce != c->options.nonce;
-    if (other || self->boot > c->options.boot) {
+    if (self->nonce != 0 && self->nonce != c->options.nonce) {
+        control_refuse(c, "member %u is another data directory than this one", c->self);
+        return false;
+    }
+    if (self->boot > c->options.boot) {
         control_refuse(c,
                        "this is an old copy of the data directory of member %u: it has started "
                        "%u times, and this copy %u times",

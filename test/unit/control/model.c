@@ -273,6 +273,7 @@ static void drive(struct model *m, struct model_node *n) {
     drive_data_plane(m, n);
     (void)m->core->tick(n->control, m->now_ms, m->now_ms, sim_random_next(&m->random));
     if (!m->core->check(n->control)) control_model_fail(m, "fields of a control disagree");
+    control_model_owner(m, n);
     if (n->refused) settle_refused(m, n);
 }
 

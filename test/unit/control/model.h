@@ -133,6 +133,7 @@ const char *control_model_live(struct model *m);
 void control_model_fail(struct model *m, const char *rule);
 void control_model_published(struct model *m, struct model_node *n, const struct metadata *state,
                              uint32_t self);
+void control_model_owner(struct model *m, const struct model_node *n);
 /* Whether everything has settled; else what has not. */
 const char *control_model_unsettled(struct model *m);
 

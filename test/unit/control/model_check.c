@@ -17,6 +17,10 @@ static void check_owner(struct model *m, const struct model_node *n, uint32_t se
         control_model_fail(m, "a member id was used by two data directories");
 }
 
+void control_model_owner(struct model *m, const struct model_node *n) {
+    if (n->disk.exists) check_owner(m, n, n->disk.owner.member);
+}
+
 static bool is_target(const struct model_batch *b, const struct metadata *s) {
     const struct slot_list *list = &s->slots.lists[b->slot];
     if (list->count != b->target_count) return false;
