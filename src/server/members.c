@@ -2,21 +2,11 @@
 
 #include "base/assert.h"
 #include "base/log.h"
-#include "os/sock.h"
-
 #include <stdio.h>
 
 #define LIST_BYTES_MAX 512u /* of addresses in one log line, which is cut at twice that */
 
 static_assert(OS_ADDRESS_BYTES_MAX == MEMBER_ADDRESS_BYTES, "a resolved address fits a member");
-
-/* Numeric addresses of the settings. */
-struct resolved {
-    uint32_t count;                                /* of `peers` */
-    char peers[MEMBERS_MAX][OS_ADDRESS_BYTES_MAX]; /* as listed; two names may mean one */
-    const char *texts[MEMBERS_MAX];                /* the same, for membership_create */
-    char self[OS_ADDRESS_BYTES_MAX];               /* what others call this node by */
-};
 
 static STATUS resolve(struct os *os, const char *option, const char *address,
                       char ret_text[OS_ADDRESS_BYTES_MAX]) {
@@ -29,25 +19,24 @@ static STATUS resolve(struct os *os, const char *option, const char *address,
     return status_of(ST_INVALID);
 }
 
-static STATUS resolve_all(const struct config *c, struct os *os, const char *listen,
-                          struct resolved *ret_resolved) {
-    struct resolved *r = ret_resolved;
-    ASSERT(c->peer_nodes.count <= MEMBERS_MAX);
-    for (r->count = 0; r->count < c->peer_nodes.count; r->count++) {
-        TRY(resolve(os, "peers", c->peer_nodes.addresses[r->count], r->peers[r->count]));
-        r->texts[r->count] = r->peers[r->count];
-    }
-    if (c->role.index == CONFIG_ROLE_NODE) return resolve(os, "advertise", c->advertise, r->self);
-    /* A proxy that listens everywhere has no one address; then nothing can be compared. */
-    if (!status_ok(os_address_resolve(os, listen, r->self))) r->self[0] = '\0';
-    return status_of(ST_OK);
-}
-
-static bool is_listed(const struct resolved *r, const char *address) {
-    for (uint32_t i = 0; i < r->count; i++) {
-        if (strcmp(r->peers[i], address) == 0) return true;
+static bool is_listed(const struct members *m, const char *address) {
+    for (uint32_t i = 0; i < m->count; i++) {
+        if (strcmp(m->addresses[i], address) == 0) return true;
     }
     return false;
+}
+
+/* Two names may mean one address. */
+static STATUS resolve_list(const char *option, const struct config_nodes *nodes, struct os *os,
+                           struct members *m) {
+    ASSERT(nodes->count <= MEMBERS_MAX);
+    for (uint32_t i = 0; i < nodes->count; i++) {
+        char address[OS_ADDRESS_BYTES_MAX];
+        TRY(resolve(os, option, nodes->addresses[i], address));
+        if (!is_listed(m, address))
+            (void)snprintf(m->addresses[m->count++], sizeof address, "%s", address);
+    }
+    return status_of(ST_OK);
 }
 
 static STATUS refuse_everywhere(const char *option, const char *address) {
@@ -63,127 +52,145 @@ static bool is_everywhere(const char *address) {
 }
 
 /* Addresses that only this machine understands must be all or none. */
-static STATUS judge_reach(const struct resolved *r, bool is_proxy) {
+static STATUS judge_reach(const struct members *m, const char *option) {
     const char *near = NULL, *far = NULL;
-    for (uint32_t i = 0; i < r->count; i++) {
-        if (is_everywhere(r->peers[i])) return refuse_everywhere("peers", r->peers[i]);
-        *(config_is_loopback(r->peers[i]) ? &near : &far) = r->peers[i];
+    for (uint32_t i = 0; i < m->count; i++) {
+        if (is_everywhere(m->addresses[i])) return refuse_everywhere(option, m->addresses[i]);
+        *(config_is_loopback(m->addresses[i]) ? &near : &far) = m->addresses[i];
     }
-    if (!is_proxy) {
-        if (is_everywhere(r->self)) return refuse_everywhere("advertise", r->self);
-        *(config_is_loopback(r->self) ? &near : &far) = r->self;
+    if (m->want != CONTROL_WANT_PROXY) {
+        if (is_everywhere(m->self)) return refuse_everywhere("advertise", m->self);
+        *(config_is_loopback(m->self) ? &near : &far) = m->self;
     }
     if (near == NULL || far == NULL) return status_of(ST_OK);
-    log_error("--peers: %s means this machine only, so the node at %s cannot reach it; give every "
-              "node an address that all can reach (--listen or --advertise, and --peers)",
-              near, far);
+    log_error("--%s: %s means this machine only, so the node at %s cannot reach it; give every "
+              "node an address that all can reach (--listen or --advertise, and --%s)",
+              option, near, far, option);
     return status_of(ST_INVALID);
 }
 
-/* W or R: as asked for, or a majority of the copies that can exist. Above that no request
- * could ever succeed. */
-static STATUS quorum_of(const char *option, struct option_choice asked, uint32_t copies,
-                        uint8_t *ret_quorum) {
+/* W or R above the copies that the first members can have: no request could ever succeed. */
+static STATUS judge_quorum(const char *option, struct option_choice asked, uint32_t copies,
+                           uint32_t members) {
     ASSERT(copies >= 1 && copies <= REPLICAS_MAX);
     ASSERT(asked.index <= REPLICAS_MAX);
-    if (asked.index > copies) {
-        log_error("--%s=%u: there are only %u members, so nothing could succeed", option,
-                  asked.index, copies);
+    if (asked.index <= copies) return status_of(ST_OK);
+    log_error("--%s=%u: there are only %u members, so nothing could succeed", option, asked.index,
+              members);
+    return status_of(ST_INVALID);
+}
+
+static STATUS judge_list(const struct config *c, const struct members *m) {
+    if (m->count > MEMBERS_MAX) {
+        log_error("--peers: %u nodes with this one, and a cluster has at most %u", m->count,
+                  MEMBERS_MAX);
         return status_of(ST_INVALID);
     }
-    *ret_quorum = (uint8_t)(asked.index > 0 ? asked.index : membership_majority(copies));
+    const uint32_t copies = c->replicas < m->count ? (uint32_t)c->replicas : m->count;
+    TRY(judge_quorum("write-quorum", c->write_quorum, copies, m->count));
+    return judge_quorum("read-quorum", c->read_quorum, copies, m->count);
+}
+
+/* ---- what to do ---- */
+
+/* Alone it needs an address only for those that may join it later. */
+static STATUS be_alone(const struct config *c, struct os *os, const char *listen,
+                       struct members *m) {
+    m->want = CONTROL_WANT_ALONE;
+    m->count = 0;
+    const bool named = status_ok(os_address_resolve(os, c->advertise, m->self));
+    if (named && !is_everywhere(m->self)) return status_of(ST_OK);
+    (void)snprintf(m->self, sizeof m->self, "127.0.0.1:%s", strrchr(listen, ':') + 1);
     return status_of(ST_OK);
 }
 
-/* Members that the resolved addresses are. */
-static uint32_t distinct_of(const struct resolved *r, bool is_proxy) {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < r->count; i++) {
-        bool known = false;
-        for (uint32_t j = 0; j < i; j++) known |= strcmp(r->peers[i], r->peers[j]) == 0;
-        count += !known;
-    }
-    return count + (!is_proxy && !is_listed(r, r->self));
+static STATUS be_proxy(const struct config *c, struct os *os, const char *listen,
+                       struct members *m) {
+    m->want = CONTROL_WANT_PROXY;
+    TRY(resolve_list("peers", &c->peer_nodes, os, m));
+    TRY(judge_reach(m, "peers"));
+    /* One that listens everywhere has no one address; then nothing can be compared. */
+    if (!status_ok(os_address_resolve(os, listen, m->self))) m->self[0] = '\0';
+    if (!is_listed(m, m->self)) return status_of(ST_OK);
+    log_error("--peers: a proxy is no member, but %s is its own address; take it out", m->self);
+    return status_of(ST_INVALID);
 }
 
-static STATUS create(const struct config *c, const struct resolved *r, uint32_t distinct,
-                     struct membership **ret_membership) {
-    const bool is_proxy = c->role.index == CONFIG_ROLE_PROXY;
-    const uint32_t copies = c->replicas < distinct ? (uint32_t)c->replicas : distinct;
-    struct replication n = { .replicas = (uint8_t)c->replicas };
-    TRY(quorum_of("write-quorum", c->write_quorum, copies, &n.write_quorum));
-    TRY(quorum_of("read-quorum", c->read_quorum, copies, &n.read_quorum));
-    const struct status s =
-        membership_create(r->texts, r->count, is_proxy ? NULL : r->self, n, ret_membership);
-    if (s.code == ST_FULL)
-        log_error("--peers: %u nodes with this one, and a cluster has at most %u", distinct,
+static STATUS join(const struct config *c, struct os *os, struct members *m) {
+    m->want = CONTROL_WANT_JOIN;
+    TRY(resolve(os, "advertise", c->advertise, m->self));
+    TRY(resolve_list("join", &c->join_nodes, os, m));
+    TRY(judge_reach(m, "join"));
+    if (m->count > 1 || !is_listed(m, m->self)) return status_of(ST_OK);
+    log_error("--join: %s is this node's own address; name a node of the cluster", m->self);
+    return status_of(ST_INVALID);
+}
+
+static STATUS begin(const struct config *c, struct os *os, const char *listen, struct members *m) {
+    m->want = CONTROL_WANT_LIST;
+    TRY(resolve(os, "advertise", c->advertise, m->self));
+    TRY(resolve_list("peers", &c->peer_nodes, os, m));
+    TRY(judge_reach(m, "peers"));
+    const bool listed = is_listed(m, m->self);
+    if (listed && m->count == 1) {
+        log_info("the only peer is this node itself: it serves alone");
+        return be_alone(c, os, listen, m);
+    }
+    if (!listed && m->count == MEMBERS_MAX) {
+        log_error("--peers: %u nodes with this one, and a cluster has at most %u", MEMBERS_MAX + 1,
                   MEMBERS_MAX);
-    else if (!status_ok(s))
-        log_error("--peers: one of the addresses is none that others could use");
-    return status_of(status_ok(s) ? ST_OK : ST_INVALID);
-}
-
-/* What it is called matters to nobody yet. */
-static STATUS create_alone(const struct config *c, struct os *os, const char *listen,
-                           struct membership **ret_membership) {
-    char self[OS_ADDRESS_BYTES_MAX];
-    const struct replication n = { .replicas = (uint8_t)c->replicas };
-    if (!status_ok(os_address_resolve(os, listen, self)))
-        snprintf(self, sizeof self, "127.0.0.1:%s", strrchr(listen, ':') + 1);
-    return membership_create(NULL, 0, self, n, ret_membership);
-}
-
-STATUS members_build(const struct config *c, struct os *os, const char *listen,
-                     struct membership **ret_membership) {
-    ASSERT(os != NULL && listen != NULL);
-    ASSERT(ret_membership != NULL);
-    const bool is_proxy = c->role.index == CONFIG_ROLE_PROXY;
-    if (c->peer_nodes.count == 0) {
-        ASSERT(!is_proxy); /* config_finish has refused it */
-        return create_alone(c, os, listen, ret_membership);
-    }
-    struct resolved r = { 0 };
-    TRY(resolve_all(c, os, listen, &r));
-    TRY(judge_reach(&r, is_proxy));
-    if (is_proxy && is_listed(&r, r.self)) {
-        log_error("--peers: a proxy is no member, but %s is its own address; take it out", r.self);
         return status_of(ST_INVALID);
     }
-    const uint32_t distinct = distinct_of(&r, is_proxy);
-    if (distinct == 1 && !is_proxy) {
-        log_info("the only peer is this node itself: it serves alone");
-        return create_alone(c, os, listen, ret_membership);
-    }
-    return create(c, &r, distinct, ret_membership);
+    if (!listed) (void)snprintf(m->addresses[m->count++], sizeof m->self, "%s", m->self);
+    return judge_list(c, m);
 }
 
-bool members_are_one(const struct membership *m) {
-    return m->count == 1 && m->self != MEMBER_NONE;
+STATUS members_resolve(const struct config *c, struct os *os, const char *listen,
+                       struct members *ret_members) {
+    ASSERT(os != NULL && listen != NULL);
+    struct members *m = ret_members;
+    *m = (struct members){ 0 };
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) m->texts[i] = m->addresses[i];
+    if (c->role.index == CONFIG_ROLE_PROXY) return be_proxy(c, os, listen, m);
+    if (c->join_nodes.count > 0) return join(c, os, m);
+    if (c->peer_nodes.count > 0) return begin(c, os, listen, m);
+    return be_alone(c, os, listen, m);
 }
 
-uint32_t members_copies(const struct membership *m) {
-    ASSERT(m->count >= 1);
-    return m->replicas < m->count ? m->replicas : m->count;
+void members_options(const struct members *m, const struct config *c,
+                     struct control_options *ret_options) {
+    struct control_options *o = ret_options;
+    control_options_init(o);
+    o->want = m->want;
+    o->address = m->want == CONTROL_WANT_PROXY ? NULL : m->self;
+    o->weight = (uint32_t)c->weight;
+    o->zone = (uint32_t)c->zone;
+    o->addresses = m->texts;
+    o->address_count = m->count;
+    o->replicas = (uint32_t)c->replicas;
+    o->settings = (struct keyspace_settings){
+        .replication = { .replicas = (uint8_t)c->replicas,
+                         .write_quorum = (uint8_t)c->write_quorum.index,
+                         .read_quorum = (uint8_t)c->read_quorum.index },
+    };
+    o->throttle = c->move_rate;
 }
 
-void members_log(const struct membership *m) {
-    ASSERT(membership_check(m));
+void members_log(const struct members *m) {
+    static const char *const does[] = { [CONTROL_WANT_LIST] = "begins a cluster with",
+                                        [CONTROL_WANT_JOIN] = "joins the cluster of",
+                                        [CONTROL_WANT_PROXY] = "is a proxy to" };
     char list[LIST_BYTES_MAX] = "";
     size_t fill = 0;
-    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE && fill < sizeof list;
-         i = membership_next(m, i + 1)) {
-        const int len = snprintf(list + fill, sizeof list - fill, "%s%s%s", fill > 0 ? ", " : "",
-                                 m->all[i].address, i == m->self ? " (this node)" : "");
+    if (m->want == CONTROL_WANT_ALONE) return;
+    for (uint32_t i = 0; i < m->count && fill < sizeof list; i++) {
+        const bool own = strcmp(m->addresses[i], m->self) == 0;
+        const int len = snprintf(list + fill, sizeof list - fill, "%s%s%s", i > 0 ? ", " : "",
+                                 m->addresses[i], own ? " (this node)" : "");
         ASSERT(len > 0);
         fill += (size_t)len;
     }
     /* The end of a long list is `atoll config`'s to show. */
-    const bool cut = fill >= sizeof list;
-    const struct replication r = membership_replication(m, KEYSPACE_DEFAULT);
-    log_info("cluster of %u members: %s%s; %u replicas, write quorum %u, read quorum %u", m->count,
-             list, cut ? "..." : "", members_copies(m), (unsigned)r.write_quorum,
-             (unsigned)r.read_quorum);
-    if (members_copies(m) < r.replicas)
-        log_warn("--replicas=%u, but there are %u members: every key is on all of them",
-                 (unsigned)r.replicas, m->count);
+    log_info("unless it is a member already, this node %s %s%s", does[m->want], list,
+             fill >= sizeof list ? "..." : "");
 }

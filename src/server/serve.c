@@ -26,9 +26,9 @@ enum exit_code {
 struct server {
     const struct config *config;
     struct os *os;
-    struct os_file lock;        /* not open at a proxy */
-    struct identity identity;   /* of a proxy: node 0, which no version carries */
-    struct membership *members; /* at the start, until the node has it */
+    struct os_file lock;      /* not open at a proxy */
+    struct identity identity; /* of a proxy: node 0, which no version carries */
+    struct members members;   /* as the settings have them */
     struct os_pool *pool;
     struct cache *cache;
     struct rate_limit rate_limit;
@@ -36,6 +36,7 @@ struct server {
     struct os_thread *threads[SHARDS_MAX];
     struct status opened[SHARDS_MAX];
     char address[OS_ADDRESS_BYTES_MAX];
+    int exit_code;          /* written on shard 0's thread, read when it has ended */
     _Atomic bool running;   /* the shards exist and may be told to stop */
     _Atomic bool stop_told; /* `stop` has done all it does */
 };
@@ -71,10 +72,10 @@ static bool is_proxy(const struct server *v) {
     return v->config->role.index == CONFIG_ROLE_PROXY;
 }
 
-static int join_cluster(struct server *v) {
-    const struct status s = members_build(v->config, v->os, v->address, &v->members);
+static int resolve_members(struct server *v) {
+    const struct status s = members_resolve(v->config, v->os, v->address, &v->members);
     if (!status_ok(s)) return EXIT_USAGE;
-    if (!members_are_one(v->members)) members_log(v->members);
+    members_log(&v->members);
     return EXIT_OK;
 }
 
@@ -117,8 +118,7 @@ static void fill_node(struct server *v) {
     n->os = v->os;
     n->pool = v->pool;
     n->cache = v->cache;
-    views_init(&n->views, v->members);
-    v->members = NULL;
+    views_init(&n->views, membership_create_empty());
     n->proxy = is_proxy(v);
     n->shards_count = v->identity.shards;
     n->node_id = v->identity.node_id;
@@ -199,13 +199,58 @@ static void open_shard(void *user) {
     v->opened[o->shard] = shard_open(v->node.shards[o->shard], &options);
 }
 
+static void stop_shards(struct server *v) {
+    for (uint32_t i = 0; i < v->node.shards_count; i++) shard_stop(v->node.shards[i]);
+}
+
+/* On the thread that takes signals, at any time from the start on. */
+static void stop(void *user) {
+    struct server *v = user;
+    log_info("stopping: finishing what is under way");
+    atomic_store(&v->node.stopping, true);
+    atomic_store(&v->node.ready, false);
+    if (atomic_load(&v->running)) stop_shards(v);
+    atomic_store(&v->stop_told, true);
+}
+
+static int create_shards(struct server *v) {
+    for (uint16_t i = 0; i < v->node.shards_count; i++) {
+        if (!status_ok(shard_create(&v->node, i, &v->node.shards[i]))) return EXIT_STORAGE;
+    }
+    return EXIT_OK;
+}
+
+/* The control plane says that this node may not go on. */
+static void refused(void *user, const char *line) {
+    struct server *v = user;
+    log_error("%s", line);
+    v->exit_code = EXIT_USAGE;
+    stop(v);
+}
+
+/* What is stored of the cluster is known to the shards before they open. */
+static int open_control(struct server *v) {
+    char dir[OS_PATH_BYTES_MAX];
+    struct node_control_options o = { .refused = refused, .user = v };
+    members_options(&v->members, v->config, &o.control);
+    o.control.boot = v->identity.boot_count;
+    o.control.nonce = v->identity.node_id;
+    snprintf(dir, sizeof dir, "%s/control", v->config->dir);
+    if (!is_proxy(v)) o.dir = dir;
+    struct node_control *c = node_control_create(&v->node, &o);
+    if (!status_ok(node_control_open(c))) {
+        log_error("%s cannot be opened; without it the node does not know its cluster", dir);
+        return EXIT_STORAGE;
+    }
+    return v->exit_code;
+}
+
 /* Recovery of all shards side by side, each on a thread of its own. */
 static int open_shards(struct server *v) {
     struct opening openings[SHARDS_MAX];
     const uint64_t began_ns = os_mono_ns(v->os);
     for (uint16_t i = 0; i < v->node.shards_count; i++) {
         openings[i] = (struct opening){ v, i };
-        if (!status_ok(shard_create(&v->node, i, &v->node.shards[i]))) return EXIT_STORAGE;
         if (!status_ok(
                 os_thread_start(v->os, "open", -1, open_shard, &openings[i], &v->threads[i]))) {
             log_error("cannot start a thread");
@@ -262,10 +307,6 @@ static void run_shard(void *user) {
     shard_run(user);
 }
 
-static void stop_shards(struct server *v) {
-    for (uint32_t i = 0; i < v->node.shards_count; i++) shard_stop(v->node.shards[i]);
-}
-
 static void start_shards(struct server *v) {
     for (uint16_t i = 0; i < v->node.shards_count; i++) {
         char name[16];
@@ -275,6 +316,7 @@ static void start_shards(struct server *v) {
             continue;
         os_die("cannot start a thread for a shard");
     }
+    node_control_begin(v->node.control);
     atomic_store(&v->running, true);
     if (atomic_load(&v->node.stopping))
         stop_shards(v); /* asked for before there was anything to stop */
@@ -284,22 +326,13 @@ static void start_shards(struct server *v) {
 
 /* ---- the time between ---- */
 
-/* On the thread that takes signals, at any time from the start on. */
-static void stop(void *user) {
-    struct server *v = user;
-    log_info("stopping: finishing what is under way");
-    atomic_store(&v->node.stopping, true);
-    atomic_store(&v->node.ready, false);
-    if (atomic_load(&v->running)) stop_shards(v);
-    atomic_store(&v->stop_told, true);
-}
-
 /* Where this node stands in its cluster, for a person. */
 static void print_place(const struct server *v, const struct membership *m) {
     const struct replication r = membership_replication(m, KEYSPACE_DEFAULT);
+    const uint32_t copies = r.replicas < m->count ? r.replicas : m->count;
     printf("  %s a cluster of %u nodes, %u copies of each key; writes wait for %u, reads for %u\n",
-           is_proxy(v) ? "Proxy to" : "Member of", m->count, members_copies(m),
-           (unsigned)r.write_quorum, (unsigned)r.read_quorum);
+           is_proxy(v) ? "Proxy to" : "Member of", m->count, copies,
+           membership_quorum(r.write_quorum, copies), membership_quorum(r.read_quorum, copies));
     for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1))
         printf("    %s%s\n", m->all[i].address, i == m->self ? "  (this node)" : "");
 }
@@ -327,8 +360,10 @@ static void say_ready(struct server *v) {
     printf("\n  Ready on http://%s  (HTTP and Redis protocol on the same port; Ctrl-C stops it)\n",
            a);
     const struct membership *m = views_hold(&v->node.views, &serial);
-    const bool alone = members_are_one(m);
+    const bool alone = m->count == 1 && m->self != MEMBER_NONE;
     if (!alone && m->epoch > 0) print_place(v, m);
+    if (m->epoch == 0)
+        printf("  It has no cluster yet; /ready and the log say what it waits for.\n");
     views_drop(&v->node.views, m);
     printf("\n  Try, in another terminal:\n"
            "    curl -X PUT http://%s/v1/kv/hello -d world\n"
@@ -351,6 +386,7 @@ static void close_all(struct server *v) {
         if (v->node.shards[i] != NULL && v->node.shards[i]->engine == NULL)
             shard_destroy(v->node.shards[i]);
     }
+    node_control_destroy(v->node.control);
     os_pool_destroy(v->pool);
     cache_destroy(v->cache);
     rate_limit_deinit(&v->rate_limit);
@@ -369,12 +405,14 @@ int serve(const struct config *c) {
     log_set_format((enum log_format)c->log_format.index);
     os_descriptors_max(v->os);
     int code = reserve_address(v);
-    if (code == EXIT_OK) code = join_cluster(v);
+    if (code == EXIT_OK) code = resolve_members(v);
     if (code == EXIT_OK) code = open_directory(v);
     if (code != EXIT_OK) return code;
     build(v);
     os_on_stop_signal(v->os, stop, v);
-    code = open_shards(v);
+    code = create_shards(v);
+    if (code == EXIT_OK) code = open_control(v);
+    if (code == EXIT_OK) code = open_shards(v);
     if (code == EXIT_OK) code = listen_all(v);
     if (code != EXIT_OK) return code; /* the end of the process gives all back */
     start_shards(v);
@@ -384,5 +422,5 @@ int serve(const struct config *c) {
     os_file_close(&v->lock);
     log_info("stopped");
     os_destroy(v->os);
-    return EXIT_OK;
+    return v->exit_code;
 }

@@ -5,7 +5,9 @@
 #include "base/mem.h"
 #include "shard/forward.h"
 #include "shard/link_internal.h"
+#include "shard/node_control.h"
 #include "shard/repair.h"
+#include "shard/seed.h"
 #include "shard/shard.h"
 
 #define TO(state) (1u << (state))
@@ -23,6 +25,8 @@ static_assert(LINK_OUT_BYTES_CLOGGED + PEER_HEADER_BYTES + PEER_PAYLOAD_BYTES_MA
 #define LINKS_SETTLE_MS 2000u
 /* Output kept by a link that has nothing to send. */
 #define LINK_KEEP_BYTES (256u * 1024)
+/* Before an address that is nobody's is dialled again. */
+#define SEED_DIAL_MS 200u
 
 static const uint32_t link_next[LINK_STATES] = {
     [LINK_DOWN] = TO(LINK_DIALLING) | TO(LINK_GREETING),
@@ -58,6 +62,13 @@ struct link *link_create(struct shard *s, struct peer *p, uint16_t remote_shard)
     buffer_init(&l->out, SIZE_MAX / 2);
     buffer_init(&l->held, SIZE_MAX / 2);
     list_append(&s->links, &l->all);
+    return l;
+}
+
+struct link *link_create_seed(struct shard *s, struct seed *seed) {
+    struct link *l = link_create(s, NULL, 0);
+    l->seed = seed;
+    l->dialled = true;
     return l;
 }
 
@@ -98,6 +109,10 @@ void link_warn_of_stranger(struct shard *s, const char *why) {
 static void warn(struct link *l, const char *why) {
     struct peer *p = l->peer;
     const uint64_t now_ms = os_loop_now_ms(l->shard->loop);
+    if (l->seed != NULL) {
+        log_debug("shard %u: no link to %s: %s", l->shard->id, l->seed->address, why);
+        return;
+    }
     if (p == NULL) {
         link_warn_of_stranger(l->shard, why);
         return;
@@ -127,6 +142,7 @@ static void disconnect(struct link *l) {
     if (l->peer != NULL && !has_link_up(l->peer)) detector_lost(&l->peer->detector);
     if (!was_up) return;
     s->figures.peer_links_lost++;
+    node_control_linked(l, false);
     guests_orphan(s, l);
     repair_unlinked(s, l);
     sent_fail_all(s, l);
@@ -138,8 +154,10 @@ void link_fail(struct link *l, const char *why) {
     if (why != NULL) warn(l, why);
     disconnect(l);
     if (l->dialled) {
-        l->dial_at_ms =
-            os_loop_now_ms(s->loop) + detector_dial_wait_ms(&l->peer->detector, ++s->random * 31);
+        const uint32_t wait_ms = l->seed != NULL
+                                     ? SEED_DIAL_MS
+                                     : detector_dial_wait_ms(&l->peer->detector, ++s->random * 31);
+        l->dial_at_ms = os_loop_now_ms(s->loop) + wait_ms;
         return;
     }
     if (l->peer == NULL) s->links_guests--;
@@ -153,7 +171,8 @@ void link_fail(struct link *l, const char *why) {
 
 static void dial(struct link *l) {
     struct shard *s = l->shard;
-    const char *address = s->members->all[l->peer->member].address;
+    const char *address =
+        l->seed != NULL ? l->seed->address : s->members->all[l->peer->member].address;
     ASSERT(l->state == LINK_DOWN);
     l->dial_at_ms = UINT64_MAX;
     if (!status_ok(os_sock_connect(s->os, address, &l->sock)) ||
@@ -224,17 +243,24 @@ struct peer *peer_create(struct shard *s, uint32_t place) {
     return p;
 }
 
+void link_give_up(struct link *l) {
+    ASSERT(l->dialled);
+    link_fail(l, NULL);
+    l->seed = NULL;
+    list_remove(&l->all);
+    list_append(&l->shard->links_gone, &l->all);
+}
+
 void peer_unlink(struct peer *p) {
     struct shard *s = p->shard;
     for (struct list *n = s->links.next, *next; n != &s->links; n = next) {
         struct link *l = LIST_ENTRY(n, struct link, all);
         next = n->next;
         if (l->peer != p) continue;
-        const bool dialled = l->dialled;
-        link_fail(l, NULL);
-        if (!dialled) continue; /* it is on its way out already */
-        list_remove(&l->all);
-        list_append(&s->links_gone, &l->all);
+        if (l->dialled)
+            link_give_up(l);
+        else
+            link_fail(l, NULL);
     }
     memset(p->links, 0, sizeof p->links);
     p->suspected = false;
@@ -258,7 +284,7 @@ void links_end_guests(struct shard *s) {
     for (struct list *n = s->links.next, *next; n != &s->links; n = next) {
         struct link *l = LIST_ENTRY(n, struct link, all);
         next = n->next;
-        if (l->peer == NULL) link_fail(l, NULL);
+        if (l->peer == NULL && l->seed == NULL) link_fail(l, NULL);
     }
 }
 
@@ -283,6 +309,7 @@ void links_close(struct shard *s) {
 void links_destroy(struct shard *s) {
     if (s->sent.all == NULL) return; /* never opened */
     links_close(s);
+    seeds_destroy(s);
     links_free_gone(s);
     links_take_handed(s);
     while (!list_is_empty(&s->links)) {
@@ -411,6 +438,7 @@ void links_tick(struct shard *s) {
     }
     s->links_judge = true;
     if (!was_held_up(s, now_ms)) suspect_silent(s, now_ms);
+    seeds_tick(s);
     settle(s, now_ms);
 }
 
@@ -479,6 +507,14 @@ void link_end(struct link *l, size_t begun) {
 void link_end_lazy(struct link *l, size_t begun) {
     peer_end(&l->out, begun);
     flush_later(l, false);
+}
+
+void link_send_control(struct link *l, struct bytes message) {
+    size_t begun = 0;
+    if (!link_has_room(l)) return;
+    struct buffer *out = link_begin(l, PEER_CONTROL, 0, 0, &begun);
+    peer_control_encode(message, out);
+    link_end(l, begun);
 }
 
 struct buffer *link_begin_held(struct link *l, enum peer_type type, uint8_t flags, uint64_t id,

@@ -45,6 +45,7 @@
 
 struct shard;
 struct hint_queue;
+struct seed;
 struct repair;
 
 enum link_state { LINK_DOWN, LINK_DIALLING, LINK_GREETING, LINK_UP, LINK_STATES };
@@ -63,6 +64,7 @@ struct link {
     struct list waiting; /* in the shard's list of links with something held */
     struct shard *shard;
     struct peer *peer; /* NULL: a proxy, or not known yet */
+    struct seed *seed; /* dialled by its address, without a peer; else NULL */
     enum link_state state;
     bool dialled;          /* by us: dialled again when it is lost */
     bool readable;         /* the socket may have bytes */
@@ -166,6 +168,8 @@ bool link_has_room(const struct link *l);
 /* Whether so many answers wait that values may not be added. */
 bool link_is_clogged(const struct link *l);
 
+/* Bytes of control/control_message.h, if the link is up and takes them; else they are lost. */
+void link_send_control(struct link *l, struct bytes message);
 /* End this connection with a log line. An accepted link is freed later. */
 void link_fail(struct link *l, const char *why);
 /* Send a heartbeat now, with these PEER_PING_ flags. Requires  LINK_UP */

@@ -8,6 +8,7 @@
 #include "shard/hint.h"
 #include "shard/inspect.h"
 #include "shard/link_internal.h"
+#include "shard/node_control.h"
 #include "shard/repair.h"
 #include "shard/replica.h"
 #include "shard/shard.h"
@@ -33,21 +34,21 @@ static void send_hello(struct link *l) {
     struct shard *s = l->shard;
     const struct node *n = s->node;
     const struct membership *m = s->members;
-    const bool proxy = m->self == MEMBER_NONE;
+    const bool proxy = m->self == MEMBER_NONE || l->seed != NULL;
     struct peer_hello hello = {
         .version = PEER_VERSION,
         .shards = (uint16_t)n->shards_count,
         .from_shard = s->id,
         .to_shard = l->remote_shard,
         .member = proxy ? 0 : m->all[m->self].id,
-        .node_id = n->node_id,
+        .node_id = proxy ? 0 : n->node_id,
         .boot_count = n->boot_count,
         .flags = (uint8_t)((proxy ? PEER_HELLO_PROXY : 0) | (s->filled ? 0 : PEER_HELLO_FRESH)),
         .wall_ms = s->turn_wall_ms,
         .address = bytes_of_string(proxy ? n->address : m->all[m->self].address),
         .release = bytes_of_string(n->version),
     };
-    memcpy(hello.cluster, m->cluster.bytes, sizeof hello.cluster);
+    if (l->seed == NULL) memcpy(hello.cluster, m->cluster.bytes, sizeof hello.cluster);
     size_t begun = 0;
     struct buffer *out = link_begin(l, PEER_HELLO, 0, 0, &begun);
     peer_hello_encode(&hello, out);
@@ -77,6 +78,7 @@ static void linked(struct link *l) {
     if (l->peer == NULL) return;
     detector_linked(&l->peer->detector, now_ms);
     l->peer->suspected = false;
+    node_control_linked(l, true);
     shard_tell_floors(s, l);
     repair_linked(s, l);
 }
@@ -130,12 +132,20 @@ static const char *why_not_accepted(const struct membership *members, const stru
                                     char space[WHY_BYTES]) {
     const char *why = why_not(members, m, space);
     if (why != NULL) return why;
-    if (members->self == MEMBER_NONE) return "this node is a proxy and keeps no data";
     if ((m->flags & PEER_HELLO_PROXY) != 0) return NULL;
+    if (members->self == MEMBER_NONE) return "this node is no member";
     const uint32_t own = members->all[members->self].id;
     if (m->member == own) return "it says that it is this node";
     if (m->member > own) return "it should wait to be dialled";
     return NULL;
+}
+
+/* Whoever it is: the control plane finds out. */
+static void greeted_by_seed(struct link *l, const struct peer_hello *m) {
+    if (m->from_shard == 0 && m->shards > 0)
+        linked(l);
+    else
+        refuse(l, "its greeting makes no sense");
 }
 
 static void greeted_by_dialled(struct link *l, const struct peer_hello *m) {
@@ -228,7 +238,9 @@ static void greet(struct link *l, const struct peer_frame *f) {
         link_fail(l, "its greeting is malformed");
         return;
     }
-    if (l->dialled)
+    if (l->seed != NULL)
+        greeted_by_seed(l, &m);
+    else if (l->dialled)
         greeted_by_dialled(l, &m);
     else
         greeted_by_accepted(l, &m);
@@ -368,7 +380,7 @@ static void serve_frame(struct link *l, const struct peer_frame *f) {
     }
     observe_clock(l, f->stamp);
     if (l->peer == NULL && f->type != PEER_FORWARD && f->type != PEER_PING &&
-        f->type != PEER_PONG) {
+        f->type != PEER_PONG && f->type != PEER_CONTROL) {
         link_fail(l, "a proxy may only hand calls over");
         return;
     }
@@ -380,6 +392,7 @@ static void serve_frame(struct link *l, const struct peer_frame *f) {
     case PEER_FLOOR: replica_serve_floor(s, l, f); break;
     case PEER_FORWARD: guest_begin(s, l, f); break;
     case PEER_RANGE: repair_serve_range(s, l, f); break;
+    case PEER_CONTROL: node_control_receive(l, f->payload); break;
     case PEER_ACCEPTED:
     case PEER_ANSWER:
     case PEER_RESPONSE:

@@ -43,6 +43,7 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     list_init(&s->links_flush);
     list_init(&s->links_held);
     list_init(&s->links_gone);
+    list_init(&s->seeds);
     list_init(&s->handed);
     list_init(&s->found);
     list_init(&s->accepts);
@@ -303,6 +304,7 @@ static void act(struct shard *s, const struct os_event *e) {
     case OS_EVENT_JOB: e->job->done(e->job); break;
     case OS_EVENT_TIMER:
         if (e->tag == SHARD_TAG_TICK) tick(s);
+        if (e->tag == SHARD_TAG_CONTROL) node_control_tick(s->node->control);
         break;
     case OS_EVENT_WAKE: break;
     case OS_EVENT_SOCKET:
@@ -456,6 +458,8 @@ bool shard_is_over(struct shard *s) {
     if (atomic_load(&s->node->drained) < s->node->shards_count) return false;
     if (!s->closing) begin_close(s);
     if (s->coordinations_used > 0 || s->queries_waiting > 0) return false;
+    if (s->id == 0 && s->node->control != NULL && !node_control_is_idle(s->node->control))
+        return false;
     if (s->engine == NULL) return true;
     if (!hints_are_idle(s) || !repairs_are_idle(s)) return false;
     return engine_is_idle(s->engine);

@@ -19,7 +19,9 @@
 #include "shard/coordinate.h"
 #include "shard/link.h"
 #include "shard/mailbox.h"
+#include "shard/node_control.h"
 #include "shard/scan_cursor.h"
+#include "shard/seed.h"
 #include "shard/slow_log.h"
 #include "shard/task.h"
 #include "shard/views.h"
@@ -37,6 +39,7 @@ enum shard_tag {
     SHARD_TAG_TICK,
     SHARD_TAG_LINK,
     SHARD_TAG_HEDGE,
+    SHARD_TAG_CONTROL,
 };
 
 /* What all shards of a node have in common. Filled by server/main before the threads. */
@@ -46,8 +49,9 @@ struct node {
     struct cache *cache;
     struct shard *shards[SHARDS_MAX];
     uint32_t shards_count;
-    struct views views; /* who is in the cluster; shards adopt the newest */
-    bool proxy;         /* keeps no data: shards have no engine */
+    struct views views;           /* who is in the cluster; shards adopt the newest */
+    struct node_control *control; /* on shard 0; NULL = the view is fixed */
+    bool proxy;                   /* keeps no data: shards have no engine */
     uint32_t node_id;
     uint32_t boot_count;
     const char *version;
@@ -161,6 +165,8 @@ struct shard {
     struct list links_flush;         /* with something to send */
     struct list links_held;          /* with answers that wait for the log */
     struct list links_gone;          /* accepted ones that failed: freed at the end of the turn */
+    struct list seeds;               /* struct seed; of shard 0 only */
+    uint32_t seeds_count;            /* of them */
     uint32_t links_guests;           /* accepted ones without a peer */
     uint32_t queries_waiting;        /* of others, each for a block */
     uint64_t link_serials;

@@ -1,0 +1,168 @@
+#include "shard/node_control.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "shard/link.h"
+#include "shard/seed.h"
+#include "shard/shard.h"
+
+static struct shard *shard_of(const struct node_control *c) {
+    ASSERT(c->node->shards[0] != NULL);
+    return c->node->shards[0];
+}
+
+static uint64_t now_ms(const struct node_control *c) {
+    return os_mono_ns(c->node->os) / 1000000;
+}
+
+static uint64_t draw(const struct node_control *c) {
+    uint64_t random = 0;
+    os_entropy(c->node->os, &random, sizeof random);
+    return random;
+}
+
+/* ---- what the control wants ---- */
+
+static void send_to_member(void *user, uint32_t member, struct bytes bytes) {
+    const struct node_control *c = user;
+    struct shard *s = shard_of(c);
+    const uint32_t place = membership_find(s->members, member);
+    if (place == MEMBER_NONE || place == s->members->self) return;
+    const struct peer *p = s->peers[place];
+    struct link *l = p == NULL ? NULL : p->links[0];
+    if (l != NULL) link_send_control(l, bytes);
+}
+
+static void send_to_address(void *user, const char *address, struct bytes bytes) {
+    const struct node_control *c = user;
+    seed_send(shard_of(c), address, bytes);
+}
+
+static void reply_to_guest(void *user, uint64_t guest, struct bytes bytes) {
+    const struct node_control *c = user;
+    struct link *l = link_find(shard_of(c), guest);
+    if (l != NULL && l->peer == NULL) link_send_control(l, bytes);
+}
+
+/* A place is only given out again once a view without its member has been published: with all
+ * places taken that is the next time. */
+static void publish(void *user, const struct metadata *state, uint32_t self) {
+    struct node_control *c = user;
+    uint64_t serial = 0;
+    struct membership *m = NULL;
+    const struct membership *before = views_hold(&c->node->views, &serial);
+    const struct status st = membership_from_metadata(state, self, before, &m);
+    views_drop(&c->node->views, before);
+    c->view_waits = !status_ok(st);
+    if (status_ok(st)) node_publish_view(c->node, m);
+}
+
+static void refuse(void *user, const char *line) {
+    const struct node_control *c = user;
+    c->options.refused(c->options.user, line);
+}
+
+/* ---- life ---- */
+
+struct node_control *node_control_create(struct node *n, const struct node_control_options *o) {
+    ASSERT(n->shards[0] != NULL && n->control == NULL);
+    struct node_control *c = mem_alloc_zeroed(sizeof *c);
+    const struct control_env env = {
+        .user = c,
+        .send = send_to_member,
+        .send_address = send_to_address,
+        .reply = reply_to_guest,
+        .publish = publish,
+        .refused = refuse,
+    };
+    c->node = n;
+    c->options = *o;
+    os_mutex_init(&c->lock);
+    c->control = control_create(&o->control, &env, NULL);
+    os_timer_init(&c->timer, c, SHARD_TAG_CONTROL);
+    n->control = c;
+    return c;
+}
+
+STATUS node_control_open(struct node_control *c) {
+    const struct node *n = c->node;
+    TRY(control_open(c->control, n->os, shard_of(c)->loop, n->pool, c->options.dir, now_ms(c),
+                     draw(c)));
+    control_status(c->control, &c->status);
+    return status_of(ST_OK);
+}
+
+void node_control_begin(struct node_control *c) {
+    os_timer_arm(shard_of(c)->loop, &c->timer, now_ms(c));
+}
+
+bool node_control_is_idle(const struct node_control *c) {
+    return control_is_idle(c->control);
+}
+
+void node_control_destroy(struct node_control *c) {
+    if (c == NULL) return;
+    control_destroy(c->control);
+    os_mutex_deinit(&c->lock);
+    mem_free(c);
+}
+
+/* ---- time and messages ---- */
+
+static void tell_epochs(struct node_control *c) {
+    const uint64_t adopted = node_adopted_epoch(c->node);
+    if (adopted > c->adopted_epoch) {
+        c->adopted_epoch = adopted;
+        control_adopted(c->control, adopted);
+    }
+}
+
+static void copy_status(struct node_control *c) {
+    os_mutex_lock(&c->lock);
+    control_status(c->control, &c->status);
+    os_mutex_unlock(&c->lock);
+}
+
+void node_control_tick(struct node_control *c) {
+    const struct shard *s = shard_of(c);
+    if (s->stop_deadline_ms != 0) return; /* it takes its leave */
+    tell_epochs(c);
+    const uint64_t due_ms = control_tick(c->control, now_ms(c), os_wall_ms(c->node->os), draw(c));
+    if (c->view_waits && control_state(c->control) != NULL) {
+        struct control_status status;
+        control_status(c->control, &status);
+        publish(c, control_state(c->control), status.self);
+    }
+    copy_status(c);
+    os_timer_arm(s->loop, &c->timer, due_ms);
+}
+
+void node_control_receive(struct link *l, struct bytes message) {
+    struct shard *s = l->shard;
+    struct node_control *c = s->node->control;
+    struct bytes bytes;
+    if (s->id != 0 || !status_ok(peer_control_decode(message, &bytes))) {
+        link_fail(l, "a message for the control plane that does not belong here");
+        return;
+    }
+    if (c == NULL || s->stop_deadline_ms != 0) return;
+    const struct control_source from = {
+        .member = l->peer != NULL ? s->members->all[l->peer->member].id : 0,
+        .guest = l->peer == NULL ? l->serial : 0,
+    };
+    control_receive(c->control, from, bytes, now_ms(c), draw(c));
+}
+
+void node_control_linked(const struct link *l, bool up) {
+    const struct shard *s = l->shard;
+    const struct node_control *c = s->node->control;
+    if (c == NULL || s->id != 0 || l->peer == NULL || l->remote_shard != 0) return;
+    control_linked(c->control, s->members->all[l->peer->member].id, up);
+}
+
+void node_control_status(struct node_control *c, struct control_status *ret_status) {
+    os_mutex_lock(&c->lock);
+    *ret_status = c->status;
+    os_mutex_unlock(&c->lock);
+}
