@@ -94,5 +94,8 @@ void http_encode_refusal(const struct plan *plan, const struct response *respons
 void http_figures_append(struct buffer *out, const struct node_view *view);
 
 void http_encode_node(const struct plan *plan, const struct node_view *view, struct buffer *out);
+/* The answer to a PLAN_ADMIN. `plan->admin` is not read. */
+void http_encode_admin(const struct plan *plan, const struct admin_reply *reply,
+                       struct buffer *out);
 
 #endif

@@ -35,10 +35,10 @@ static const struct alias_row rows[] = {
       ALIAS_FIELD(START) | ALIAS_FIELD(END) },
     { "/delete", METHOD(POST) | METHOD(DELETE), ALIAS_ERASE, ALIAS_FROM_QUERY, STYLE_DELETE, KEY },
     { "/list-nodes", READING, ALIAS_NODE, ALIAS_FROM_QUERY, STYLE_LIST_NODES, 0 },
-    { "/add-node", ANY, ALIAS_NODE, ALIAS_FROM_QUERY, STYLE_ADD_NODE, ADDRESS },
-    { "/remove-node", ANY, ALIAS_NODE, ALIAS_FROM_QUERY, STYLE_REMOVE_NODE, ADDRESS },
-    { "/AddServer", ANY, ALIAS_NODE, ALIAS_FROM_JSON, STYLE_ADD_SERVER, URL },
-    { "/RemoveServer", ANY, ALIAS_NODE, ALIAS_FROM_JSON, STYLE_REMOVE_SERVER, URL },
+    { "/add-node", ANY, ALIAS_ADMIN, ALIAS_FROM_QUERY, STYLE_ADD_NODE, ADDRESS },
+    { "/remove-node", ANY, ALIAS_ADMIN, ALIAS_FROM_QUERY, STYLE_REMOVE_NODE, ADDRESS },
+    { "/AddServer", ANY, ALIAS_ADMIN, ALIAS_FROM_JSON, STYLE_ADD_SERVER, URL },
+    { "/RemoveServer", ANY, ALIAS_ADMIN, ALIAS_FROM_JSON, STYLE_REMOVE_SERVER, URL },
     { "/dashboard", READING, ALIAS_NODE, ALIAS_FROM_QUERY, STYLE_DASHBOARD, 0 },
 };
 
@@ -359,25 +359,30 @@ static struct bytes strip_url(struct bytes text) {
     return text;
 }
 
-static void translate_node(struct reading *in, struct plan *plan) {
-    const uint32_t fields = in->h->alias->fields;
-    const enum alias_field field = (fields & ADDRESS) != 0 ? ALIAS_ADDRESS : ALIAS_URL;
-    plan->kind = PLAN_NODE;
-    plan->topic = NODE_CLUSTER;
-    if (fields == 0) return;
-    const struct bytes address = strip_url(in->fields.values[field]);
+static bool read_member(const struct reading *in, struct bytes address, struct admin_request *q) {
+    const bool adds = in->style == STYLE_ADD_NODE || in->style == STYLE_ADD_SERVER;
+    admin_request_init(q, adds ? ADMIN_NODE_ADD : ADMIN_NODE_LEAVE);
+    if (!status_ok(admin_address_read(address, q->address)))
+        return fail(in, "the address must be HOST:PORT\n");
+    if (in->fields.weight == 0 || !adds) return true;
+    if (in->fields.weight > ADMIN_WEIGHT_MAX) return fail(in, "a weight is at most 1000000\n");
+    q->weight = (uint32_t)in->fields.weight;
+    q->given |= ADMIN_HAS_WEIGHT;
+    return true;
+}
+
+static void translate_member(struct reading *in, struct plan *plan) {
+    const bool by_address = (in->h->alias->fields & ADDRESS) != 0;
+    const struct bytes address =
+        strip_url(in->fields.values[by_address ? ALIAS_ADDRESS : ALIAS_URL]);
     if (address.len == 0) {
-        plan->kind = PLAN_REPLIED;
         (void)fail(in, http_alias_words(in->style)->no_key);
         return;
     }
-    struct buffer *text = &in->h->text;
-    uint8_t *room = text->ptr + text->end;
-    ASSERT(text->capacity - text->end >= address.len + sizeof(uint64_t));
-    memcpy(room, address.ptr, address.len);
-    put_u64_le(room + address.len, in->fields.weight);
-    buffer_commit(text, address.len + sizeof(uint64_t));
-    plan->detail = bytes_of(room, address.len + sizeof(uint64_t));
+    if (!read_member(in, address, &in->h->admin)) return;
+    plan->kind = PLAN_ADMIN;
+    plan->admin = &in->h->admin;
+    plan->detail = address;
 }
 
 void http_alias_translate(struct http *h, uint64_t now_ms, struct buffer *out, struct plan *plan) {
@@ -391,7 +396,10 @@ void http_alias_translate(struct http *h, uint64_t now_ms, struct buffer *out, s
         if (row->action == ALIAS_SCAN) {
             translate_scan(&in, plan);
         } else if (row->action == ALIAS_NODE) {
-            translate_node(&in, plan);
+            plan->kind = PLAN_NODE;
+            plan->topic = NODE_CLUSTER;
+        } else if (row->action == ALIAS_ADMIN) {
+            translate_member(&in, plan);
         } else {
             translate_key(&in, plan);
         }

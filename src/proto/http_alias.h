@@ -22,7 +22,8 @@ enum alias_action {
     ALIAS_ERASE,
     ALIAS_WRITE_MANY,
     ALIAS_SCAN,
-    ALIAS_NODE, /* answered from the node's view: members, figures */
+    ALIAS_NODE,  /* answered from the node's view: members, figures */
+    ALIAS_ADMIN, /* of members: to add or remove one */
 };
 
 enum alias_source {
@@ -47,10 +48,10 @@ enum alias_style {
     STYLE_SCAN,
     STYLE_DELETE,
     STYLE_LIST_NODES,
-    STYLE_ADD_NODE,      /* detail: the address */
-    STYLE_REMOVE_NODE,   /* detail: the address */
-    STYLE_ADD_SERVER,    /* detail: the address, then the weight as 8 bytes */
-    STYLE_REMOVE_SERVER, /* detail: the address */
+    STYLE_ADD_NODE, /* detail, of this one and the next three: the address as it was given */
+    STYLE_REMOVE_NODE,
+    STYLE_ADD_SERVER,
+    STYLE_REMOVE_SERVER,
     STYLE_DASHBOARD,
     ALIAS_STYLES,
 };
@@ -109,5 +110,8 @@ void http_alias_append_row(const struct row *row, struct buffer *out);
 /* http_alias_node.c */
 void http_alias_encode_node(const struct plan *plan, const struct node_view *view,
                             struct buffer *out);
+/* The answer to a plan to add or remove a member. */
+void http_alias_encode_admin(const struct plan *plan, const struct admin_reply *reply,
+                             struct buffer *out);
 
 #endif

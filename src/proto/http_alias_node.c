@@ -1,42 +1,10 @@
 #include "proto/http_alias.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/assert.h"
 #include "proto/http_metrics.h"
-
-/* The members of a cluster are those of --peers, so a call that would change them is
- * judged against that list, and here only. */
-#define NO_CHANGE                                                                   \
-    "not done: the members of a cluster are set with --peers, the same on all its " \
-    "nodes, and cannot be changed while they run\n"
-
-/* Whether two addresses are the same, where a name stands for one that all know. */
-static bool same_address(struct bytes a, const char *member) {
-    const struct bytes local = BYTES_LIT("localhost:");
-    const struct bytes b = bytes_of_string(member);
-    struct bytes hosts[] = { a, b };
-    for (size_t i = 0; i < 2; i++) {
-        if (!bytes_start_with(hosts[i], local)) continue;
-        const size_t port_len = hosts[i].len - local.len;
-        const struct bytes other = hosts[1 - i];
-        const struct bytes ip = BYTES_LIT("127.0.0.1:");
-        if (!bytes_start_with(other, ip) || other.len != ip.len + port_len) continue;
-        if (memcmp(other.ptr + ip.len, hosts[i].ptr + local.len, port_len) == 0) return true;
-    }
-    return bytes_equal(a, b);
-}
-
-/* The weight of the member at this address; 0 = it is none. */
-static uint32_t weight_of(const struct node_view *view, struct bytes address) {
-    const struct node_cluster *c = &view->cluster;
-    if (node_view_is_alone(view)) return same_address(address, view->address);
-    for (uint32_t i = 0; i < c->members_count; i++) {
-        if (same_address(address, c->members[i].address))
-            return c->members[i].weight == 0 ? 1 : c->members[i].weight;
-    }
-    return 0;
-}
 
 static void reply_list(const struct plan *plan, const struct node_view *view, struct buffer *out) {
     const struct node_cluster *c = &view->cluster;
@@ -50,22 +18,27 @@ static void reply_list(const struct plan *plan, const struct node_view *view, st
     http_reply_end(out, mark, plan->dialect, 200, HTTP_TEXT, "");
 }
 
-/* Adding a member that is one, with the weight it has, is done already. */
-static void reply_add(const struct plan *plan, const struct node_view *view, struct buffer *out) {
+/* What is done is said as ever; what is only begun, and what failed, in the reply's words. */
+void http_alias_encode_admin(const struct plan *plan, const struct admin_reply *reply,
+                             struct buffer *out) {
     const enum alias_style style = (enum alias_style)plan->detail_number;
-    ASSERT(plan->detail.len > sizeof(uint64_t));
-    const struct bytes address = bytes_of(plan->detail.ptr, plan->detail.len - sizeof(uint64_t));
-    const uint64_t wanted = get_u64_le(address.ptr + address.len);
-    const uint32_t weight = weight_of(view, address);
-    if (weight == 0 || (wanted != 0 && wanted != weight)) {
-        http_alias_reply_error(out, plan->dialect, style, 501, NO_CHANGE);
+    const uint16_t status = admin_outcome_status(reply->outcome);
+    char text[ADMIN_MESSAGE_BYTES + 1];
+    ASSERT(plan->shape == HTTP_SHAPE_ALIAS);
+    ASSERT(plan->detail.len > 0);
+    const int len = snprintf(text, sizeof text, "%s\n", admin_reply_text(reply));
+    ASSERT(len > 0 && (size_t)len < sizeof text);
+    if (reply->outcome != ADMIN_DONE) {
+        http_reply(out, plan->dialect, status, HTTP_TEXT, status == 503 ? "Retry-After: 1\r\n" : "",
+                   bytes_of(text, (size_t)len));
         return;
     }
     const size_t mark = http_reply_begin(out);
-    if (style == STYLE_ADD_NODE) {
+    if (style == STYLE_ADD_NODE || style == STYLE_REMOVE_NODE) {
         buffer_append(out, BYTES_LIT("node "));
-        buffer_append(out, address);
-        buffer_append(out, BYTES_LIT(" added successfully"));
+        buffer_append(out, plan->detail);
+        buffer_append_string(out, style == STYLE_ADD_NODE ? " added successfully"
+                                                          : " removed successfully");
     }
     http_reply_end(out, mark, plan->dialect, 200, http_alias_words(style)->type, "");
 }
@@ -96,12 +69,9 @@ void http_alias_encode_node(const struct plan *plan, const struct node_view *vie
     ASSERT(plan->shape == HTTP_SHAPE_ALIAS);
     switch (style) {
     case STYLE_LIST_NODES: reply_list(plan, view, out); break;
-    case STYLE_DASHBOARD: reply_dashboard(plan, view, out); break;
-    case STYLE_ADD_NODE:
-    case STYLE_ADD_SERVER: reply_add(plan, view, out); break;
     default:
-        ASSERT(style == STYLE_REMOVE_NODE || style == STYLE_REMOVE_SERVER);
-        http_alias_reply_error(out, plan->dialect, style, 501, NO_CHANGE);
+        ASSERT(style == STYLE_DASHBOARD);
+        reply_dashboard(plan, view, out);
         break;
     }
 }

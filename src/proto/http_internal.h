@@ -32,6 +32,7 @@ enum http_shape {
     HTTP_SHAPE_FIGURES,
     HTTP_SHAPE_REPLICAS, /* what each replica holds */
     HTTP_SHAPE_NODE,
+    HTTP_SHAPE_ADMIN, /* detail_number: enum admin_op */
     HTTP_SHAPE_ALIAS, /* detail_number: enum alias_style (http_alias.h) */
 };
 
@@ -49,6 +50,13 @@ enum http_route {
     HTTP_ROUTE_SLOTS,
     HTTP_ROUTE_FIGURES,
     HTTP_ROUTE_EVENTS,
+    HTTP_ROUTE_NODES, /* from here on: http_admin.h */
+    HTTP_ROUTE_NODE,
+    HTTP_ROUTE_LEADER,
+    HTTP_ROUTE_PLAN,
+    HTTP_ROUTE_CHANGE,
+    HTTP_ROUTE_KEYSPACES,
+    HTTP_ROUTE_KEYSPACE, /* to here */
     HTTP_ROUTE_HEALTH,
     HTTP_ROUTE_READY,
     HTTP_ROUTE_METRICS,
@@ -113,7 +121,8 @@ struct http {
     struct buffer text;       /* decoded keys, cursors and batch items */
     struct request *requests; /* `requests_capacity` of them */
     uint32_t requests_capacity;
-    json_t *batch; /* parsed body that requests point into, or NULL */
+    json_t *batch;              /* parsed body that requests point into, or NULL */
+    struct admin_request admin; /* of the last plan that was one for it */
 };
 
 static inline struct bytes http_bytes_of(const struct http *h, struct http_span span) {

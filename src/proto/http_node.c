@@ -48,6 +48,33 @@ static void append_member(struct buffer *out, const struct node_member *m, const
     append_number(out, "latency_us", m->latency_us);
     buffer_printf(out, ",\"clock_ahead_ms\":%" PRId64, m->clock_ahead_ms);
     append_number(out, "hints_waiting", m->hints_waiting);
+    buffer_printf(out, ",\"membership\":\"%s\"", node_standing_name(m->standing));
+    buffer_append_string(out, m->alive ? ",\"alive\":true" : ",\"alive\":false");
+    buffer_append_string(out, m->voter ? ",\"voter\":true" : ",\"voter\":false");
+}
+
+static void append_figure(struct buffer *out, const char *name, uint64_t value) {
+    if (value == NODE_UNKNOWN)
+        buffer_printf(out, ",\"%s\":null", name);
+    else
+        append_number(out, name, value);
+}
+
+/* What a member keeps: as it said, and of itself the node always knows. */
+static void append_holdings(struct buffer *out, const struct node_view *view,
+                            const struct node_member *m) {
+    const struct shard_figures *f = &view->total;
+    uint64_t keys = NODE_UNKNOWN, bytes = NODE_UNKNOWN;
+    if (m->holdings_known) {
+        keys = m->keys;
+        bytes = m->bytes;
+    } else if (m->self) {
+        keys = f->records > f->tombstones ? f->records - f->tombstones : 0;
+        bytes = f->memtable_bytes;
+        for (uint32_t i = 0; i < NODE_LEVELS; i++) bytes += f->level_bytes[i];
+    }
+    append_figure(out, "keys", keys);
+    append_figure(out, "bytes", bytes);
 }
 
 /* What only the node itself knows. */
@@ -65,6 +92,7 @@ static void append_members(struct buffer *out, const struct node_view *view) {
         const struct node_member *m = &c->members[i];
         if (i > 0) buffer_append(out, BYTES_LIT(",\n"));
         append_member(out, m, m->alive ? "up" : "down");
+        append_holdings(out, view, m);
         if (m->self) append_self(out, view);
         buffer_append_u8(out, '}');
     }
@@ -79,31 +107,90 @@ static void append_alone(struct buffer *out, const struct node_view *view) {
                                    .slots_owned = SLOTS,
                                    .slots_kept = SLOTS,
                                    .self = true,
-                                   .alive = true };
+                                   .alive = true,
+                                   .voter = true };
     append_member(out, &m, state_of(view));
+    append_holdings(out, view, &m);
     append_self(out, view);
     buffer_append_u8(out, '}');
 }
 
-/* One node leads itself. Several have no leader while their list is fixed, and no change
- * of it under way. */
+/* One node leads itself; several have no leader while their list is fixed. */
+static void append_leader(struct buffer *out, const struct node_view *view) {
+    const struct node_cluster *c = &view->cluster;
+    const bool alone = node_view_is_alone(view);
+    const uint32_t id = alone ? view->node_id : c->leader;
+    const char *address = alone ? view->address : NULL;
+    if (id == 0) {
+        buffer_append(out, BYTES_LIT(",\"leader\":null,\"leader_address\":null"));
+        return;
+    }
+    for (uint32_t i = 0; !alone && i < c->members_count; i++)
+        if (c->members[i].id == id) address = c->members[i].address;
+    append_number(out, "leader", id);
+    buffer_append(out, BYTES_LIT(",\"leader_address\":"));
+    if (address == NULL) buffer_append(out, BYTES_LIT("null"));
+    if (address != NULL) append_string(out, address);
+}
+
+static void append_change(struct buffer *out, const struct node_change *c) {
+    if (c->id == 0) {
+        buffer_append(out, BYTES_LIT(",\"change\":null"));
+        return;
+    }
+    ASSERT(c->reason != NULL);
+    ASSERT(c->waits_count <= NODE_CHANGE_WAITS_MAX);
+    buffer_printf(out, ",\"change\":{\"id\":%" PRIu64 ",\"reason\":\"%s\"", c->id, c->reason);
+    append_number(out, "slots_total", c->slots_total);
+    append_number(out, "slots_joint", c->slots_joint);
+    append_number(out, "slots_done", c->slots_done);
+    append_figure(out, "bytes_done", c->bytes_done);
+    append_figure(out, "bytes_total", c->bytes_total);
+    append_figure(out, "rate_bytes_s", c->rate_bytes_s);
+    append_figure(out, "eta_ms", c->eta_ms);
+    append_number(out, "throttle", c->throttle);
+    buffer_append_string(out, c->paused ? ",\"paused\":true" : ",\"paused\":false");
+    append_number(out, "started_ms", c->started_ms);
+    buffer_append(out, BYTES_LIT(",\"waits_for\":["));
+    for (uint32_t i = 0; i < c->waits_count; i++)
+        buffer_printf(out, "%s%" PRIu32, i > 0 ? "," : "", c->waits_for[i]);
+    buffer_append(out, BYTES_LIT("]}"));
+}
+
+static const char *stage_of(const struct node_cluster *c) {
+    if (c->stage != NODE_STAGE_FIXED) return node_stage_name(c->stage);
+    if (c->proxy) return node_stage_name(NODE_STAGE_PROXY);
+    return node_stage_name(c->members_count > 1 ? NODE_STAGE_MEMBER : NODE_STAGE_ALONE);
+}
+
+/* Where this node stands, and the control plane's own numbers. */
+static void append_control(struct buffer *out, const struct node_cluster *c) {
+    buffer_append_string(out, ",\"cluster_id\":");
+    if (c->cluster_id == NULL) buffer_append(out, BYTES_LIT("null"));
+    if (c->cluster_id != NULL) append_string(out, c->cluster_id);
+    append_number(out, "term", c->term);
+    append_number(out, "revision", c->revision);
+    buffer_printf(out, ",\"stage\":\"%s\"", stage_of(c));
+}
+
 void http_append_cluster(struct buffer *out, const struct node_view *view) {
     const struct node_cluster *c = &view->cluster;
     const bool alone = node_view_is_alone(view);
     buffer_append(out, BYTES_LIT("{\"nodes\":["));
     if (alone) append_alone(out, view);
     if (!alone) append_members(out, view);
-    buffer_append(out, BYTES_LIT("],\"leader\":"));
-    if (alone) buffer_append_u64(out, view->node_id);
-    if (!alone) buffer_append(out, BYTES_LIT("null"));
+    buffer_append_u8(out, ']');
+    append_leader(out, view);
     append_number(out, "epoch", c->epoch == 0 ? 1 : c->epoch);
-    buffer_append(out, BYTES_LIT(",\"change\":null"));
+    append_change(out, &c->change);
     append_number(out, "replicas", c->replicas == 0 ? 1 : c->replicas);
     append_number(out, "write_quorum", c->write_quorum == 0 ? 1 : c->write_quorum);
     append_number(out, "read_quorum", c->read_quorum == 0 ? 1 : c->read_quorum);
     append_number(out, "slots", SLOTS);
     buffer_append_string(out, c->proxy ? ",\"proxy\":true" : ",\"proxy\":false");
-    buffer_append_string(out, alone || c->filled ? ",\"filled\":true}\n" : ",\"filled\":false}\n");
+    buffer_append_string(out, alone || c->filled ? ",\"filled\":true" : ",\"filled\":false");
+    append_control(out, c);
+    buffer_append(out, BYTES_LIT("}\n"));
 }
 
 static void reply_cluster(const struct plan *plan, const struct node_view *view,

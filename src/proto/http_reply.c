@@ -14,12 +14,14 @@ const char *http_status_text(uint16_t status) {
     switch (status) {
     case 200: return "200 OK";
     case 201: return "201 Created";
+    case 202: return "202 Accepted";
     case 204: return "204 No Content";
     case 304: return "304 Not Modified";
     case 400: return "400 Bad Request";
     case 403: return "403 Forbidden";
     case 404: return "404 Not Found";
     case 405: return "405 Method Not Allowed";
+    case 409: return "409 Conflict";
     case 412: return "412 Precondition Failed";
     case 413: return "413 Content Too Large";
     case 414: return "414 URI Too Long";

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "proto/etag.h"
+#include "proto/http_admin.h"
 #include "proto/http_alias.h"
 #include "proto/http_asset.h"
 #include "proto/uri.h"
@@ -33,6 +34,15 @@ static const struct route_row {
     [HTTP_ROUTE_SLOTS] = { "/v1/cluster/slots", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_FIGURES] = { "/v1/cluster/figures", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_EVENTS] = { "/v1/events", METHOD(GET), "GET, OPTIONS" },
+    [HTTP_ROUTE_NODES] = { "/v1/cluster/nodes", METHOD(POST), "POST, OPTIONS" },
+    [HTTP_ROUTE_NODE] = { HTTP_NODE_PREFIX, METHOD(PUT) | METHOD(PATCH) | METHOD(DELETE),
+                          "PUT, PATCH, DELETE, OPTIONS" },
+    [HTTP_ROUTE_LEADER] = { "/v1/cluster/leader", METHOD(POST), "POST, OPTIONS" },
+    [HTTP_ROUTE_PLAN] = { "/v1/cluster/plan", READING, "GET, HEAD, OPTIONS" },
+    [HTTP_ROUTE_CHANGE] = { "/v1/cluster/change", METHOD(POST), "POST, OPTIONS" },
+    [HTTP_ROUTE_KEYSPACES] = { "/v1/keyspaces", READING, "GET, HEAD, OPTIONS" },
+    [HTTP_ROUTE_KEYSPACE] = { HTTP_KEYSPACE_PREFIX, READING | METHOD(PUT) | METHOD(DELETE),
+                              "GET, HEAD, PUT, DELETE, OPTIONS" },
     [HTTP_ROUTE_HEALTH] = { "/health", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_READY] = { "/ready", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_METRICS] = { "/metrics", READING, "GET, HEAD, OPTIONS" },
@@ -52,6 +62,7 @@ static const char welcome[] =
     "http://HOST/v1/batch\n"
     "  curl -X DELETE http://HOST/v1/kv/greeting\n"
     "  curl http://HOST/v1/cluster\n"
+    "  curl http://HOST/v1/keyspaces\n"
     "  curl http://HOST/metrics\n"
     "\n"
     "Browsers get a dashboard here.\n"
@@ -60,6 +71,8 @@ static const char welcome[] =
 enum http_route http_route_find(struct bytes path) {
     if (bytes_start_with(path, BYTES_LIT(KV_PREFIX))) return HTTP_ROUTE_KV;
     if (bytes_start_with(path, BYTES_LIT(HTTP_ASSET_PREFIX))) return HTTP_ROUTE_ASSET;
+    if (bytes_start_with(path, BYTES_LIT(HTTP_NODE_PREFIX))) return HTTP_ROUTE_NODE;
+    if (bytes_start_with(path, BYTES_LIT(HTTP_KEYSPACE_PREFIX))) return HTTP_ROUTE_KEYSPACE;
     if (path.len == 0) return HTTP_ROUTE_WELCOME; /* http://host without a path */
     for (size_t i = HTTP_ROUTE_ASTERISK; i < HTTP_ROUTES; i++) {
         if (bytes_equal(path, bytes_of_string(rows[i].path))) return (enum http_route)i;
@@ -451,6 +464,10 @@ void http_translate(struct http *h, uint64_t now_ms, struct buffer *out, struct 
     const bool reads_body = h->route == HTTP_ROUTE_BATCH || h->route == HTTP_ROUTE_ALIAS;
     const size_t body_len = reads_body ? h->body.len : 0;
     http_scratch(h, 2 * (size_t)h->target.len + body_len + 16);
+    if (http_admin_has_route(h->route)) {
+        http_admin_translate(h, out, ret_plan);
+        return;
+    }
     switch (h->route) {
     case HTTP_ROUTE_KV: translate_kv(h, now_ms, out, ret_plan); break;
     case HTTP_ROUTE_ALIAS: http_alias_translate(h, now_ms, out, ret_plan); break;

@@ -21,3 +21,24 @@ const char *node_level_name(enum level_class level) {
     ASSERT(level < LEVEL_CLASSES);
     return names[level];
 }
+
+const char *node_stage_name(enum node_stage stage) {
+    static const char *const names[NODE_STAGES] = {
+        [NODE_STAGE_FIXED] = "fixed",         [NODE_STAGE_ALONE] = "alone",
+        [NODE_STAGE_GATHERING] = "gathering", [NODE_STAGE_JOINING] = "joining",
+        [NODE_STAGE_MEMBER] = "member",       [NODE_STAGE_PROXY] = "proxy",
+    };
+    ASSERT(stage < NODE_STAGES);
+    return names[stage];
+}
+
+const char *node_standing_name(enum node_standing standing) {
+    static const char *const names[NODE_STANDINGS] = {
+        [NODE_ACTIVE] = "active",
+        [NODE_JOINING] = "joining",
+        [NODE_LEAVING] = "leaving",
+        [NODE_DEAD] = "dead",
+    };
+    ASSERT(standing < NODE_STANDINGS);
+    return names[standing];
+}

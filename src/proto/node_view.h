@@ -12,6 +12,7 @@
 
 #define NODE_LEVELS 7u
 #define NODE_MEMBERS_MAX 64u /* as MEMBERS_MAX of cluster/membership.h */
+#define NODE_CHANGE_WAITS_MAX 8u
 
 /* Operation classes that are timed and counted. */
 enum op_class {
@@ -129,6 +130,32 @@ struct config_row {
     const char *help;
 };
 
+#define NODE_UNKNOWN UINT64_MAX /* of a figure that nobody has told yet */
+
+/* How far this node is on its way into a cluster; docs/internals/membership.md. */
+enum node_stage {
+    NODE_STAGE_FIXED,     /* the members are a list that it was started with */
+    NODE_STAGE_ALONE,     /* a cluster of its own is about to begin */
+    NODE_STAGE_GATHERING, /* waits for the others of its list */
+    NODE_STAGE_JOINING,   /* asks members to let it in */
+    NODE_STAGE_MEMBER,
+    NODE_STAGE_PROXY,
+    NODE_STAGES,
+};
+
+/* What the cluster has agreed on about a member. */
+enum node_standing {
+    NODE_ACTIVE, /* keeps slots */
+    NODE_JOINING,
+    NODE_LEAVING, /* gives its slots away */
+    NODE_DEAD,    /* given up; its slots are copied from others */
+    NODE_STANDINGS,
+};
+
+/* Lower case; static. */
+const char *node_stage_name(enum node_stage stage);
+const char *node_standing_name(enum node_standing standing);
+
 /* Another node, or this one, as this node sees it. */
 struct node_member {
     const char *address;          /* canonical ip:port */
@@ -141,6 +168,27 @@ struct node_member {
     uint32_t latency_us;    /* smoothed time of its answers */
     int64_t clock_ahead_ms; /* of ours */
     uint64_t hints_waiting; /* kept here for it */
+    enum node_standing standing;
+    bool voter;           /* of the control plane; the other members learn */
+    bool holdings_known;  /* the next two hold */
+    uint64_t keys, bytes; /* that it said it has, on its disk */
+};
+
+/* A change of the ring that is running, as this node knows it. */
+struct node_change {
+    uint64_t id;                               /* 0 = none is */
+    const char *reason;                        /* "join", "leave", ..; static */
+    uint32_t slots_total;                      /* whose lists differ */
+    uint32_t slots_joint;                      /* of them, under way */
+    uint32_t slots_done;                       /* of them, through */
+    uint64_t bytes_done, bytes_total;          /* sent, and to be sent in all; NODE_UNKNOWN */
+    uint64_t rate_bytes_s;                     /* of late, all nodes together; NODE_UNKNOWN */
+    uint64_t eta_ms;                           /* until it ends; NODE_UNKNOWN */
+    uint64_t throttle;                         /* bytes/s a node may send; 0 = no limit */
+    bool paused;                               /* no further slot begins to move */
+    uint64_t started_ms;                       /* wall */
+    uint32_t waits_count;                      /* of `waits_for` */
+    uint32_t waits_for[NODE_CHANGE_WAITS_MAX]; /* ids of members that hold it up */
 };
 
 struct node_cluster {
@@ -154,6 +202,11 @@ struct node_cluster {
     bool filled;                                  /* this node holds what it should (R11) */
     bool none;      /* it knows of no cluster yet: it gathers or joins */
     uint64_t epoch; /* of the slot table; 1 while the list is fixed */
+    enum node_stage stage;
+    const char *cluster_id;  /* 32 hex digits; NULL = none yet, or the list is fixed */
+    uint32_t leader;         /* id of the member that leads; 0 = none is known */
+    uint64_t term, revision; /* of the control plane and its metadata; 0 = it has none */
+    struct node_change change;
 };
 
 #define NODE_SLOW_KEPT_MAX 128u

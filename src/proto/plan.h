@@ -10,17 +10,19 @@
  *                  key order; encode_begin, then encode_page for each, then encode_end.
  *                  With `scan_counts` only their number is encoded
  *   PLAN_NODE      answer from the node's view (statistics, configuration): encode_node
+ *   PLAN_ADMIN     have `admin` carried out by the control plane: encode_admin
  */
 #ifndef ATOLL_PROTO_PLAN_H
 #define ATOLL_PROTO_PLAN_H
 
 #include "base/buffer.h"
+#include "proto/admin.h"
 #include "proto/request.h"
 
 /* Requests of one command (MGET, MSET, batch). More is a clear error. */
 #define PLAN_REQUESTS_MAX 65536u
 
-enum plan_kind { PLAN_REPLIED, PLAN_REQUESTS, PLAN_SCAN, PLAN_NODE };
+enum plan_kind { PLAN_REPLIED, PLAN_REQUESTS, PLAN_SCAN, PLAN_NODE, PLAN_ADMIN };
 
 /* What of the node is asked for with PLAN_NODE. */
 enum node_topic {
@@ -56,7 +58,9 @@ struct plan {
     uint64_t scan_cursor; /* number the client gave; 0 = from the first key */
     struct bytes detail;  /* the protocol's own: what else the encoder needs, e.g. a
                                   pattern or INFO section; view like a request's bytes */
-    uint64_t detail_number; /* the protocol's own */
+    uint64_t detail_number;            /* the protocol's own */
+    const struct admin_request *admin; /* PLAN_ADMIN: the session's, until the next translate:
+                                          who keeps the plan for longer copies it */
 };
 
 #endif

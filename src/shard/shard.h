@@ -352,6 +352,9 @@ void shard_slow_turn(struct shard *s, uint32_t requests, uint64_t took_ns);
 /* Answer a PLAN_NODE, once what it asks for is done. */
 void shard_node_call(struct shard *s, const struct connection *c, const struct plan *plan,
                      struct buffer *out);
+/* Answer a PLAN_ADMIN. */
+void shard_admin_call(struct shard *s, const struct connection *c, const struct plan *plan,
+                      struct buffer *out);
 
 /* Whether a read found something. */
 void shard_count_read(struct shard *s, const struct request *q, const struct response *r);

@@ -253,7 +253,8 @@ struct task *task_take(struct shard *s, struct connection *c, const struct plan 
     ASSERT(t->calls == NULL);
     ASSERT(t->rows == NULL);
     t->plan.detail = arena_copy(&t->arena, plan->detail);
-    if (plan->kind == PLAN_REPLIED || plan->kind == PLAN_NODE) {
+    t->plan.admin = NULL; /* the session has another by then */
+    if (plan->kind == PLAN_REPLIED || plan->kind == PLAN_NODE || plan->kind == PLAN_ADMIN) {
         t->started = t->finished = true;
         return t;
     }

@@ -348,6 +348,15 @@ static void ask_node(struct talk *t, const char *text, const struct node_view *v
     http_encode_node(&t->plan, view, &t->out);
 }
 
+/* A call that adds or removes a member, answered as far as the view can. */
+static void ask_admin(struct talk *t, const char *text, const struct node_view *view) {
+    struct admin_reply reply;
+    CHECK_EQ(talk_send(t, bytes_of_string(text)), ST_OK);
+    CHECK_EQ(t->plan.kind, PLAN_ADMIN);
+    CHECK(admin_answer_from_view(t->plan.admin, view, &reply));
+    http_encode_admin(&t->plan, &reply, &t->out);
+}
+
 TEST(http_alias, tells_of_the_members) {
     static const struct node_member members[] = {
         { .address = "127.0.0.1:8081", .weight = 1, .self = true, .alive = true },
@@ -371,24 +380,69 @@ TEST(http_alias, tells_of_the_members) {
     CHECK(talk_has(&t, "\r\n\r\nnode: 127.0.0.1:8081\nnode: 10.0.0.2:8082\n"));
     ask_node(&t, bare("GET /dashboard"), &view);
     CHECK(talk_has(&t, "{\"numReplicas\":3,"));
-    ask_node(&t, bare("GET /add-node?address=10.0.0.2:8082"), &view);
+    ask_admin(&t, bare("GET /add-node?address=10.0.0.2:8082"), &view);
     CHECK(talk_has(&t, PLAIN "Content-Length: 37\r\n\r\nnode 10.0.0.2:8082 added successfully"));
-    ask_node(&t, bare("POST /add-node?address=http://localhost:8081/"), &view);
+    ask_admin(&t, bare("POST /add-node?address=http://localhost:8081/"), &view);
     CHECK(talk_has(&t, "\r\n\r\nnode localhost:8081 added successfully"));
-    ask_node(&t, bare("GET /add-node?address=10.0.0.3:8082"), &view);
+    ask_admin(&t, bare("GET /add-node?address=10.0.0.3:8082"), &view);
     CHECK(talk_has(&t, "501 Not Implemented"));
     CHECK(talk_has(&t, "members of a cluster are set with --peers"));
-    ask_node(&t, with_body("POST /AddServer", "{\"url\":\"http://10.0.0.2:8082\",\"weight\":2}"),
-             &view);
+    ask_admin(&t, with_body("POST /AddServer", "{\"url\":\"http://10.0.0.2:8082\",\"weight\":2}"),
+              &view);
     CHECK(talk_has(&t, "200 OK\r\n" JSON "Content-Length: 0\r\n\r\n"));
-    ask_node(&t, with_body("POST /AddServer", "{\"url\":\"http://10.0.0.2:8082\",\"weight\":1}"),
-             &view);
+    ask_admin(&t, with_body("POST /AddServer", "{\"url\":\"http://10.0.0.2:8082\",\"weight\":1}"),
+              &view);
     CHECK(talk_has(&t, "501 Not Implemented"));
-    ask_node(&t, with_body("POST /AddServer", "{\"URL\":\"10.0.0.2:8082\"}"), &view);
+    ask_admin(&t, with_body("POST /AddServer", "{\"URL\":\"10.0.0.2:8082\"}"), &view);
     CHECK(talk_has(&t, "200 OK"));
-    ask_node(&t, bare("GET /remove-node?address=10.0.0.2:8082"), &view);
+    ask_admin(&t, bare("GET /remove-node?address=10.0.0.2:8082"), &view);
     CHECK(talk_has(&t, "501 Not Implemented"));
-    ask_node(&t, with_body("POST /RemoveServer", "{\"url\":\"http://10.0.0.9:1\"}"), &view);
+    ask_admin(&t, with_body("POST /RemoveServer", "{\"url\":\"http://10.0.0.9:1\"}"), &view);
     CHECK(talk_has(&t, "501 Not Implemented"));
+    talk_close(&t);
+}
+
+static void reply_as(struct talk *t, const char *text, enum admin_outcome outcome,
+                     const char *line) {
+    struct admin_reply reply;
+    CHECK_EQ(talk_send(t, bytes_of_string(text)), ST_OK);
+    CHECK_EQ(t->plan.kind, PLAN_ADMIN);
+    admin_reply_init(&reply, outcome);
+    if (line != NULL) admin_reply_say(&reply, "%s", line);
+    http_encode_admin(&t->plan, &reply, &t->out);
+}
+
+/* What the control plane answers, in the words of the older stores where they had any. */
+TEST(http_alias, changes_members) {
+    static const char add[] = "POST /AddServer", remove[] = "POST /RemoveServer";
+    struct talk t;
+    talk_open(&t);
+    reply_as(&t, with_body(add, "{\"url\":\"http://H:80/\",\"weight\":9}"), ADMIN_DONE, NULL);
+    CHECK_EQ(t.plan.admin->op, ADMIN_NODE_ADD);
+    CHECK_EQ(t.plan.admin->weight, 9);
+    CHECK_EQ(t.plan.admin->given, ADMIN_HAS_WEIGHT);
+    CHECK(strcmp(t.plan.admin->address, "h:80") == 0);
+    CHECK(talk_has(&t, "200 OK\r\n" JSON "Content-Length: 0\r\n\r\n"));
+    reply_as(&t, with_body(remove, "{\"url\":\"http://h:80\"}"), ADMIN_DONE, NULL);
+    CHECK_EQ(t.plan.admin->op, ADMIN_NODE_LEAVE);
+    CHECK(talk_has(&t, "200 OK\r\n" JSON "Content-Length: 0\r\n\r\n"));
+    reply_as(&t, bare("GET /remove-node?address=h:80"), ADMIN_DONE, NULL);
+    CHECK_EQ(t.plan.admin->op, ADMIN_NODE_LEAVE);
+    CHECK(talk_has(&t, "\r\n\r\nnode h:80 removed successfully"));
+    reply_as(&t, bare("GET /add-node?address=h:80"), ADMIN_ACCEPTED, "start it");
+    CHECK(talk_has(&t, "202 Accepted\r\n"));
+    CHECK(talk_has(&t, "\r\n\r\nstart it\n"));
+    reply_as(&t, bare("GET /remove-node?address=h:80"), ADMIN_AT_RISK, NULL);
+    CHECK(talk_has(&t, "409 Conflict\r\n"));
+    CHECK(talk_has(&t, "\r\n\r\ncopies would be lost; "));
+    reply_as(&t, bare("GET /remove-node?address=h:80"), ADMIN_NO_NODE, NULL);
+    CHECK(talk_has(&t, "404 Not Found\r\n"));
+    reply_as(&t, bare("GET /remove-node?address=h:80"), ADMIN_NO_LEADER, NULL);
+    CHECK(talk_has(&t, "503 Service Unavailable\r\n"));
+    CHECK(talk_has(&t, "Retry-After: 1\r\n"));
+    SAYS("GET /add-node?address=h", "400 Bad Request", "the address must be HOST:PORT\n");
+    SAYS("GET /remove-node?address=h:0", "400 Bad Request", "the address must be HOST:PORT\n");
+    SAYS_TO("POST /AddServer", "{\"url\":\"h:1\",\"weight\":1000001}", "400 Bad Request",
+            "a weight is at most 1000000\n");
     talk_close(&t);
 }

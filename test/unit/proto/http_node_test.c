@@ -17,6 +17,10 @@ TEST(http_node, tells_how_it_is) {
                                      .node_id = 7,
                                      .boot_count = 2,
                                      .shards = 4,
+                                     .total = { .records = 7,
+                                                .tombstones = 2,
+                                                .memtable_bytes = 100,
+                                                .level_bytes = { 0, 1000 } },
                                      .ready = true };
     struct talk t;
     talk_open(&t);
@@ -33,9 +37,12 @@ TEST(http_node, tells_how_it_is) {
     ask(&t, "GET /v1/cluster", &view);
     CHECK(talk_has(&t, "{\"nodes\":[{\"id\":7,\"address\":\"127.0.0.1:8080\",\"self\":true,"
                        "\"state\":\"ready\""));
-    CHECK(talk_has(&t, "\"leader\":7,\"epoch\":1,\"change\":null,\"replicas\":1,"
-                       "\"write_quorum\":1,\"read_quorum\":1,\"slots\":16384,"
-                       "\"proxy\":false,\"filled\":true}\n"));
+    CHECK(talk_has(&t, "],\"leader\":7,\"leader_address\":\"127.0.0.1:8080\",\"epoch\":1,"
+                       "\"change\":null,\"replicas\":1,\"write_quorum\":1,\"read_quorum\":1,"
+                       "\"slots\":16384,\"proxy\":false,\"filled\":true,\"cluster_id\":null,"
+                       "\"term\":0,\"revision\":0,\"stage\":\"alone\"}\n"));
+    CHECK(talk_has(&t, "\"membership\":\"active\",\"alive\":true,\"voter\":true,\"keys\":5,"
+                       "\"bytes\":1100,\"shards\":4,"));
     CHECK(talk_has(&t, "\"slots_owned\":16384,\"slots_kept\":16384,\"node_id\":7,"
                        "\"boot_count\":2,"));
     view.stopping = true;
@@ -97,16 +104,71 @@ TEST(http_node, tells_who_is_in_the_cluster) {
     CHECK(talk_has(&t, "{\"nodes\":[{\"id\":11,\"address\":\"10.0.0.1:8080\",\"self\":true,"
                        "\"state\":\"up\",\"weight\":1,\"zone\":0,\"slots_owned\":8192,"
                        "\"slots_kept\":16384,\"node_id\":101,\"boot_count\":3,\"latency_us\":0,"
-                       "\"clock_ahead_ms\":0,\"hints_waiting\":0,\"shards\":4,"));
+                       "\"clock_ahead_ms\":0,\"hints_waiting\":0,\"membership\":\"active\","
+                       "\"alive\":true,\"voter\":false,\"keys\":0,\"bytes\":0,\"shards\":4,"));
     CHECK(talk_has(&t, "{\"id\":4000000000,\"address\":\"[::2]:8080\",\"self\":false,"
                        "\"state\":\"down\",\"weight\":2,\"zone\":5,\"slots_owned\":8192,"
                        "\"slots_kept\":16384,\"node_id\":102,\"boot_count\":1,\"latency_us\":250,"
-                       "\"clock_ahead_ms\":-40,\"hints_waiting\":12}],\"leader\":null,\"epoch\":6,"
+                       "\"clock_ahead_ms\":-40,\"hints_waiting\":12,\"membership\":\"active\","
+                       "\"alive\":false,\"voter\":false,\"keys\":null,\"bytes\":null}],"
+                       "\"leader\":null,\"leader_address\":null,\"epoch\":6,"
                        "\"change\":null,\"replicas\":3,\"write_quorum\":2,\"read_quorum\":1,"
-                       "\"slots\":16384,\"proxy\":false,\"filled\":true}\n"));
+                       "\"slots\":16384,\"proxy\":false,\"filled\":true,\"cluster_id\":null,"
+                       "\"term\":0,\"revision\":0,\"stage\":\"member\"}\n"));
     view.cluster.filled = false;
     ask(&t, "GET /v1/cluster", &view);
-    CHECK(talk_has(&t, "\"filled\":false}\n"));
+    CHECK(talk_has(&t, "\"filled\":false,"));
+    talk_close(&t);
+}
+
+/* What the members have agreed on, and a change under way. */
+TEST(http_node, tells_of_a_change) {
+    struct node_view view = clustered();
+    struct node_member two[2] = { members[0], members[1] };
+    struct talk t;
+    talk_open(&t);
+    two[0].voter = true;
+    two[1].standing = NODE_LEAVING;
+    two[1].holdings_known = true;
+    two[1].keys = 12;
+    two[1].bytes = 3456;
+    view.cluster.members = two;
+    view.cluster.stage = NODE_STAGE_MEMBER;
+    view.cluster.cluster_id = "00112233445566778899aabbccddeeff";
+    view.cluster.leader = 11;
+    view.cluster.term = 3;
+    view.cluster.revision = 40;
+    view.cluster.change = (struct node_change){ .id = 9,
+                                                .reason = "leave",
+                                                .slots_total = 8192,
+                                                .slots_joint = 100,
+                                                .slots_done = 4000,
+                                                .bytes_done = 5,
+                                                .bytes_total = NODE_UNKNOWN,
+                                                .rate_bytes_s = 6,
+                                                .eta_ms = NODE_UNKNOWN,
+                                                .throttle = 7,
+                                                .paused = true,
+                                                .started_ms = 8,
+                                                .waits_count = 2,
+                                                .waits_for = { 11, 4000000000 } };
+    ask(&t, "GET /v1/cluster", &view);
+    CHECK(talk_has(&t, "\"membership\":\"leaving\",\"alive\":false,\"voter\":false,\"keys\":12,"
+                       "\"bytes\":3456}],\"leader\":11,\"leader_address\":\"10.0.0.1:8080\","
+                       "\"epoch\":6,\"change\":{\"id\":9,\"reason\":\"leave\","
+                       "\"slots_total\":8192,\"slots_joint\":100,\"slots_done\":4000,"
+                       "\"bytes_done\":5,\"bytes_total\":null,\"rate_bytes_s\":6,\"eta_ms\":null,"
+                       "\"throttle\":7,\"paused\":true,\"started_ms\":8,"
+                       "\"waits_for\":[11,4000000000]},\"replicas\":3,"));
+    CHECK(talk_has(&t, "\"cluster_id\":\"00112233445566778899aabbccddeeff\",\"term\":3,"
+                       "\"revision\":40,\"stage\":\"member\"}\n"));
+    json_t *json = json_loads(strstr(talk_text(&t), "\r\n\r\n") + 4, JSON_REJECT_DUPLICATES, NULL);
+    CHECK(json != NULL);
+    json_decref(json);
+    /* A leader that is no member any more has no address. */
+    view.cluster.leader = 12;
+    ask(&t, "GET /v1/cluster", &view);
+    CHECK(talk_has(&t, "\"leader\":12,\"leader_address\":null,"));
     talk_close(&t);
 }
 
