@@ -27,6 +27,11 @@ struct slot_nodes {
     uint32_t count;
 };
 
+/* Whom clients may ask: one that was given up may answer and still has nothing to say. */
+static bool serves(const struct node_member *m) {
+    return m->alive && m->standing != NODE_DEAD;
+}
+
 /* All that keep the slot, owner first. */
 static struct slot_nodes keepers_of(const struct topology *t, uint32_t slot) {
     struct slot_nodes all = { .count = 1 };
@@ -47,7 +52,7 @@ static struct slot_nodes nodes_of(const struct topology *t, uint32_t slot) {
     struct slot_nodes nodes = { .count = 0 };
     const struct slot_nodes all = keepers_of(t, slot);
     for (uint32_t i = 0; i < all.count; i++) {
-        if (t->members[all.list[i]].alive) nodes.list[nodes.count++] = all.list[i];
+        if (serves(&t->members[all.list[i]])) nodes.list[nodes.count++] = all.list[i];
     }
     if (nodes.count == 0) nodes.list[nodes.count++] = all.list[0];
     return nodes;
@@ -199,7 +204,7 @@ static void reply_shard_node(const struct plan *plan, const struct node_member *
     reply_pair(out, "role", is_home ? BYTES_LIT("master") : BYTES_LIT("replica"));
     resp_reply_bulk_string(out, "replication-offset");
     resp_reply_integer(out, 0);
-    reply_pair(out, "health", m->alive ? BYTES_LIT("online") : BYTES_LIT("fail"));
+    reply_pair(out, "health", serves(m) ? BYTES_LIT("online") : BYTES_LIT("fail"));
 }
 
 /* All slots of one home; members that keep some of them count as its replicas. Clients
@@ -239,6 +244,12 @@ static void encode_shards(const struct plan *plan, const struct topology *t, str
 
 /* ---- CLUSTER NODES and CLUSTER INFO ---- */
 
+/* A member that has been let in and has no slots yet is what Redis calls a handshake; one that
+ * leaves is a master until its last slot is gone. */
+static const char *role_of(const struct node_member *m) {
+    return m->standing == NODE_JOINING && m->slots_kept == 0 ? "handshake" : "master";
+}
+
 static void write_nodes(const struct topology *t, struct buffer *text) {
     for (uint32_t i = 0; i < t->members_count; i++) {
         const struct node_member *const m = &t->members[i];
@@ -246,9 +257,9 @@ static void write_nodes(const struct topology *t, struct buffer *text) {
         buffer_printf(text, "%040" PRIx32 " ", m->id);
         buffer_append(text, e.host);
         /* The second port is that of the cluster bus, which has none here. */
-        buffer_printf(text, ":%" PRIu64 "@0 %smaster%s - 0 0 %" PRIu64 " %s", e.port,
-                      m->self ? "myself," : "", m->alive ? "" : ",fail", t->epoch,
-                      m->alive ? "connected" : "disconnected");
+        buffer_printf(text, ":%" PRIu64 "@0 %s%s%s - 0 0 %" PRIu64 " %s", e.port,
+                      m->self ? "myself," : "", role_of(m), serves(m) ? "" : ",fail", t->epoch,
+                      serves(m) ? "connected" : "disconnected");
         uint32_t first = 0;
         for (uint32_t slot = 0; next_run(t, i, &slot, &first);) {
             buffer_printf(text, " %" PRIu32, first);
@@ -266,7 +277,7 @@ static void write_info(const struct topology *t, struct buffer *text) {
     for (uint32_t slot = 0; slot < SLOTS; slot++) {
         const struct slot_nodes all = keepers_of(t, slot);
         uint32_t alive = 0;
-        for (uint32_t i = 0; i < all.count; i++) alive += t->members[all.list[i]].alive;
+        for (uint32_t i = 0; i < all.count; i++) alive += serves(&t->members[all.list[i]]);
         slots_ok += alive >= t->answers_needed;
         homes += !is_home[t->homes[slot]];
         is_home[t->homes[slot]] = true;

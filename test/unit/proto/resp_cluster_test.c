@@ -133,6 +133,54 @@ TEST(resp_cluster, shards) {
     session_close(&s);
 }
 
+/* What the cluster has agreed on about a node counts for more than that it answers. */
+TEST(resp_cluster, standing) {
+    struct session s;
+    session_open(&s);
+    begin();
+    session_send(&s, "HELLO 3");
+    members[0].standing = NODE_LEAVING;
+    members[2].standing = NODE_DEAD;
+    ask(&s, "CLUSTER NODES", NULL);
+    CHECK(says(&s, "txt:" ID_A " 10.0.0.1:7001@0 master - 0 0 5 connected 0-10001\n"));
+    CHECK(says(&s, ID_C " fd00::3:7003@0 master,fail - 0 0 5 disconnected\n"));
+    ask(&s, "CLUSTER INFO", NULL);
+    CHECK(says(&s, "cluster_slots_ok:10000\r\n"));
+    members[2].standing = NODE_JOINING;
+    ask(&s, "CLUSTER NODES", NULL);
+    CHECK(says(&s, ID_C " fd00::3:7003@0 handshake - 0 0 5 connected 10000-10001\n"));
+    members[2].slots_kept = 2;
+    ask(&s, "CLUSTER NODES", NULL);
+    CHECK(says(&s, ID_C " fd00::3:7003@0 master - 0 0 5 connected 10000-10001\n"));
+    session_close(&s);
+}
+
+/* What Redis Cluster is changed with names what to use here. */
+TEST(resp_cluster, changes_are_refused) {
+    struct session s;
+    session_open(&s);
+    session_send(&s, "CLUSTER MEET 10.0.0.4 7004");
+    session_expect(
+        &s, "-ERR CLUSTER MEET is not supported: start the node with --join, or ask `atoll cluster "
+            "join`\r\n");
+    session_send(&s, "cluster forget " ID_A);
+    session_expect(
+        &s,
+        "-ERR CLUSTER FORGET is not supported: use `atoll cluster leave`, of a dead node `atoll "
+        "cluster remove`\r\n");
+    static const char *const others[] = { "CLUSTER RESET HARD",        "CLUSTER FAILOVER",
+                                          "CLUSTER REPLICATE a",       "CLUSTER ADDSLOTS 1 2",
+                                          "CLUSTER ADDSLOTSRANGE 1 2", "CLUSTER DELSLOTS 1",
+                                          "CLUSTER FLUSHSLOTS",        "CLUSTER DELSLOTSRANGE 1 2",
+                                          "CLUSTER SETSLOT 1 STABLE",  "CLUSTER BUMPEPOCH",
+                                          "CLUSTER SET-CONFIG-EPOCH 1" };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        session_send(&s, others[i]);
+        CHECK(says(&s, " is not supported: "));
+    }
+    session_close(&s);
+}
+
 TEST(resp_cluster, info) {
     struct session s;
     session_open(&s);
