@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "cli/change.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -56,6 +57,16 @@ static void print_latency(uint64_t us, char text[TEXT_BYTES]) {
         (void)snprintf(text, TEXT_BYTES, "%.1f ms", (double)us / 1000);
 }
 
+/* What the cluster has agreed on counts for more than that a node answers; older nodes do not
+ * tell it. */
+static void take_membership(const json_t *node, char text[TEXT_BYTES]) {
+    char membership[TEXT_BYTES];
+    if (!get_text(node, "membership", membership)) return;
+    if (strcmp(membership, "active") == 0) return;
+    if (strcmp(text, "down") == 0 && strcmp(membership, "dead") != 0) return;
+    memcpy(text, membership, TEXT_BYTES);
+}
+
 static STATUS line_decode(const json_t *node, struct line *ret_line) {
     static const struct {
         const char *name;
@@ -79,6 +90,8 @@ static STATUS line_decode(const json_t *node, struct line *ret_line) {
     /* A node alone says how far its start is: "ready". */
     line.up = strcmp(line.texts[COLUMN_STATE], "up") == 0 ||
               strcmp(line.texts[COLUMN_STATE], "ready") == 0;
+    take_membership(node, line.texts[COLUMN_STATE]);
+    if (strcmp(line.texts[COLUMN_STATE], "dead") == 0) line.up = false;
     *ret_line = line;
     return status_of(ST_OK);
 }
@@ -121,6 +134,21 @@ static STATUS take_nodes(const json_t *nodes, int widths[COLUMNS], bool colour, 
     return status_of(ST_OK);
 }
 
+/* Who leads and what moves, where the node tells it. */
+static STATUS append_control(const json_t *root, struct buffer *out) {
+    char leader[TEXT_BYTES];
+    uint64_t epoch = 0;
+    struct change c;
+    TRY(change_decode(json_object_get(root, "change"), &c));
+    if (get_text(root, "leader_address", leader) && get_number(root, "epoch", &epoch))
+        buffer_printf(out, "leader %s, epoch %" PRIu64 "\n", leader, epoch);
+    if (c.id == 0) return status_of(ST_OK);
+    buffer_printf(out, "change %" PRIu64 " (%s): ", c.id, c.reason);
+    change_append_figures(&c, out);
+    buffer_append_u8(out, '\n');
+    return status_of(ST_OK);
+}
+
 static STATUS append_table(const json_t *root, bool colour, struct buffer *out) {
     const json_t *nodes = json_object_get(root, "nodes");
     const size_t count = json_array_size(nodes); /* 0 if it is no array */
@@ -143,6 +171,7 @@ static STATUS append_table(const json_t *root, bool colour, struct buffer *out) 
                   "%zu %s, %" PRIu32 " up; replicas %" PRIu64 ", write quorum %" PRIu64
                   ", read quorum %" PRIu64 "\n",
                   count, count == 1 ? "node" : "nodes", up, replicas, write_quorum, read_quorum);
+    TRY(append_control(root, out));
     if (json_is_true(json_object_get(root, "proxy")))
         buffer_append_string(out, "asked a proxy, which keeps no data\n");
     if (json_is_false(json_object_get(root, "filled")))
@@ -154,7 +183,9 @@ static STATUS append_table(const json_t *root, bool colour, struct buffer *out) 
 STATUS cluster_status_encode(struct bytes json, bool colour, struct buffer *out) {
     ASSERT(out != NULL);
     json_t *root = json_loadb((const char *)json.ptr, json.len, JSON_ALLOW_NUL, NULL);
+    const size_t end = out->end;
     const struct status s = append_table(root, colour, out);
+    if (!status_ok(s)) out->end = end; /* what came before the fault goes again */
     json_decref(root);
     return s;
 }

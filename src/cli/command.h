@@ -38,6 +38,7 @@ int cli_import(struct os *os, int argc, char **argv);
 int cli_export(struct os *os, int argc, char **argv);
 int cli_bench(struct os *os, int argc, char **argv);
 int cli_cluster(struct os *os, int argc, char **argv);
+int cli_keyspace(struct os *os, int argc, char **argv);
 int cli_check(struct os *os, int argc, char **argv);
 int cli_dump(struct os *os, int argc, char **argv);
 int cli_version(struct os *os, int argc, char **argv);

@@ -47,6 +47,43 @@ TEST(cluster_status, prints_a_line_a_node) {
     buffer_deinit(&out);
 }
 
+/* What the cluster has agreed on, who leads and what moves, where the node tells it. */
+TEST(cluster_status, tells_of_a_change) {
+    struct buffer out;
+    buffer_init(&out, 1 << 16);
+#define WITH(state, membership)                                                                \
+    "{\"address\":\"a:1\",\"self\":false,\"state\":\"" state                                   \
+    "\",\"weight\":1,\"slots_owned\":1,\"slots_kept\":1,\"hints_waiting\":0,\"latency_us\":0," \
+    "\"membership\":\"" membership "\"}"
+    CHECK_OK(cluster_status_encode(
+        BYTES_LIT(
+            "{\"nodes\":[" WITH("up", "active") "," WITH("up", "leaving") "," WITH("down", "joining") "," WITH(
+                "up",
+                "dead") "],\"leader\":1,\"leader_address\":\"a:1\",\"epoch\":6,\"change\":{\"id\":9,"
+                        "\"reason\":\"leave\",\"slots_total\":20,\"slots_done\":5},\"replicas\":3,"
+                        "\"write_quorum\":2,\"read_quorum\":1}"),
+        false, &out));
+    CHECK_BYTES(buffer_bytes(&out),
+                BYTES_LIT("ADDRESS  STATE    WEIGHT  SLOTS  KEPT  HINTS  LATENCY\n"
+                          "a:1      up            1      1     1      0        -\n"
+                          "a:1      leaving       1      1     1      0        -\n"
+                          "a:1      down          1      1     1      0        -\n"
+                          "a:1      dead          1      1     1      0        -\n"
+                          "4 nodes, 2 up; replicas 3, write quorum 2, read quorum 1\n"
+                          "leader a:1, epoch 6\n"
+                          "change 9 (leave): 5 of 20 slots\n"));
+    buffer_reset(&out);
+    /* A change that makes no sense takes the rest with it. */
+    CHECK_STATUS(cluster_status_encode(BYTES_LIT("{\"nodes\":[" WITH(
+                                           "up", "active") "],\"change\":{},\"replicas\":3,"
+                                                           "\"write_quorum\":2,\"read_quorum\":1}"),
+                                       false, &out),
+                 ST_CORRUPT);
+    CHECK_EQ(buffer_len(&out), 0);
+#undef WITH
+    buffer_deinit(&out);
+}
+
 TEST(cluster_status, refuses_other_answers) {
     static const char *const bad[] = {
         "",
