@@ -121,7 +121,7 @@ static STATUS take_answer(struct wait *w, bool *ret_reached) {
     return s;
 }
 
-static int poll(struct wait *w, bool *ret_reached) {
+static int ask_again(struct wait *w, bool *ret_reached) {
     struct admin *a = w->a;
     const struct http_client_request q = {
         .method = "GET", .target = BYTES_LIT("/v1/cluster"), .headers = "", .body = BYTES_NONE
@@ -152,7 +152,7 @@ int admin_wait(struct admin *a, enum admin_goal goal, const char *node, uint64_t
     fflush(stdout);
     learn(&w, a->flags.kv.server);
     while (code == EXIT_CODE_OK && !reached) {
-        code = poll(&w, &reached);
+        code = ask_again(&w, &reached);
         if (code == EXIT_CODE_OK && !reached) os_sleep_ms(a->os, POLL_MS);
     }
     if (w.shows) fputs("\033[K", stderr);
