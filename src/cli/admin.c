@@ -239,16 +239,18 @@ static uint32_t choose_options(uint32_t wanted, struct option *ret_options) {
 
 /* A node that is named by its address is asked itself, unless the user says whom to ask: so
  * no command needs two addresses. One that is dead cannot be. */
-static void choose_server(struct admin *a) {
+static bool choose_server(struct admin *a) {
     const bool takes_node = (a->word->options & ADMIN_OPTION(NODE)) != 0;
     const bool is_dead =
         (a->word->options & ADMIN_OPTION(ACCEPT_LOSS)) != 0 && strcmp(a->word->name, "remove") == 0;
-    if (!takes_node || is_dead || admin_has(a, ADMIN_WITH_SERVER)) return;
+    if (!takes_node || is_dead || admin_has(a, ADMIN_WITH_SERVER)) return false;
     const char *node = a->flags.node;
     if (node[0] == '\0' && a->word->arguments_max > 0 &&
         a->set->argument_count == a->word->arguments_max)
         node = a->set->arguments[0];
-    if (strchr(node, ':') != NULL) a->flags.kv.server = node;
+    if (strchr(node, ':') == NULL) return false;
+    a->flags.kv.server = node;
+    return true;
 }
 
 int admin_run(struct os *os, const char *command, const char *help, const struct admin_word *words,
@@ -272,11 +274,15 @@ int admin_run(struct os *os, const char *command, const char *help, const struct
     if (!cli_parse(&set, usage, word->help, argc, argv, word->arguments_min, word->arguments_max,
                    &code))
         return code;
-    choose_server(&a);
+    const bool asks_node = choose_server(&a);
     kv_open(&a.kv, os, &a.flags.kv);
     buffer_init(&a.body, BODY_BYTES_MAX);
     code = word->run(&a);
     buffer_deinit(&a.body);
     kv_close(&a.kv);
+    if (code == EXIT_CODE_CONNECT && asks_node)
+        return cli_fail(EXIT_CODE_CONNECT,
+                        "the node itself was asked; --server names another one to ask, and "
+                        "`atoll cluster remove` is for nodes that are dead");
     return code == EXIT_CODE_OK ? cli_finish(EXIT_CODE_OK) : code;
 }

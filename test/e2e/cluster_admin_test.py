@@ -175,9 +175,13 @@ def refusals():
                 code, out, err = run(*words, "--json", server=fake.address)
                 equal((code, out), (4, ""))
                 contains(err, "makes no sense")
-    code, _, err = run("cluster", "pause", server=f"127.0.0.1:{free_port()}")
-    equal(code, 3)
+    nobody = f"127.0.0.1:{free_port()}"
+    code, _, err = run("cluster", "pause", server=nobody)
+    equal((code, err.count("\n")), (3, 1))
     contains(err, "start one with: atoll serve")
+    code, _, err = run("cluster", "leave", "--node", nobody)
+    equal(code, 3)
+    contains(err, "--server names another one to ask, and `atoll cluster remove`")
 
 
 test("what the node refuses", refusals)
