@@ -31,7 +31,10 @@ static void send_to_member(void *user, uint32_t member, struct bytes bytes) {
     if (place == MEMBER_NONE || place == s->members->self) return;
     const struct peer *p = s->peers[place];
     struct link *l = p == NULL ? NULL : p->links[0];
-    if (l != NULL) link_send_control(l, bytes);
+    if (l != NULL && l->state == LINK_UP)
+        link_send_control(l, bytes);
+    else /* it may not know of this member yet, and refuse its links */
+        seed_send(s, s->members->all[place].address, bytes);
 }
 
 static void send_to_address(void *user, const char *address, struct bytes bytes) {
