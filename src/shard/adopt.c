@@ -29,42 +29,34 @@ void shard_view_taken(struct shard *s) {
 
 /* ---- members that are gone ---- */
 
-static bool is_over(const struct shard *s, const struct peer *p) {
+static bool is_over(const struct peer *p) {
     for (uint32_t i = 0; i < SHARDS_MAX; i++) {
         if (p->repairs[i] != NULL) return false;
     }
-    return s->peers[p->member] != p;
+    return true;
 }
 
-/* Of the peer's things what can go now; the others when their jobs are done. */
-static void let_go(struct shard *s, struct peer *p) {
-    if (s->repair != NULL) repairs_leave(s, p);
-    if (is_over(s, p)) peer_destroy(p);
-}
-
-static void leave(struct shard *s, uint32_t place) {
-    struct peer *p = s->peers[place];
-    if (p == NULL) return;
-    s->peers[place] = NULL; /* before others hear of it, so that nobody asks it anew */
-    peer_unlink(p);
-    hints_leave(s, p);
-    atomic_store_explicit(&s->hints_for[place], 0, memory_order_relaxed);
-    list_append(&s->peers_gone, &p->gone);
-    let_go(s, p);
-}
-
-void shard_free_gone(struct shard *s) {
-    for (struct list *n = s->peers_gone.next, *next; n != &s->peers_gone; n = next) {
-        next = n->next;
-        let_go(s, LIST_ENTRY(n, struct peer, gone));
-    }
-}
-
+/* Nobody finds them any more; their links are still there. */
 static void leave_gone(struct shard *s, const struct membership *m) {
     const struct membership *before = s->members;
     for (uint32_t i = membership_next(before, 0); i != MEMBER_NONE;
          i = membership_next(before, i + 1)) {
-        if (m->all[i].id != before->all[i].id || i == m->self) leave(s, i);
+        struct peer *p = s->peers[i];
+        if (p == NULL || (m->all[i].id == before->all[i].id && i != m->self)) continue;
+        s->peers[i] = NULL;
+        atomic_store_explicit(&s->hints_for[i], 0, memory_order_relaxed);
+        list_append(&s->peers_gone, &p->gone);
+    }
+}
+
+void shard_free_gone(struct shard *s) {
+    for (struct list *n = s->peers_gone.next, *next; n != &s->peers_gone; n = next) {
+        struct peer *p = LIST_ENTRY(n, struct peer, gone);
+        next = n->next;
+        peer_unlink(p);
+        hints_leave(s, p);
+        if (s->repair != NULL) repairs_leave(s, p);
+        if (is_over(p)) peer_destroy(p);
     }
 }
 
@@ -79,19 +71,23 @@ static bool is_another(const struct membership *a, const struct membership *b) {
     return self_of(a) != self_of(b) || !cluster_id_equal(&a->cluster, &b->cluster);
 }
 
-static void meet(struct shard *s, const struct membership *before) {
+/* Those that were there before are dialled anew where that is needed. */
+static void dial_anew(struct shard *s, const struct membership *before) {
     const struct membership *m = s->members;
     const bool anew = is_another(before, m);
     if (anew) links_end_guests(s);
     for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
-        if (i == m->self) continue;
-        if (s->peers[i] == NULL) {
-            struct peer *p = peer_create(s, i);
-            if (s->engine != NULL) hints_add(s, p);
-            continue;
-        }
         const bool moved = strcmp(before->all[i].address, m->all[i].address) != 0;
-        if (anew || moved) peer_relink(s->peers[i]);
+        if (s->peers[i] != NULL && (anew || moved)) peer_relink(s->peers[i]);
+    }
+}
+
+static void meet_new(struct shard *s) {
+    const struct membership *m = s->members;
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
+        if (i == m->self || s->peers[i] != NULL) continue;
+        struct peer *p = peer_create(s, i);
+        if (s->engine != NULL) hints_add(s, p);
     }
 }
 
@@ -135,8 +131,10 @@ void shard_adopt(struct shard *s, const struct membership *m) {
     s->members = m;
     shard_view_taken(s);
     if (before->epoch == 0) s->opened_ms = os_loop_now_ms(s->loop); /* wait for the others now */
-    coordinate_adopt(s);
-    meet(s, before);
+    coordinate_adopt(s); /* before the end of links fails what can begin anew */
+    shard_free_gone(s);
+    dial_anew(s, before);
+    meet_new(s);
     if (s->repair != NULL) repairs_adopt(s, changed, was_alone);
     s->turn_again = true;
     if (s->id == 0 && before->epoch != m->epoch)

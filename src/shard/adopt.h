@@ -3,10 +3,10 @@
  * Nothing that a request began is lost: what was asked of members that are gone fails, and what
  * counts on other replicas than before begins anew. In this order:
  *
- *   gone      peers of members that are gone: their links end, and with them what was asked over
- *             them, their guests and pairs; hints for them are deleted
  *   requests  coordinations that are not answered and whose replicas changed begin anew; writes
  *             keep their version
+ *   gone      peers of members that are gone: their links end, and with them what was asked over
+ *             them, their guests and pairs; hints for them are deleted
  *   new       peers are made and dialled; an address that changed is dialled anew, and everybody
  *             is if this node gained or lost its place
  *   slots     pairs forget what they proved about other slots than they now have in common
