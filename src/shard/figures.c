@@ -125,8 +125,8 @@ static struct node_member member_view(struct shard *s, uint32_t i, uint32_t owne
     const struct peer *p = s->peers[i];
     struct node_member v = { .address = m->address,
                              .id = m->id,
-                             .node_id = s->node->node_id,
-                             .boot_count = s->node->boot_count,
+                             .node_id = self ? s->node->node_id : 0,
+                             .boot_count = self ? s->node->boot_count : 0,
                              .weight = m->weight,
                              .zone = m->zone,
                              .slots_owned = owned,

@@ -128,12 +128,14 @@ static const char *why_not(const struct membership *members, const struct peer_h
 }
 
 /* What holds for the side that was dialled. */
-static const char *why_not_accepted(const struct membership *members, const struct peer_hello *m,
+static const char *why_not_accepted(const struct shard *s, const struct peer_hello *m,
                                     char space[WHY_BYTES]) {
+    const struct membership *members = s->members;
     const char *why = why_not(members, m, space);
     if (why != NULL) return why;
+    if (s->node->proxy) return "this node is a proxy and keeps no data";
     if ((m->flags & PEER_HELLO_PROXY) != 0) return NULL;
-    if (members->self == MEMBER_NONE) return "this node is no member";
+    if (members->self == MEMBER_NONE) return "this node is no member of a cluster";
     const uint32_t own = members->all[members->self].id;
     if (m->member == own) return "it says that it is this node";
     if (m->member > own) return "it should wait to be dialled";
@@ -194,7 +196,7 @@ static void hand_over(struct link *l, uint16_t to, struct bytes read) {
 static void greeted_by_accepted(struct link *l, const struct peer_hello *m) {
     struct shard *s = l->shard;
     char space[WHY_BYTES];
-    const char *why = why_not_accepted(s->members, m, space);
+    const char *why = why_not_accepted(s, m, space);
     if (why != NULL) {
         refuse(l, why);
         return;

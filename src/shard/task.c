@@ -213,7 +213,8 @@ static bool parts_renew(struct shard *s, struct task *t) {
     t->calls = t->calls_count == 1 ? &t->one : mem_alloc(t->calls_count * sizeof *t->calls);
     parts_init(s, t, &whole);
     task_hold(s, t, t->calls_count * sizeof *t->calls);
-    if (t->calls_count > 0) t->plan.requests = &t->calls[0].request;
+    if (t->calls_count == 0) t->one.request = whole;
+    t->plan.requests = t->calls_count == 0 ? &t->one.request : &t->calls[0].request;
     return t->calls_count > 0;
 }
 

@@ -45,6 +45,11 @@ TEST(http_node, tells_how_it_is) {
                        "\"bytes\":1100,\"shards\":4,"));
     CHECK(talk_has(&t, "\"slots_owned\":16384,\"slots_kept\":16384,\"node_id\":7,"
                        "\"boot_count\":2,"));
+    view.ready = false;
+    view.cluster.none = true;
+    ask(&t, "GET /ready", &view);
+    CHECK(talk_has(&t, "503 Service Unavailable"));
+    CHECK(talk_has(&t, "{\"ready\":false,\"state\":\"no_cluster\""));
     view.stopping = true;
     ask(&t, "GET /ready", &view);
     CHECK(talk_has(&t, "503 Service Unavailable"));
