@@ -170,6 +170,7 @@ static void fail_call(struct shard *s, struct coordination *k, enum outcome outc
 /* Ended, and nothing that comes in later has anywhere to go but here. */
 static void release_if_over(struct shard *s, struct coordination *k) {
     if (k->call != NULL || k->local.fetching || !list_is_empty(&k->log)) return;
+    if (!list_is_empty(&k->local.link)) return; /* its block was read in this turn */
     if (k->phase == COORDINATE_WRITE && is_asking(k)) return;
     close_questions(s, k);
     coordination_release(s, k);
@@ -750,6 +751,7 @@ static STATUS coordinate_here(struct shard *s, struct call *c, uint32_t slot,
     k->has_newest = false;
     k->shown = 0;
     k->local = (struct lookup){ .owner = k, .kind = LOOKUP_COORDINATION };
+    list_init(&k->local.link);
     memset(k->sents, 0, sizeof k->sents);
     buffer_reset(&k->ikey);
     buffer_append(&k->ikey, ikey_make(c->request.keyspace, c->request.key, s->ikey_space));
