@@ -127,8 +127,10 @@ static void open_node(struct adopt_world *w, uint32_t index) {
 
 static void start_node(struct adopt_world *w, uint32_t index) {
     struct adopt_node *n = &w->nodes[index];
-    CHECK_OK(membership_from_metadata(n->id == 0 ? metadata_create() : w->state, n->id, NULL,
-                                      &n->present));
+    if (n->id == 0)
+        n->present = membership_create_empty();
+    else
+        CHECK_OK(membership_from_metadata(w->state, n->id, NULL, &n->present));
     views_init(&n->node.views, membership_clone(n->present));
     for (uint16_t i = 0; i < w->shards; i++) open_shard(w, n, i);
     for (uint32_t i = 0; i < w->shards; i++) CHECK_OK(shard_listen(n->node.shards[i], n->address));
