@@ -110,6 +110,8 @@ static STATUS found(struct control *c, uint32_t members) {
         else
             config.learners[i - config.voter_count] = i + 1;
     }
+    if (MUTANT("control_founds_without_majority"))
+        config = (struct raft_config){ .voter_count = 1, .voters = { c->self } };
     const size_t len = raft_config_encode(&config, bytes);
     const struct raft_snapshot snapshot = { .index = RAFT_BOOT_INDEX,
                                             .term = RAFT_BOOT_TERM,
@@ -165,10 +167,6 @@ STATUS control_found_list(struct control *c) {
         c->neighbors[i].nonce = c->options.nonce;
     }
     ASSERT(c->self != 0);
-    if (MUTANT("control_founds_without_majority")) {
-        c->neighbors[0] = c->neighbors[c->self - 1];
-        c->neighbors[0].member = c->self = c->neighbor_count = 1;
-    }
     struct metadata *none = metadata_create();
     encode_snapshot(c, none, &c->lent);
     metadata_destroy(none);
