@@ -150,9 +150,9 @@ struct control_neighbor *control_meet(struct control *c, uint32_t member, struct
     for (uint32_t i = 0; i < c->neighbor_count && n == NULL && address.len > 0; i++) {
         if (bytes_equal(bytes_of_string(c->neighbors[i].address), address)) n = &c->neighbors[i];
     }
-    if (n == NULL && c->neighbor_count == MEMBERS_MAX) return NULL;
+    const bool full = c->neighbor_count == MEMBERS_MAX;
     if (n == NULL) {
-        n = &c->neighbors[c->neighbor_count++];
+        n = full ? &c->neighbors[member % MEMBERS_MAX] : &c->neighbors[c->neighbor_count++];
         *n = (struct control_neighbor){ 0 };
     }
     n->member = member;
@@ -184,7 +184,9 @@ void control_send(struct control *c, uint32_t member) {
     }
     const struct control_neighbor *n = control_find_neighbor(c, member);
     if (n == NULL) return;
-    if (n->address[0] != 0)
+    /* A leader that joined after the last state seen here can only be answered where it asks. */
+    const bool stranger = c->shown_revision > 0 && n->guest != 0;
+    if (n->address[0] != 0 && !stranger)
         c->env.send_address(c->env.user, n->address, bytes);
     else if (n->guest != 0)
         c->env.reply(c->env.user, n->guest, bytes);

@@ -161,7 +161,7 @@ void control_refuse(struct control *c, const char *format, ...)
 void control_copy_address(char to[MEMBER_ADDRESS_BYTES], struct bytes address);
 /* NULL if there is none. */
 struct control_neighbor *control_find_neighbor(struct control *c, uint32_t member);
-/* A place for this member among the neighbors; NULL if all are taken. */
+/* A place for this member among the neighbors; if all are taken, somebody else's. */
 struct control_neighbor *control_meet(struct control *c, uint32_t member, struct bytes address);
 
 /* ---- control_gather.c ---- */

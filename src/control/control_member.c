@@ -395,7 +395,7 @@ void control_on_raft(struct control *c, struct control_source from) {
         control_answer(c, from);
         return;
     }
-    if (c->shown_revision == 0 && from.member == 0 && from.guest != 0) {
+    if (from.member == 0 && from.guest != 0) {
         /* Founders are known, and nobody else is to be taken for one. */
         struct control_neighbor *n = control_has_cluster(c)
                                          ? control_meet(c, message.from, BYTES_NONE)
