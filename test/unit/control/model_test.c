@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEEDS_DEFAULT 6u
+#define SEEDS_DEFAULT 4u
 
 const struct model_core control_core_sound = {
     control_create, control_restore, control_destroy,   control_tick,    control_receive,
