@@ -6,22 +6,25 @@
 #include "proto/http_internal.h"
 
 static bool is_alike(const struct node_cluster *c, uint32_t slot, uint32_t other) {
-    return memcmp(c->slots[slot], c->slots[other], c->copies * sizeof c->slots[0][0]) == 0;
+    const uint16_t count = c->slots[slot][0];
+    ASSERT(count <= REPLICAS_MAX);
+    return memcmp(c->slots[slot], c->slots[other], (1u + count) * sizeof c->slots[0][0]) == 0;
 }
 
 static void append_run(struct buffer *out, const struct node_cluster *c, uint32_t first,
                        uint32_t last) {
     buffer_printf(out, "%s[%" PRIu32 ",%" PRIu32, first == 0 ? "" : ",\n", first, last);
-    for (uint32_t i = 0; i < c->copies; i++) {
-        ASSERT(c->slots[first][i] < c->members_count);
-        buffer_printf(out, ",%u", c->slots[first][i]);
+    for (uint32_t i = 1; i <= c->slots[first][0]; i++) {
+        const uint32_t place = c->slots[first][i];
+        const uint32_t index = c->indexes == NULL ? place : c->indexes[place];
+        ASSERT(index < c->members_count);
+        buffer_printf(out, ",%" PRIu32, index);
     }
     buffer_append_u8(out, ']');
 }
 
 static void append_runs(struct buffer *out, const struct node_cluster *c) {
     ASSERT(c->slots != NULL);
-    ASSERT(c->copies <= REPLICAS_MAX);
     uint32_t first = 0;
     for (uint32_t slot = 1; slot < SLOTS; slot++) {
         if (is_alike(c, first, slot)) continue;
@@ -34,9 +37,10 @@ static void append_runs(struct buffer *out, const struct node_cluster *c) {
 void http_slots_encode(const struct plan *plan, const struct node_view *view, struct buffer *out) {
     const struct node_cluster *c = &view->cluster;
     const bool alone = node_view_is_alone(view);
+    const uint32_t copies = c->replicas < c->members_count ? c->replicas : c->members_count;
     const size_t mark = http_reply_begin(out);
     buffer_printf(out, "{\"slots\":%u,\"epoch\":%" PRIu64 ",\"copies\":%" PRIu32 ",\"nodes\":[",
-                  SLOTS, c->epoch == 0 ? 1 : c->epoch, alone ? 1 : c->copies);
+                  SLOTS, c->epoch == 0 ? 1 : c->epoch, alone ? 1 : copies);
     if (alone) buffer_append_u64(out, view->node_id);
     for (uint32_t i = 0; !alone && i < c->members_count; i++)
         buffer_printf(out, "%s%" PRIu32, i > 0 ? "," : "", c->members[i].id);

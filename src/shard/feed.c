@@ -48,9 +48,10 @@ void feed_destroy(struct shard *s) {
 
 static uint64_t alive_members(const struct shard *s) {
     uint64_t alive = 0;
+    const struct membership *m = s->members;
     if (!shard_is_clustered(s)) return 1;
-    for (uint32_t i = 0; i < s->node->members->count; i++)
-        alive |= (uint64_t)(s->peers[i] == NULL || peer_is_alive(s, i)) << i;
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1))
+        alive |= (uint64_t)(i == m->self || peer_is_alive(s, i)) << i;
     return alive;
 }
 

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "proto/replica_report.h"
+#include "shard/coordinate_internal.h"
 #include "shard/shard.h"
 
 struct inspection {
@@ -79,40 +80,43 @@ static void print_address(struct replica_report *r, const char *address) {
     ASSERT(len >= 0);
 }
 
-static void list_replicas(const struct shard *s, struct inspection *k) {
-    const struct membership *m = s->node->members;
-    k->count = m == NULL ? 1 : m->ring->copies;
-    k->self = m == NULL ? 0 : k->count;
-    ASSERT(k->count >= 1 && k->count <= REPLICAS_MAX);
-    for (uint32_t i = 0; m != NULL && i < k->count; i++) {
-        const uint32_t member = ring_list(m->ring, k->slot)[i];
+/* Returns the places of the members in the view. */
+static struct slot_list list_replicas(const struct shard *s, struct inspection *k) {
+    const struct membership *m = s->members;
+    const struct slot_list list = coordinate_replicas(s, &k->call->request, k->slot).list;
+    k->count = list.count;
+    k->self = k->count;
+    for (uint32_t i = 0; i < k->count; i++) {
+        const uint32_t member = list.members[i];
         k->reports[i] = (struct replica_report){ .id = m->all[member].id };
         print_address(&k->reports[i], m->all[member].address);
         if (member == m->self) k->self = i;
     }
-    if (m == NULL) {
-        k->reports[0].id = s->node->node_id;
-        print_address(&k->reports[0], s->node->address);
-    }
+    if (s->alone) print_address(&k->reports[0], s->node->address);
     if (k->self < k->count) k->reports[k->self].self = true;
+    return list;
 }
 
 void inspect_begin(struct shard *s, struct call *c) {
     ASSERT((c->request.flags & REQUEST_REPLICAS) != 0);
     ASSERT(c->task != NULL); /* other nodes do not ask so */
+    if (s->members->epoch == 0) {
+        shard_call_fail(s, c, OUT_QUORUM);
+        return;
+    }
     struct inspection *k = mem_alloc_zeroed(sizeof *k);
     k->call = c;
     k->slot = crc16_slot(c->request.key);
     k->local = (struct lookup){ .owner = k, .kind = LOOKUP_INSPECTION };
     c->sequence = 0;
-    list_replicas(s, k);
+    const struct slot_list list = list_replicas(s, k);
     call_move(c, CALL_ASKING, s->turn_ns);
     k->pending = 1; /* until all are asked */
     for (uint32_t i = 0; i < k->count; i++) {
         if (i == k->self)
             k->pending += look_up(s, k).code == ST_WAIT;
         else
-            ask(s, k, i, ring_list(s->node->members->ring, k->slot)[i]);
+            ask(s, k, i, list.members[i]);
     }
     heard(s, k);
 }

@@ -221,9 +221,10 @@ void links_want(struct shard *s, struct peer *p) {
     }
 }
 
-/* The first link tells how many shards the other has, and so which further ones to make. */
+/* The first link tells how many shards the other has, and so which further ones to make. A dead
+ * member whose address is another's now has none. */
 static void link_first(struct shard *s, struct peer *p) {
-    if (!dials(s, p->member)) return;
+    if (!dials(s, p->member) || s->members->all[p->member].address[0] == '\0') return;
     ASSERT(p->links[s->id] == NULL);
     p->links[s->id] = link_create(s, p, s->id);
     p->links[s->id]->dialled = true;

@@ -33,7 +33,7 @@ static void send_to_member(void *user, uint32_t member, struct bytes bytes) {
     struct link *l = p == NULL ? NULL : p->links[0];
     if (l != NULL && l->state == LINK_UP)
         link_send_control(l, bytes);
-    else /* it may not know of this member yet, and refuse its links */
+    else if (s->members->all[place].address[0] != '\0') /* it may not know of this member yet */
         seed_send(s, s->members->all[place].address, bytes);
 }
 

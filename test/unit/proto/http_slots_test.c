@@ -35,19 +35,21 @@ TEST(http_slots, gives_all_to_a_node_alone) {
 
 TEST(http_slots, joins_slots_that_are_alike) {
     static const struct node_member members[] = { { .id = 11 }, { .id = 12 }, { .id = 13 } };
-    static uint16_t slots[SLOTS][REPLICAS_MAX];
+    static uint16_t slots[SLOTS][1 + REPLICAS_MAX];
     static struct node_view view = { .cluster = { .members_count = 3,
                                                   .members = members,
-                                                  .slots = (const uint16_t(*)[REPLICAS_MAX])slots,
-                                                  .copies = 2,
+                                                  .slots =
+                                                      (const uint16_t(*)[1 + REPLICAS_MAX]) slots,
+                                                  .replicas = 2,
                                                   .epoch = 5 } };
     static const uint32_t starts[] = { 0, 1, 100, SLOTS - 1 };
     for (uint32_t slot = 0; slot < SLOTS; slot++) {
         for (uint32_t i = 0; i < 4 && slot >= starts[i]; i++) {
-            slots[slot][0] = (uint16_t)(i % 3);
-            slots[slot][1] = (uint16_t)((i + 1) % 3);
+            slots[slot][0] = 2;
+            slots[slot][1] = (uint16_t)(i % 3);
+            slots[slot][2] = (uint16_t)((i + 1) % 3);
         }
-        slots[slot][2] = (uint16_t)slot; /* not looked at: there are two copies */
+        slots[slot][3] = (uint16_t)slot; /* not looked at: there are two copies */
     }
     json_t *json = slots_of(&view);
     const json_t *runs = json_object_get(json, "runs");

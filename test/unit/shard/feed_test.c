@@ -1,5 +1,6 @@
 /* Subscribers of events: what they are told and when, how many there may be, what one that does
  * not read costs, and that they are let go when the node stops. */
+#include "shard/adopt.h"
 #include "shard/feed.h"
 
 #include <jansson.h>
@@ -27,15 +28,21 @@ static void begin(struct fixture *f) {
                              .value_bytes_max = 1000,
                              .client_wait_ms = 60000,
                              .input_bytes_max = 64u << 20 };
+    struct membership *alone = NULL;
+    CHECK_OK(
+        membership_create(NULL, 0, "127.0.0.1:1", (struct replication){ .replicas = 1 }, &alone));
+    views_init(&f->node.views, alone);
     f->node.cache = cache_create(1u << 20);
     CHECK_OK(shard_create(&f->node, 0, &f->s));
     f->node.shards[0] = f->s;
+    shard_view_taken(f->s);
 }
 
 static void end(struct fixture *f) {
     while (!list_is_empty(&f->s->connections))
         connection_close(LIST_ENTRY(f->s->connections.next, struct connection, link));
     shard_destroy(f->s);
+    views_deinit(&f->node.views);
     cache_destroy(f->node.cache);
     os_destroy(f->node.os);
 }
