@@ -241,6 +241,20 @@ static struct slot_list first_of(const struct slot_list *list, uint32_t count) {
     return first;
 }
 
+static void take_all(struct slot_places *p) {
+    p->count = (uint8_t)p->list.count;
+    memcpy(p->all, p->list.members, p->list.count * sizeof p->all[0]);
+    for (uint32_t i = 0; i < p->target.count; i++) {
+        int position = slot_list_place(&p->list, p->target.members[i]);
+        if (position < 0) {
+            position = p->count++;
+            p->all[position] = p->target.members[i];
+        }
+        p->in_target |= (uint16_t)(1u << position);
+    }
+    ASSERT(p->count <= 2 * REPLICAS_MAX);
+}
+
 void membership_replicas(const struct membership *m, uint32_t slot, uint16_t keyspace,
                          struct slot_places *ret_places) {
     ASSERT(m->epoch > 0);
@@ -253,10 +267,20 @@ void membership_replicas(const struct membership *m, uint32_t slot, uint16_t key
     };
     if (ret_places->phase == SLOT_JOINT)
         ret_places->target = first_of(&m->slots.targets[slot], copies);
+    take_all(ret_places);
 }
 
 bool slot_places_equal(const struct slot_places *a, const struct slot_places *b) {
+    if (a->epoch != b->epoch) return false;
     return slot_list_equal(&a->list, &b->list) && slot_list_equal(&a->target, &b->target);
+}
+
+int slot_places_find(const struct slot_places *p, uint32_t place) {
+    ASSERT(p->count <= 2 * REPLICAS_MAX);
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (p->all[i] == place) return (int)i;
+    }
+    return -1;
 }
 
 void cluster_id_print(const struct cluster_id *id, char ret_text[CLUSTER_ID_TEXT_BYTES]) {

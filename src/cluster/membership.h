@@ -43,10 +43,13 @@ struct membership {
 
 /* Whose answers count for a slot: what a coordination remembers from its begin to its end. */
 struct slot_places {
-    enum slot_phase phase;   /* as it is */
-    uint64_t epoch;          /* when who counts last changed */
-    struct slot_list list;   /* the first N of the list */
-    struct slot_list target; /* JOINT: of the target, whose quorums count too; else empty */
+    enum slot_phase phase;          /* as it is */
+    uint64_t epoch;                 /* when who counts last changed */
+    struct slot_list list;          /* the first N of the list */
+    struct slot_list target;        /* JOINT: of the target, whose quorums count too; else empty */
+    uint16_t in_target;             /* bits of those positions in `all` that the target has */
+    uint8_t count;                  /* of `all` */
+    uint16_t all[2 * REPLICAS_MAX]; /* the list, then who is in the target only, in their orders */
 };
 
 /* The view of `state` by the member with the id `self`; 0 = a proxy. `previous` is the view before
@@ -91,7 +94,10 @@ bool membership_keeps(const struct membership *m, uint32_t slot, uint32_t place)
 /* Whose answers count for keys of a slot in this keyspace. Requires  there is a cluster */
 void membership_replicas(const struct membership *m, uint32_t slot, uint16_t keyspace,
                          struct slot_places *ret_places);
+/* Whether the same answers count, and as of the same epoch. */
 bool slot_places_equal(const struct slot_places *a, const struct slot_places *b);
+/* The position of `place` in `all`, or -1. */
+int slot_places_find(const struct slot_places *p, uint32_t place);
 /* N, W and R of a keyspace; of one that is not known, the default's. Requires  as above */
 struct replication membership_replication(const struct membership *m, uint16_t keyspace);
 /* W or R in numbers: of `count` copies, when `wanted` are asked for; 0 = a majority. */
