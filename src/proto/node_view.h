@@ -63,6 +63,7 @@ enum record_refusal {
     RECORD_REFUSED_CLOCK,    /* stamped too far ahead of the clock here */
     RECORD_REFUSED_FLOOR,    /* older than what was deleted and forgotten */
     RECORD_REFUSED_NOT_MINE, /* this node does not keep the key */
+    RECORD_REFUSED_STALE,    /* sent under older lists of who keeps the key */
     RECORD_REFUSALS
 };
 

@@ -48,9 +48,10 @@ enum peer_type {
     PEER_REFUSE,    /* printable text: why the stream is ended */
     PEER_PING,      /* struct peer_ping; answered by PONG */
     PEER_PONG,      /* struct peer_ping of the answerer; echoes `sent_wall_ms` */
-    PEER_ACCEPT,    /* struct peer_record: keep this version (R1); answered by ACCEPTED */
+    PEER_ACCEPT,    /* struct peer_accept: keep this version (R1); answered by ACCEPTED */
     PEER_ACCEPTED,  /* struct peer_accepted */
-    PEER_QUERY,     /* ikey: which version do you hold? Flag DIGEST: without value; by ANSWER */
+    PEER_QUERY,     /* struct peer_query: which version do you hold? Flag DIGEST: without value;
+                       answered by ANSWER */
     PEER_ANSWER,    /* struct peer_answer */
     PEER_FORWARD,   /* struct request: carry it out; flag LOCAL: on your own shard only, else
                         as coordinator. Answered by RESPONSE */
@@ -119,6 +120,12 @@ struct peer_record {
     struct bytes value; /* at most VALUE_BYTES_MAX; empty for a tombstone */
 };
 
+/* Who knows a later epoch of the slot refuses (STALE): other replicas count by now. */
+struct peer_accept {
+    uint64_t epoch; /* of the slot, as the sender knows it */
+    struct peer_record record;
+};
+
 enum peer_accept_status {
     PEER_ACCEPT_OK,       /* durable here: this version or a newer one */
     PEER_ACCEPT_BUSY,     /* write stall or overload */
@@ -127,6 +134,7 @@ enum peer_accept_status {
     PEER_ACCEPT_CLOCK,    /* stamped too far ahead of the clock here (R14) */
     PEER_ACCEPT_FLOOR,    /* at or below the floor: deleted and forgotten (R9) */
     PEER_ACCEPT_NOT_MINE, /* this node does not keep that slot */
+    PEER_ACCEPT_STALE,    /* a later epoch of that slot is known here */
     PEER_ACCEPT_STATUSES,
 };
 
@@ -134,11 +142,17 @@ struct peer_accepted {
     enum peer_accept_status status;
 };
 
+struct peer_query {
+    uint64_t epoch; /* as in struct peer_accept */
+    struct bytes ikey;
+};
+
 enum peer_answer_status {
     PEER_ANSWER_FOUND,   /* `record`; without its value when a digest was asked for */
     PEER_ANSWER_NOTHING, /* nothing held */
     PEER_ANSWER_ABSTAIN, /* cannot say: damaged, or this node was not filled yet (R11, R12) */
     PEER_ANSWER_BUSY,
+    PEER_ANSWER_STALE, /* a later epoch of that slot is known here */
     PEER_ANSWER_STATUSES,
 };
 
@@ -204,15 +218,15 @@ void peer_hello_encode(const struct peer_hello *m, struct buffer *out);
 STATUS peer_hello_decode(struct bytes in, struct peer_hello *ret); /* ST_INVALID too */
 void peer_ping_encode(const struct peer_ping *m, struct buffer *out);
 STATUS peer_ping_decode(struct bytes in, struct peer_ping *ret);
-void peer_record_encode(const struct peer_record *m, struct buffer *out);
-STATUS peer_record_decode(struct bytes in, struct peer_record *ret);
+void peer_accept_encode(const struct peer_accept *m, struct buffer *out);
+STATUS peer_accept_decode(struct bytes in, struct peer_accept *ret);
 void peer_accepted_encode(const struct peer_accepted *m, struct buffer *out);
 STATUS peer_accepted_decode(struct bytes in, struct peer_accepted *ret);
 /* REFUSE is printable ASCII, 1..PEER_TEXT_BYTES_MAX bytes. */
 void peer_refuse_encode(struct bytes text, struct buffer *out);
 STATUS peer_refuse_decode(struct bytes in, struct bytes *ret_text);
-/* QUERY is the bare ikey. */
-STATUS peer_query_decode(struct bytes in, struct bytes *ret_ikey);
+void peer_query_encode(const struct peer_query *m, struct buffer *out);
+STATUS peer_query_decode(struct bytes in, struct peer_query *ret);
 void peer_answer_encode(const struct peer_answer *m, struct buffer *out);
 STATUS peer_answer_decode(struct bytes in, struct peer_answer *ret);
 /* Whether the request is one that can be sent: its fields are in range and fit its op.

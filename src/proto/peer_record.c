@@ -48,25 +48,27 @@ static void take_head(struct cursor *c, struct peer_record *m) {
     }
 }
 
-void peer_record_encode(const struct peer_record *m, struct buffer *out) {
-    ASSERT(peer_ikey_valid(m->ikey));
-    const size_t room =
-        PEER_VERSION_HEAD_BYTES_MAX + 2 * PEER_RUN_LEN_BYTES_MAX + m->ikey.len + m->value.len;
+void peer_accept_encode(const struct peer_accept *m, struct buffer *out) {
+    const struct peer_record *r = &m->record;
+    ASSERT(peer_ikey_valid(r->ikey));
+    const size_t room = PEER_EPOCH_BYTES + PEER_VERSION_HEAD_BYTES_MAX +
+                        2 * PEER_RUN_LEN_BYTES_MAX + r->ikey.len + r->value.len;
     uint8_t *const begin = buffer_reserve(out, room);
     if (begin == NULL) return;
-    uint8_t *p = put_head(begin, m);
-    p = peer_put_run(p, m->ikey);
-    p = peer_put_run(p, m->value);
+    uint8_t *p = peer_put_u64(begin, m->epoch);
+    p = put_head(p, r);
+    p = peer_put_run(p, r->ikey);
+    p = peer_put_run(p, r->value);
     peer_commit(out, begin, p, room);
 }
 
-STATUS peer_record_decode(struct bytes in, struct peer_record *ret) {
+STATUS peer_accept_decode(struct bytes in, struct peer_accept *ret) {
     struct cursor c = cursor_of(in);
-    struct peer_record m = { .tombstone = false };
-    take_head(&c, &m);
-    m.ikey = peer_take_run(&c, PEER_IKEY_BYTES_MIN, IKEY_BYTES_MAX);
-    m.value = peer_take_run(&c, 0, VALUE_BYTES_MAX);
-    if (!cursor_done(&c) || !version_check(&m)) return status_of(ST_CORRUPT);
+    struct peer_accept m = { .epoch = cursor_u64_le(&c) };
+    take_head(&c, &m.record);
+    m.record.ikey = peer_take_run(&c, PEER_IKEY_BYTES_MIN, IKEY_BYTES_MAX);
+    m.record.value = peer_take_run(&c, 0, VALUE_BYTES_MAX);
+    if (!cursor_done(&c) || !version_check(&m.record)) return status_of(ST_CORRUPT);
     *ret = m;
     return status_of(ST_OK);
 }
@@ -84,9 +86,21 @@ STATUS peer_accepted_decode(struct bytes in, struct peer_accepted *ret) {
     return status_of(ST_OK);
 }
 
-STATUS peer_query_decode(struct bytes in, struct bytes *ret_ikey) {
-    if (!peer_ikey_valid(in)) return status_of(ST_CORRUPT);
-    *ret_ikey = in;
+void peer_query_encode(const struct peer_query *m, struct buffer *out) {
+    ASSERT(peer_ikey_valid(m->ikey));
+    const size_t room = PEER_EPOCH_BYTES + m->ikey.len;
+    uint8_t *const begin = buffer_reserve(out, room);
+    if (begin == NULL) return;
+    uint8_t *p = peer_put_u64(begin, m->epoch);
+    p = peer_put_bytes(p, m->ikey);
+    peer_commit(out, begin, p, room);
+}
+
+STATUS peer_query_decode(struct bytes in, struct peer_query *ret) {
+    struct cursor c = cursor_of(in);
+    const uint64_t epoch = cursor_u64_le(&c);
+    if (c.failed || !peer_ikey_valid(c.rest)) return status_of(ST_CORRUPT);
+    *ret = (struct peer_query){ .epoch = epoch, .ikey = c.rest };
     return status_of(ST_OK);
 }
 

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "shard/coordinate.h"
+#include "shard/forward.h"
 #include "shard/hint.h"
 #include "shard/repair.h"
 #include "shard/shard.h"
@@ -17,11 +18,24 @@ static bool keeps_all(const struct shard *s) {
     return true;
 }
 
+/* Whether it keeps something, and is in no list. */
+static bool only_joins(const struct shard *s) {
+    const struct membership *m = s->members;
+    bool joins = false;
+    for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
+        if (!membership_keeps(m, slot, m->self)) continue;
+        if (membership_place(m, slot, m->self) >= 0) return false;
+        joins = true;
+    }
+    return joins;
+}
+
 void shard_view_taken(struct shard *s) {
     const struct membership *m = s->members;
     ASSERT(m != NULL);
     s->alone = m->count == 1 && m->self != MEMBER_NONE;
     s->keeps_all = s->alone || keeps_all(s);
+    s->only_joins = only_joins(s);
     shard_kinds_init(s);
     atomic_store_explicit(&s->adopted_epoch, m->epoch, memory_order_release);
     atomic_store_explicit(&s->adopted_revision, m->revision, memory_order_release);
@@ -132,6 +146,7 @@ void shard_adopt(struct shard *s, const struct membership *m) {
     shard_view_taken(s);
     if (before->epoch == 0) s->opened_ms = os_loop_now_ms(s->loop); /* wait for the others now */
     coordinate_adopt(s); /* before the end of links fails what can begin anew */
+    forward_again(s);
     shard_free_gone(s);
     dial_anew(s, before);
     meet_new(s);
@@ -139,6 +154,13 @@ void shard_adopt(struct shard *s, const struct membership *m) {
     s->turn_again = true;
     if (s->id == 0 && before->epoch != m->epoch)
         log_info("epoch %llu: %u members", (unsigned long long)m->epoch, m->count);
+}
+
+void shard_news_wanted(struct shard *s) {
+    struct node *n = s->node;
+    if (atomic_load_explicit(&n->news_wanted, memory_order_relaxed)) return;
+    if (atomic_exchange_explicit(&n->news_wanted, true, memory_order_acq_rel)) return;
+    if (n->shards[0] != NULL) os_loop_wake(n->shards[0]->loop);
 }
 
 void shard_adopt_newest(struct shard *s) {

@@ -9,12 +9,13 @@
 static const uint32_t call_next[CALL_STATES] = {
     [CALL_IDLE] = TO(CALL_SENT),
     [CALL_SENT] = TO(CALL_QUEUED) | TO(CALL_FETCHING) | TO(CALL_STALLED) | TO(CALL_SCANNING) |
-                  TO(CALL_ASKING) | TO(CALL_HELD) | TO(CALL_ANSWERED),
+                  TO(CALL_ASKING) | TO(CALL_WAITING) | TO(CALL_HELD) | TO(CALL_ANSWERED),
     [CALL_QUEUED] = TO(CALL_SENT),
     [CALL_FETCHING] = TO(CALL_SENT),
     [CALL_STALLED] = TO(CALL_SENT),
     [CALL_SCANNING] = TO(CALL_SENT),
     [CALL_ASKING] = TO(CALL_SENT) | TO(CALL_HELD) | TO(CALL_ANSWERED),
+    [CALL_WAITING] = TO(CALL_SENT),
     [CALL_HELD] = TO(CALL_ANSWERED),
     [CALL_ANSWERED] = TO(CALL_SENT), /* a scan asks for its next page */
 };
@@ -29,6 +30,7 @@ static void account(struct call *c, uint64_t turn_ns) {
     case CALL_STALLED: spend(c, CALL_PHASE_STALL, c->since_ns, turn_ns); break;
     case CALL_FETCHING:
     case CALL_SCANNING: spend(c, CALL_PHASE_READ, c->since_ns, turn_ns); break;
+    case CALL_WAITING: spend(c, CALL_PHASE_REPLICAS, c->since_ns, turn_ns); break;
     case CALL_HELD: spend(c, CALL_PHASE_LOG, c->since_ns, turn_ns); break;
     case CALL_ASKING:
         if (c->own_since_ns == 0) c->own_since_ns = turn_ns;

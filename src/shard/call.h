@@ -8,7 +8,7 @@
  * At its home a call that cannot be finished at once is parked, and calls for the same
  * key queue behind it in order of arrival:
  *
- *   SENT -> (QUEUED | FETCHING | STALLED | SCANNING | ASKING)* -> HELD? -> ANSWERED
+ *   SENT -> (QUEUED | FETCHING | STALLED | SCANNING | ASKING | WAITING)* -> HELD? -> ANSWERED
  */
 #ifndef ATOLL_SHARD_CALL_H
 #define ATOLL_SHARD_CALL_H
@@ -26,6 +26,7 @@ enum call_state {
     CALL_STALLED,  /* the engine refused the write for now */
     CALL_SCANNING, /* a long walk that goes on next turn */
     CALL_ASKING,   /* replicas or another node carry it out */
+    CALL_WAITING,  /* no other node would carry it out just now: it is tried again soon */
     CALL_HELD,     /* finished, but what it would show is not durable yet */
     CALL_ANSWERED, /* the response is there; back to the task */
     CALL_STATES,

@@ -2,7 +2,7 @@
  *
  * A replica of the key coordinates (others hand the call to one, forward.h). Reads ask R
  * replicas, one for the value and the others for their version only; writes go to all N and are
- * answered after W. A read-modify-write reads, decides and writes at the key's home,
+ * answered after W; of a slot on its way both its list and its target have to. A read-modify-write reads, decides and writes at the key's home,
  * the first live replica, with the key parked meanwhile.
  *
  *   READ -> (FETCH: the newest was seen as a digest only) -> WRITE? -> answered; a write lingers until
@@ -10,7 +10,8 @@
  *
  * Each step's failure: a replica that fails or is slow is replaced by another (reads) or
  * gets a hint (writes); too few are OUT_QUORUM with how many there were. A coordinator
- * that dies leaves a write that some replicas hold: read repair and repair spread it.
+ * that dies leaves a write that some replicas hold: read repair and repair spread it. A replica that
+ * knows a later epoch of the slot refuses: wait for that view, then begin anew.
  *
  * Owner      one shard. Memory  COORDINATIONS_MAX, made on demand, kept
  */
@@ -41,15 +42,15 @@ struct coordination {
     enum coordination_phase phase;
     uint32_t slot;
     struct slot_places replicas; /* who keeps the key, as of its begin, or of its begin anew */
-    int self;                    /* own position in the list, or -1 */
+    int self;                    /* own position among all of these, or -1 */
     uint8_t attempts;
-    struct sent *sents[REPLICAS_MAX]; /* by place; NULL = nothing out */
-    struct lookup local;              /* own replica's part of a read */
-    uint64_t sequence;                /* own write: durable once the log is safe up to here */
-    uint64_t shown;                   /* log position of the own version that a read shows */
-    uint64_t hedge_at_ms;             /* monotonic; in `hedges` until then */
-    struct buffer ikey;               /* of the key */
-    struct buffer body;               /* value of the newest full answer so far */
+    struct sent *sents[ROUND_PLACES_MAX]; /* by position; NULL = nothing out */
+    struct lookup local;                  /* own replica's part of a read */
+    uint64_t sequence;                    /* own write: durable once the log is safe up to here */
+    uint64_t shown;                       /* log position of the own version that a read shows */
+    uint64_t hedge_at_ms;                 /* monotonic; in `hedges` until then */
+    struct buffer ikey;                   /* of the key */
+    struct buffer body;                   /* value of the newest full answer so far */
     struct record newest; /* of it; views into `ikey` and `body`. From WRITE on what is written,
                              whose value may be the request's */
     bool has_newest;

@@ -5,6 +5,8 @@
 #include "shard/operation.h"
 #include "shard/shard.h"
 
+static_assert(ROUND_PLACES_MAX == 2 * REPLICAS_MAX, "a list and a target with nobody in common");
+
 bool shard_is_clustered(const struct shard *s) {
     return !s->alone;
 }
@@ -30,7 +32,26 @@ uint8_t shard_need(const struct shard *s, const struct request *q, enum round_ki
 
 int coordinate_self(const struct shard *s, const struct slot_places *replicas) {
     const uint32_t self = s->members->self;
-    return self == MEMBER_NONE ? -1 : slot_list_place(&replicas->list, (uint16_t)self);
+    return self == MEMBER_NONE ? -1 : slot_places_find(replicas, self);
+}
+
+struct round_needs coordinate_needs(const struct shard *s, const struct request *q,
+                                    const struct slot_places *replicas, enum round_kind kind) {
+    const uint32_t count = replicas->list.count;
+    struct round_needs needs = round_needs_one(count, shard_need(s, q, kind, count));
+    if (replicas->target.count > 0)
+        needs.target = (struct round_set){ replicas->in_target,
+                                           shard_need(s, q, kind, replicas->target.count) };
+    return needs;
+}
+
+uint32_t coordination_member(const struct coordination *k, uint32_t position) {
+    ASSERT(position < k->replicas.count);
+    return k->replicas.all[position];
+}
+
+uint16_t coordination_live(struct shard *s, const struct coordination *k) {
+    return coordinate_live(s, &k->replicas, k->slot);
 }
 
 struct slot_places coordinate_replicas(const struct shard *s, const struct request *q,
@@ -53,17 +74,16 @@ bool shard_may_answer_alone(const struct shard *s, const struct request *q) {
 
 bool coordinate_is_home(const struct shard *s, const struct slot_places *replicas, int self) {
     for (int i = 0; i < self; i++) {
-        if (peer_is_alive(s, replicas->list.members[i])) return false;
+        if (peer_is_alive(s, replicas->all[i])) return false;
     }
     return self >= 0;
 }
 
 /* Of a node that has just been met, some shards may not be linked yet. */
 uint16_t coordinate_live(struct shard *s, const struct slot_places *replicas, uint32_t slot) {
-    const struct slot_list *list = &replicas->list;
     uint16_t live = 0;
-    for (uint32_t i = 0; i < list->count; i++) {
-        const uint32_t place = list->members[i];
+    for (uint32_t i = 0; i < replicas->count; i++) {
+        const uint32_t place = replicas->all[i];
         if (place == s->members->self || link_of_slot(s, place, slot) != NULL)
             live |= (uint16_t)(1u << i);
     }

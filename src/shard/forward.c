@@ -18,12 +18,11 @@
 /* ---- handing calls to others ---- */
 
 /* The first live replica that has not been tried, but for this node. */
-static uint32_t next_member(const struct shard *s, const struct call *c, uint32_t slot) {
-    const struct membership *m = s->members;
-    const struct slot_list *list = membership_list(m, slot);
-    for (uint32_t i = 0; i < list->count; i++) {
-        const uint32_t member = list->members[i];
-        if (member == m->self || (c->tried & UINT64_C(1) << member) != 0) continue;
+static uint32_t next_member(const struct shard *s, const struct call *c,
+                            const struct slot_places *replicas) {
+    for (uint32_t i = 0; i < replicas->count; i++) {
+        const uint32_t member = replicas->all[i];
+        if (member == s->members->self || (c->tried & UINT64_C(1) << member) != 0) continue;
         if (peer_is_alive(s, member)) return member;
     }
     return MEMBER_NONE;
@@ -89,11 +88,12 @@ static bool send_call(struct shard *s, struct call *c, struct link *l, uint8_t f
     return true;
 }
 
-bool forward_call(struct shard *s, struct call *c, uint32_t slot) {
+bool forward_call(struct shard *s, struct call *c, uint32_t slot,
+                  const struct slot_places *replicas) {
     const uint64_t now_ms = os_loop_now_ms(s->loop);
     ASSERT(c->task != NULL);
     for (;;) {
-        const uint32_t member = next_member(s, c, slot);
+        const uint32_t member = next_member(s, c, replicas);
         if (member == MEMBER_NONE || now_ms >= c->give_up_ms) return false;
         c->tried |= UINT64_C(1) << member;
         if (c->attempts == 0) mark_for_repeat(s, &c->request);
@@ -105,6 +105,26 @@ bool forward_call(struct shard *s, struct call *c, uint32_t slot) {
         if (operation_reads_and_writes(&c->request)) shard_call_park(s, c);
         s->figures.forwarded++;
         return true;
+    }
+}
+
+bool forward_later(struct shard *s, struct call *c) {
+    ASSERT(c->task != NULL);
+    if (c->lost > 0 || s->stop_deadline_ms != 0) return false;
+    if (os_loop_now_ms(s->loop) >= c->give_up_ms) return false;
+    c->tried = 0;
+    c->attempts = 0;
+    shard_call_park(s, c);
+    call_move(c, CALL_WAITING, s->turn_ns);
+    list_append(&s->idle, &c->link);
+    return true;
+}
+
+void forward_again(struct shard *s) {
+    for (struct list *n = list_take_first(&s->idle); n != NULL; n = list_take_first(&s->idle)) {
+        struct call *c = LIST_ENTRY(n, struct call, link);
+        call_move(c, CALL_SENT, s->turn_ns);
+        list_append(&s->runnable, &c->link);
     }
 }
 
@@ -172,7 +192,14 @@ static bool take_response(struct shard *s, struct call *c, const struct peer_fra
 
 static void try_elsewhere(struct shard *s, struct call *c) {
     if (os_loop_now_ms(s->loop) >= c->give_up_ms) {
-        shard_call_fail(s, c, OUT_TIMEOUT);
+        const bool untried = c->lost == 0;
+        if (untried) shard_count_quorum_failure(s, QUORUM_TIMEOUT);
+        c->response = (struct response){ .outcome = untried ? OUT_QUORUM : OUT_TIMEOUT,
+                                         .untried = untried,
+                                         .needed = c->response.needed,
+                                         .replicas = c->response.replicas };
+        c->sequence = 0;
+        shard_call_finish(s, c);
         return;
     }
     call_move(c, CALL_SENT, s->turn_ns);
@@ -252,8 +279,9 @@ void guest_begin(struct shard *s, struct link *l, const struct peer_frame *f) {
     }
     /* What is not filled yet may not speak for what it should hold (R11). */
     const bool reads = q.op == OP_SCAN || q.op == OP_RANDOM_KEY;
-    if ((local && reads && !s->filled) || (!local && !replica_keeps(s, crc16_slot(q.key)))) {
-        refuse(l, f->id, OUT_QUORUM);
+    if ((local && reads && !replica_may_tell_all(s)) ||
+        (!local && !replica_keeps(s, crc16_slot(q.key)))) {
+        respond(l, f->id, &(struct response){ .outcome = OUT_QUORUM, .untried = true });
         return;
     }
     struct guest *g = mem_alloc_zeroed(sizeof *g);

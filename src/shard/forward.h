@@ -35,9 +35,16 @@ struct guest {
     size_t copy_bytes; /* of it, and of an answer that was there at once */
 };
 
-/* Hand a single-key call to a replica of its slot, the first live one from `place` on.
- * False: nobody is there; nothing was sent. */
-bool forward_call(struct shard *s, struct call *c, uint32_t slot);
+/* Hand a single-key call to one of these replicas of its slot, the first live one that was not
+ * tried. False: nobody is there, or its time is up; nothing was sent. */
+bool forward_call(struct shard *s, struct call *c, uint32_t slot,
+                  const struct slot_places *replicas);
+/* Nobody would carry it out, and nothing was done: nodes may disagree for a moment about who keeps
+ * the slot, or links are made anew. Try all of them again after a short while, or under the next
+ * view. False: its time is up, or somebody may have done it. */
+bool forward_later(struct shard *s, struct call *c);
+/* The short while is over. */
+void forward_again(struct shard *s);
 /* The call's stamp is behind what is there: try again under a later one. */
 void forward_overtaken(struct shard *s, struct call *c);
 /* Hand a part of a range request to the shard of another node that it is for. */

@@ -7,6 +7,7 @@
 #include "base/mutant.h"
 #include "shard/link.h"
 #include "shard/repair.h"
+#include "shard/replica.h"
 #include "shard/shard.h"
 
 /* Hints read ahead of their replay; the last one may pass the bytes. */
@@ -170,19 +171,6 @@ static void item_later(struct hint_item *item) {
     item_free(item);
 }
 
-static void record_encode(struct buffer *out, const struct record *r) {
-    const struct peer_record m = {
-        .ikey = r->ikey,
-        .version = r->ballot,
-        .tombstone = (r->flags & RECORD_TOMBSTONE) != 0,
-        .expires_at_ms = r->expires_at_ms,
-        .op_high = r->op.high,
-        .op_low = r->op.low,
-        .value = r->value,
-    };
-    peer_record_encode(&m, out);
-}
-
 /* False: it cannot be sent now. */
 static bool item_send(struct hint_item *item) {
     struct hint_queue *q = item->queue;
@@ -199,11 +187,7 @@ static bool item_send(struct hint_item *item) {
     if (sent == NULL) return false;
     item->state = HINT_SENT;
     item->sent = sent;
-    size_t begun = 0;
-    struct buffer *out = link_begin(l, PEER_ACCEPT, PEER_FLAG_HINT, sent_id(s, sent), &begun);
-    record_encode(out, &r);
-    link_end(l, begun);
-    s->figures.records_sent[RECORD_CAUSE_HINT]++;
+    replica_send(l, PEER_FLAG_HINT, sent_id(s, sent), replica_epoch(s, r.ikey), &r);
     return true;
 }
 

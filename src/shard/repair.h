@@ -240,6 +240,8 @@ void repair_gained(struct shard *s, const struct record *taken, const struct pee
  * below the floor: this shard lost what it held there, and the other one knows what belongs; what is
  * absent may always be taken. */
 bool repair_may_restore(const struct shard *s, const struct link *l, const struct record *r);
+/* Whether this shard is not filled for damage: then others tell it what belongs here. */
+bool repair_is_healing(const struct shard *s);
 /* The link is gone. */
 void repair_unlinked(struct shard *s, struct link *l);
 /* Tombstones stamped at or below this may be gone here; 0 = none. */

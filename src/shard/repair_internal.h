@@ -79,8 +79,6 @@ bool repair_can_heal(const struct shard *s);
 bool repair_was_damaged(const struct shard *s);
 /* Give damaged tables up when the time has come. */
 void repair_heal_tick(struct shard *s);
-/* Whether this shard is not filled for damage: then others tell it what belongs here. */
-bool repair_is_healing(const struct shard *s);
 /* Whether some other replica of the slot is filled, or may be for all that is known. */
 bool repair_has_filled_replica(const struct shard *s, uint32_t slot);
 /* Just above a version: it hides that one and nothing else. */

@@ -144,19 +144,6 @@ static bool difference_next(struct repair *r, struct peer_version *ret_differenc
 
 /* ---- mending one ---- */
 
-static void record_encode(struct buffer *out, const struct record *r) {
-    const struct peer_record m = {
-        .ikey = r->ikey,
-        .version = r->ballot,
-        .tombstone = (r->flags & RECORD_TOMBSTONE) != 0,
-        .expires_at_ms = r->expires_at_ms,
-        .op_high = r->op.high,
-        .op_low = r->op.low,
-        .value = r->value,
-    };
-    peer_record_encode(&m, out);
-}
-
 /* `r` NULL: fetch. False: nothing can be asked now. */
 static bool item_ask(struct shard *s, struct repair_item *item, const struct record *r) {
     struct repair *pair = item->repair;
@@ -168,15 +155,12 @@ static bool item_ask(struct shard *s, struct repair_item *item, const struct rec
     item->sent = q;
     item->fetches = r == NULL;
     if (r != NULL && !record_is_absent(r, s->turn_wall_ms)) item->mine = r->ballot;
-    size_t begun = 0;
-    const enum peer_type type = r == NULL ? PEER_QUERY : PEER_ACCEPT;
-    struct buffer *out = link_begin(l, type, PEER_FLAG_REPAIR, sent_id(s, q), &begun);
+    const struct bytes ikey = buffer_bytes(&item->ikey);
+    const uint64_t epoch = replica_epoch(s, ikey);
     if (r == NULL)
-        buffer_append(out, buffer_bytes(&item->ikey));
+        replica_ask(l, PEER_FLAG_REPAIR, sent_id(s, q), epoch, ikey);
     else
-        record_encode(out, r);
-    link_end(l, begun);
-    s->figures.records_sent[RECORD_CAUSE_REPAIR] += r != NULL;
+        replica_send(l, PEER_FLAG_REPAIR, sent_id(s, q), epoch, r);
     return true;
 }
 

@@ -19,6 +19,7 @@ struct stalled_accept {
     uint64_t id;          /* of the question */
     uint64_t since_ns;    /* monotonic: when it began to wait */
     uint8_t flags;        /* PEER_FLAG_* of the question */
+    uint64_t epoch;       /* of its slot, as the sender knew it */
     struct record record; /* views into `bytes` */
     size_t bytes_len;     /* what it counts for: all of it */
     uint8_t bytes[];      /* ikey, then value */
@@ -33,6 +34,7 @@ struct query {
     uint64_t serial;      /* of the connection it came over */
     uint64_t id;          /* of the question */
     uint8_t flags;        /* PEER_FLAG_DIGEST */
+    uint64_t epoch;       /* of its slot, as the sender knew it */
     size_t ikey_len;
     uint8_t ikey[]; /* ikey_len bytes */
 };
@@ -40,6 +42,29 @@ struct query {
 bool replica_keeps(const struct shard *s, uint32_t slot) {
     const struct membership *m = s->members;
     return slot % s->node->shards_count == s->id && membership_keeps(m, slot, m->self);
+}
+
+bool replica_may_tell(const struct shard *s, uint32_t slot) {
+    const struct membership *m = s->members;
+    if (s->filled) return true;
+    if (repair_is_healing(s) || m->slots.phases[slot] != SLOT_JOINT) return false;
+    return membership_place(m, slot, m->self) < 0 && replica_keeps(s, slot);
+}
+
+bool replica_may_tell_all(const struct shard *s) {
+    return s->filled || (s->only_joins && !repair_is_healing(s));
+}
+
+uint64_t replica_epoch(const struct shard *s, struct bytes ikey) {
+    return s->members->slots.epochs[crc16_slot(ikey_key(ikey))];
+}
+
+/* Whether what was sent under this epoch of the slot is to be refused: by now other replicas count,
+ * and the sender would take too few for enough. One that is ahead is news. */
+static bool is_outdated(struct shard *s, uint32_t slot, uint64_t epoch) {
+    const uint64_t known = s->members->slots.epochs[slot];
+    if (epoch > known) shard_news_wanted(s);
+    return epoch < known && !MUTANT("fence_ignored");
 }
 
 enum peer_accept_status replica_accept(struct shard *s, const struct record *r,
@@ -73,22 +98,32 @@ static enum record_cause cause_of(uint8_t flags) {
     return (flags & PEER_FLAG_REPAIR) != 0 ? RECORD_CAUSE_REPAIR : RECORD_CAUSE_WRITE;
 }
 
-void replica_send(struct link *l, uint8_t flags, uint64_t id, const struct record *r) {
-    const struct peer_record m = { .ikey = r->ikey,
-                                   .version = r->ballot,
-                                   .tombstone = (r->flags & RECORD_TOMBSTONE) != 0,
-                                   .expires_at_ms = r->expires_at_ms,
-                                   .op_high = r->op.high,
-                                   .op_low = r->op.low,
-                                   .value = r->value };
+void replica_send(struct link *l, uint8_t flags, uint64_t id, uint64_t epoch,
+                  const struct record *r) {
+    const struct peer_accept m = { .epoch = epoch,
+                                   .record = { .ikey = r->ikey,
+                                               .version = r->ballot,
+                                               .tombstone = (r->flags & RECORD_TOMBSTONE) != 0,
+                                               .expires_at_ms = r->expires_at_ms,
+                                               .op_high = r->op.high,
+                                               .op_low = r->op.low,
+                                               .value = r->value } };
     size_t begun = 0;
     struct buffer *out = link_begin(l, PEER_ACCEPT, flags, id, &begun);
-    peer_record_encode(&m, out);
+    peer_accept_encode(&m, out);
     if ((flags & PEER_FLAG_LAZY) != 0)
         link_end_lazy(l, begun);
     else
         link_end(l, begun);
     l->shard->figures.records_sent[cause_of(flags)]++;
+}
+
+void replica_ask(struct link *l, uint8_t flags, uint64_t id, uint64_t epoch, struct bytes ikey) {
+    const struct peer_query m = { .epoch = epoch, .ikey = ikey };
+    size_t begun = 0;
+    struct buffer *out = link_begin(l, PEER_QUERY, flags, id, &begun);
+    peer_query_encode(&m, out);
+    link_end(l, begun);
 }
 
 struct record replica_record(const struct peer_record *m, struct bytes ikey) {
@@ -111,6 +146,7 @@ static void count_accept(struct shard *s, uint8_t flags, enum peer_accept_status
     case PEER_ACCEPT_CLOCK: refused[RECORD_REFUSED_CLOCK]++; break;
     case PEER_ACCEPT_FLOOR: refused[RECORD_REFUSED_FLOOR]++; break;
     case PEER_ACCEPT_NOT_MINE: refused[RECORD_REFUSED_NOT_MINE]++; break;
+    case PEER_ACCEPT_STALE: refused[RECORD_REFUSED_STALE]++; break;
     case PEER_ACCEPT_STATUSES: ASSERT(false);
     }
 }
@@ -140,7 +176,7 @@ static void stalled_free(struct shard *s, struct stalled_accept *a) {
 }
 
 /* Keep it until the engine takes it. False: too much waits already. */
-static bool stall(struct shard *s, const struct link *l, const struct peer_frame *f,
+static bool stall(struct shard *s, const struct link *l, const struct peer_frame *f, uint64_t epoch,
                   const struct record *r) {
     const size_t len = sizeof(struct stalled_accept) + r->ikey.len + r->value.len;
     if (s->accepts_bytes + len > STALLED_BYTES_MAX) return false;
@@ -149,6 +185,7 @@ static bool stall(struct shard *s, const struct link *l, const struct peer_frame
                                   .id = f->id,
                                   .since_ns = s->turn_ns,
                                   .flags = f->flags,
+                                  .epoch = epoch,
                                   .record = *r,
                                   .bytes_len = len };
     memcpy(a->bytes, r->ikey.ptr, r->ikey.len);
@@ -161,22 +198,26 @@ static bool stall(struct shard *s, const struct link *l, const struct peer_frame
 }
 
 void replica_serve_accept(struct shard *s, struct link *l, const struct peer_frame *f) {
-    struct peer_record m;
-    if (!status_ok(peer_record_decode(f->payload, &m))) {
+    struct peer_accept m;
+    if (!status_ok(peer_accept_decode(f->payload, &m))) {
         link_fail(l, "malformed record");
         return;
     }
     const bool urgent = (f->flags & PEER_FLAG_LAZY) == 0;
-    struct record r = replica_record(&m, m.ikey);
+    const struct bytes ikey = m.record.ikey;
+    struct record r = replica_record(&m.record, ikey);
     s->figures.peer_accepts++;
-    const bool own_notes = ikey_keyspace(m.ikey) >= RESERVED_KEYSPACES;
-    if (own_notes || m.ikey.len > 2 + KEY_BYTES_MAX) {
+    const bool own_notes = ikey_keyspace(ikey) >= RESERVED_KEYSPACES;
+    if (own_notes || ikey.len > 2 + KEY_BYTES_MAX) {
         link_fail(l, "a record that no client can have written");
         return;
     }
-    if (!replica_keeps(s, crc16_slot(ikey_key(m.ikey)))) {
-        count_accept(s, f->flags, PEER_ACCEPT_NOT_MINE);
-        answer_accept(l, f->id, urgent, PEER_ACCEPT_NOT_MINE, 0);
+    const uint32_t slot = crc16_slot(ikey_key(ikey));
+    const bool outdated = is_outdated(s, slot, m.epoch);
+    if (outdated || !replica_keeps(s, slot)) {
+        const enum peer_accept_status why = outdated ? PEER_ACCEPT_STALE : PEER_ACCEPT_NOT_MINE;
+        count_accept(s, f->flags, why);
+        answer_accept(l, f->id, urgent, why, 0);
         return;
     }
     if (MUTANT("hint_overwrites_newer") && (f->flags & PEER_FLAG_HINT) != 0)
@@ -185,9 +226,20 @@ void replica_serve_accept(struct shard *s, struct link *l, const struct peer_fra
     const bool restores = (f->flags & PEER_FLAG_REPAIR) != 0 && repair_may_restore(s, l, &r);
     const enum peer_accept_status status = restores ? replica_restore(s, &r, l->peer, &sequence)
                                                     : replica_accept(s, &r, l->peer, &sequence);
-    if (status == PEER_ACCEPT_BUSY && !restores && f->id != 0 && stall(s, l, f, &r)) return;
+    if (status == PEER_ACCEPT_BUSY && !restores && f->id != 0 && stall(s, l, f, m.epoch, &r))
+        return;
     count_accept(s, f->flags, status);
     answer_accept(l, f->id, urgent, status, sequence);
+}
+
+/* A view may have been adopted while it waited. */
+static enum peer_accept_status accept_again(struct shard *s, const struct link *l,
+                                            const struct stalled_accept *a,
+                                            uint64_t *ret_sequence) {
+    const uint32_t slot = crc16_slot(ikey_key(a->record.ikey));
+    if (is_outdated(s, slot, a->epoch)) return PEER_ACCEPT_STALE;
+    if (!replica_keeps(s, slot)) return PEER_ACCEPT_NOT_MINE;
+    return replica_accept(s, &a->record, l->peer, ret_sequence);
 }
 
 void replica_resume(struct shard *s) {
@@ -197,7 +249,7 @@ void replica_resume(struct shard *s) {
         struct link *l = link_find(s, a->serial);
         uint64_t sequence = 0;
         enum peer_accept_status status = PEER_ACCEPT_BUSY;
-        if (l != NULL) status = replica_accept(s, &a->record, l->peer, &sequence);
+        if (l != NULL) status = accept_again(s, l, a, &sequence);
         if (l != NULL && status == PEER_ACCEPT_BUSY && s->turn_ns < a->since_ns + wait_ns) return;
         s->figures.stall_ns += s->turn_ns - a->since_ns;
         if (l != NULL) count_accept(s, a->flags, status);
@@ -213,8 +265,9 @@ void replica_forget_stalled(struct shard *s) {
 
 /* ---- queries ---- */
 
-static void answer_busy(struct link *l, uint64_t id) {
-    const struct peer_answer m = { .status = PEER_ANSWER_BUSY };
+static void answer_nothing(struct link *l, uint64_t id, enum peer_answer_status why) {
+    const struct peer_answer m = { .status = why };
+    ASSERT(why != PEER_ANSWER_FOUND);
     size_t begun = 0;
     struct buffer *out = link_begin(l, PEER_ANSWER, 0, id, &begun);
     peer_answer_encode(&m, out);
@@ -225,7 +278,7 @@ static void answer_query(struct link *l, uint64_t id, uint8_t flags, struct stat
                          const struct engine_read *read) {
     /* A question is small and its answer may be large: many of them would fill the memory. */
     if (link_is_clogged(l)) {
-        answer_busy(l, id);
+        answer_nothing(l, id, PEER_ANSWER_BUSY);
         return;
     }
     struct peer_answer m = { .status = PEER_ANSWER_ABSTAIN };
@@ -259,7 +312,11 @@ static void query_try(struct shard *s, struct query *q) {
     const struct status st = lookup_begin(s, &q->lookup, bytes_of(q->ikey, q->ikey_len));
     if (st.code == ST_WAIT) return;
     struct link *l = link_find(s, q->serial);
-    if (l != NULL) answer_query(l, q->id, q->flags, st, &q->lookup.read);
+    const uint32_t slot = crc16_slot(ikey_key(bytes_of(q->ikey, q->ikey_len)));
+    if (l != NULL && is_outdated(s, slot, q->epoch))
+        answer_nothing(l, q->id, PEER_ANSWER_STALE);
+    else if (l != NULL)
+        answer_query(l, q->id, q->flags, st, &q->lookup.read);
     lookup_end(s, &q->lookup);
     mem_free(q);
     ASSERT(s->queries_waiting > 0);
@@ -267,13 +324,15 @@ static void query_try(struct shard *s, struct query *q) {
 }
 
 static void query_wait(struct shard *s, struct link *l, const struct peer_frame *f,
-                       struct bytes ikey) {
+                       const struct peer_query *m) {
+    const struct bytes ikey = m->ikey;
     struct query *q = mem_alloc_zeroed(sizeof *q + ikey.len);
     s->queries_waiting++;
     q->lookup = (struct lookup){ .owner = q, .kind = LOOKUP_QUERY };
     q->serial = l->serial;
     q->id = f->id;
     q->flags = f->flags & PEER_FLAG_DIGEST;
+    q->epoch = m->epoch;
     q->ikey_len = ikey.len;
     memcpy(q->ikey, ikey.ptr, ikey.len);
     query_try(s, q);
@@ -284,23 +343,28 @@ void replica_found(struct shard *s, struct lookup *l) {
 }
 
 void replica_serve_query(struct shard *s, struct link *l, const struct peer_frame *f) {
-    struct bytes ikey;
-    if (!status_ok(peer_query_decode(f->payload, &ikey))) {
+    struct peer_query m;
+    if (!status_ok(peer_query_decode(f->payload, &m))) {
         link_fail(l, "malformed query");
         return;
     }
     s->figures.peer_queries++;
+    const uint32_t slot = crc16_slot(ikey_key(m.ikey));
+    if (is_outdated(s, slot, m.epoch)) {
+        answer_nothing(l, f->id, PEER_ANSWER_STALE);
+        return;
+    }
     struct engine_read read = { 0 };
     struct status st = status_of(ST_CORRUPT);
-    const bool may_tell = s->filled || (f->flags & PEER_FLAG_REPAIR) != 0;
-    if (may_tell && s->engine != NULL && replica_keeps(s, crc16_slot(ikey_key(ikey))))
-        st = engine_get(s->engine, ikey, false, &read);
+    const bool may_tell = replica_may_tell(s, slot) || (f->flags & PEER_FLAG_REPAIR) != 0;
+    if (may_tell && s->engine != NULL && replica_keeps(s, slot))
+        st = engine_get(s->engine, m.ikey, false, &read);
     if (st.code != ST_WAIT) answer_query(l, f->id, f->flags & PEER_FLAG_DIGEST, st, &read);
     if (s->engine != NULL) engine_read_deinit(s->engine, &read);
     if (st.code == ST_WAIT && s->queries_waiting == QUERIES_WAITING_MAX)
-        answer_busy(l, f->id);
+        answer_nothing(l, f->id, PEER_ANSWER_BUSY);
     else if (st.code == ST_WAIT)
-        query_wait(s, l, f, ikey);
+        query_wait(s, l, f, &m);
 }
 
 /* ---- truncation ---- */

@@ -34,6 +34,7 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     list_init(&s->held);
     list_init(&s->stalled);
     list_init(&s->runnable);
+    list_init(&s->idle);
     list_init(&s->answered);
     list_init(&s->scanning);
     list_init(&s->truncations);
@@ -269,6 +270,7 @@ static void serve_starved(struct shard *s) {
 static void tick(struct shard *s) {
     s->ticks++;
     links_tick(s);
+    forward_again(s);
     if (s->alone) {
         /* One node holds every replica there is, so all that it stamped is old enough (R9). */
         engine_set_gc_floor(

@@ -74,7 +74,9 @@ struct node {
     uint32_t sync_interval_ms; /* --sync interval; 0 = other modes */
     const struct config_row *config;
     uint32_t config_count;
-    _Atomic bool ready; /* all shards are open */
+    _Atomic bool ready;       /* all shards are open */
+    _Atomic bool news_wanted; /* some shard met a later epoch than it knows: whoever keeps the
+                                 metadata clears it and asks others for theirs */
     _Atomic bool stopping;
     _Atomic uint32_t drained; /* shards that have no more clients */
     struct scan_cursors cursors;
@@ -126,6 +128,7 @@ struct shard {
     struct list held;     /* calls in order of the log position they wait for */
     struct list stalled;  /* calls the engine refused, oldest first */
     struct list runnable; /* calls to try again: their key is free, their block is there */
+    struct list idle; /* calls that no other node would carry out: until the next tick or view */
     struct list answered; /* calls of own tasks whose response is there */
     struct list scanning; /* walks that go on this turn */
     struct list parked[SHARD_PARK_BUCKETS];
@@ -153,6 +156,7 @@ struct shard {
     const struct membership *members; /* the view that it works with; never NULL */
     uint64_t view_serial;             /* of it among the node's views */
     bool keeps_all;                   /* the node keeps all slots of this shard */
+    bool only_joins;                  /* all it keeps is on its way here: it is in no list */
     bool alone;                       /* the node is the only member: no call is coordinated */
     _Atomic uint64_t adopted_epoch;   /* of the view, for others to read */
     _Atomic uint64_t adopted_revision;
@@ -281,6 +285,8 @@ void shard_truncate(struct shard *s, uint16_t keyspace, struct ballot floor);
 /* How many replicas a request's level wants, of so many in the slot's list. */
 uint8_t shard_need(const struct shard *s, const struct request *q, enum round_kind kind,
                    uint32_t list_count);
+/* Others know of a later view: let shard 0 find out soon, see `news_wanted` of the node. */
+void shard_news_wanted(struct shard *s);
 /* Whether this request can be answered by this node's replica alone, now. */
 bool shard_may_answer_alone(const struct shard *s, const struct request *q);
 /* Answer truncations that took too long. */

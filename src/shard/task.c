@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/mutant.h"
 #include "shard/operation.h"
+#include "shard/replica.h"
 #include "shard/shard.h"
 #include "shard/walk.h"
 
@@ -119,7 +120,7 @@ static void call_init(struct shard *s, struct task *t, struct call *c, const str
 /* Whether this node's own shards have a part in range requests. */
 static bool has_own_part(const struct shard *s, const struct request *q) {
     if (s->engine == NULL || s->members->self == MEMBER_NONE) return false;
-    return s->filled || q->op == OP_FIGURES;
+    return q->op == OP_FIGURES || replica_may_tell_all(s);
 }
 
 /* A shard knows the figures of its whole node. */

@@ -44,13 +44,13 @@ static STATUS ping_again(struct bytes in, struct buffer *out) {
     return status_of(ST_OK);
 }
 
-static STATUS record_again(struct bytes in, struct buffer *out) {
-    struct peer_record m;
-    TRY(peer_record_decode(in, &m));
-    ASSERT(m.ikey.len >= 3 && m.ikey.len <= IKEY_BYTES_MAX);
-    ASSERT(!ballot_is_zero(m.version));
-    touch(m.value);
-    peer_record_encode(&m, out);
+static STATUS accept_again(struct bytes in, struct buffer *out) {
+    struct peer_accept m;
+    TRY(peer_accept_decode(in, &m));
+    ASSERT(m.record.ikey.len >= 3 && m.record.ikey.len <= IKEY_BYTES_MAX);
+    ASSERT(!ballot_is_zero(m.record.version));
+    touch(m.record.value);
+    peer_accept_encode(&m, out);
     return status_of(ST_OK);
 }
 
@@ -62,10 +62,10 @@ static STATUS accepted_again(struct bytes in, struct buffer *out) {
 }
 
 static STATUS query_again(struct bytes in, struct buffer *out) {
-    struct bytes ikey;
-    TRY(peer_query_decode(in, &ikey));
-    ASSERT(ikey.len >= 3 && ikey.len <= IKEY_BYTES_MAX);
-    buffer_append(out, ikey);
+    struct peer_query m;
+    TRY(peer_query_decode(in, &m));
+    ASSERT(m.ikey.len >= 3 && m.ikey.len <= IKEY_BYTES_MAX);
+    peer_query_encode(&m, out);
     return status_of(ST_OK);
 }
 
@@ -145,7 +145,7 @@ static STATUS control_again(struct bytes in, struct buffer *out) {
 static struct status (*const again[PEER_TYPES])(struct bytes in, struct buffer *out) = {
     [PEER_HELLO] = hello_again,     [PEER_REFUSE] = refuse_again,
     [PEER_PING] = ping_again,       [PEER_PONG] = ping_again,
-    [PEER_ACCEPT] = record_again,   [PEER_ACCEPTED] = accepted_again,
+    [PEER_ACCEPT] = accept_again,   [PEER_ACCEPTED] = accepted_again,
     [PEER_QUERY] = query_again,     [PEER_ANSWER] = answer_again,
     [PEER_FORWARD] = request_again, [PEER_RESPONSE] = response_again,
     [PEER_RANGE] = range_again,     [PEER_VERSIONS] = versions_again,

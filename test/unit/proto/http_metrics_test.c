@@ -114,6 +114,7 @@ static const char *const replication_names[][2] = {
     { "records_refused_clock", "peer_records_refused_total{reason=\"clock\"}" },
     { "records_refused_floor", "peer_records_refused_total{reason=\"floor\"}" },
     { "records_refused_not_mine", "peer_records_refused_total{reason=\"not_mine\"}" },
+    { "records_refused_stale", "peer_records_refused_total{reason=\"stale\"}" },
     { "quorum_failures_replicas", "quorum_failures_total{reason=\"replicas\"}" },
     { "quorum_failures_timeout", "quorum_failures_total{reason=\"timeout\"}" },
     { "quorum_failures_clock", "quorum_failures_total{reason=\"clock\"}" },

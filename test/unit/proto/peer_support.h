@@ -59,22 +59,24 @@ static inline void write_pong(struct buffer *out) {
 }
 
 static inline void write_accept(struct buffer *out) {
-    const struct peer_record m = {
-        .ikey = BYTES_LIT("\x01\x02key"),
-        .version = { UINT64_C(0x0102030405060708), 0x090a0b0c, 0x0d0e0f10 },
-        .expires_at_ms = UINT64_C(0x2122232425262728),
-        .op_high = 0x31,
-        .op_low = UINT64_MAX,
-        .value = BYTES_LIT("value\x00"),
+    const struct peer_accept m = {
+        .epoch = UINT64_C(0x4142434445464748),
+        .record = { .ikey = BYTES_LIT("\x01\x02key"),
+                    .version = { UINT64_C(0x0102030405060708), 0x090a0b0c, 0x0d0e0f10 },
+                    .expires_at_ms = UINT64_C(0x2122232425262728),
+                    .op_high = 0x31,
+                    .op_low = UINT64_MAX,
+                    .value = BYTES_LIT("value\x00") },
     };
-    peer_record_encode(&m, out);
+    peer_accept_encode(&m, out);
 }
 
 static inline void write_accept_tombstone(struct buffer *out) {
-    const struct peer_record m = { .ikey = BYTES_LIT("\x00\x00k"),
-                                   .version = { 1, 2, 3 },
-                                   .tombstone = true };
-    peer_record_encode(&m, out);
+    const struct peer_accept m = {
+        .epoch = 1,
+        .record = { .ikey = BYTES_LIT("\x00\x00k"), .version = { 1, 2, 3 }, .tombstone = true },
+    };
+    peer_accept_encode(&m, out);
 }
 
 static inline void write_accepted(struct buffer *out) {
@@ -83,7 +85,8 @@ static inline void write_accepted(struct buffer *out) {
 }
 
 static inline void write_query(struct buffer *out) {
-    buffer_append(out, BYTES_LIT("\x00\x00key"));
+    const struct peer_query m = { UINT64_C(0x5152535455565758), BYTES_LIT("\x00\x00key") };
+    peer_query_encode(&m, out);
 }
 
 static inline void write_answer(struct buffer *out) {
@@ -282,7 +285,8 @@ static inline STATUS payload_again(enum peer_type type, struct bytes in, struct 
     struct status s = status_of(ST_CORRUPT);
     struct peer_hello hello;
     struct peer_ping ping;
-    struct peer_record record;
+    struct peer_accept accept;
+    struct peer_query query;
     struct peer_accepted accepted;
     struct peer_answer answer;
     struct request request;
@@ -304,14 +308,14 @@ static inline STATUS payload_again(enum peer_type type, struct bytes in, struct 
         if (status_ok(s = peer_ping_decode(in, &ping))) peer_ping_encode(&ping, out);
         break;
     case PEER_ACCEPT:
-        if (status_ok(s = peer_record_decode(in, &record))) peer_record_encode(&record, out);
+        if (status_ok(s = peer_accept_decode(in, &accept))) peer_accept_encode(&accept, out);
         break;
     case PEER_ACCEPTED:
         if (status_ok(s = peer_accepted_decode(in, &accepted)))
             peer_accepted_encode(&accepted, out);
         break;
     case PEER_QUERY:
-        if (status_ok(s = peer_query_decode(in, &text))) buffer_append(out, text);
+        if (status_ok(s = peer_query_decode(in, &query))) peer_query_encode(&query, out);
         break;
     case PEER_ANSWER:
         if (status_ok(s = peer_answer_decode(in, &answer))) peer_answer_encode(&answer, out);
