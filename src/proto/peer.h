@@ -172,6 +172,9 @@ struct peer_range {
     uint64_t verified_stamp; /* an earlier pass of the asker found all equal up to here; 0 = none */
     uint32_t count;          /* records the asker holds in it, at most PEER_VERSIONS_MAX */
     uint64_t hash;           /* of them, see cluster/range_hash.h */
+    uint64_t joint;          /* of a catch-up pass: about which slots, see shard/catch_up.h; 0 = a
+                                normal pass. Answered FAILED unless the other one has the same */
+    uint64_t caught;         /* with `joint`: that an earlier pass of the asker was clean; 0 = none */
 };
 
 struct peer_version {

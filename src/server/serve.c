@@ -140,6 +140,7 @@ static void fill_node(struct server *v) {
     n->hint_bytes_max = c->hint_bytes_max;
     n->hint_age_ms = c->hint_age_ms;
     n->repair_rate = c->repair_rate;
+    atomic_store(&n->move_rate, c->move_rate);
     n->sync_interval_ms = c->sync.index == CONFIG_SYNC_INTERVAL ? (uint32_t)c->sync.time_ms : 0;
     n->config = c->rows;
     n->config_count = c->rows_count;

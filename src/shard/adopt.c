@@ -39,6 +39,9 @@ void shard_view_taken(struct shard *s) {
     shard_kinds_init(s);
     atomic_store_explicit(&s->adopted_epoch, m->epoch, memory_order_release);
     atomic_store_explicit(&s->adopted_revision, m->revision, memory_order_release);
+    /* Of a shard that keeps data catch-up says how far it is. */
+    if (s->repair == NULL && s->engine == NULL)
+        atomic_store_explicit(&s->caught_up_epoch, m->epoch, memory_order_release);
 }
 
 /* ---- members that are gone ---- */
@@ -118,6 +121,12 @@ static uint64_t keepers_of(const struct membership *m, uint32_t slot) {
     return bits;
 }
 
+/* New replicas of a joint slot are not compared with each other: see catch_up.h. */
+static bool is_compared_anew(const struct membership *before, const struct membership *m,
+                             uint32_t slot) {
+    return before->slots.phases[slot] == SLOT_JOINT && m->slots.phases[slot] != SLOT_JOINT;
+}
+
 /* Bits of the places with which this shard has other slots in common than before. */
 static uint64_t changed_places(const struct shard *s, const struct membership *before,
                                const struct membership *m) {
@@ -125,7 +134,8 @@ static uint64_t changed_places(const struct shard *s, const struct membership *b
     for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
         const uint64_t old_keepers = keepers_of(before, slot);
         const uint64_t new_keepers = keepers_of(m, slot);
-        if (old_keepers == new_keepers && before->self == m->self) continue;
+        const bool same = old_keepers == new_keepers && before->self == m->self;
+        if (same && !is_compared_anew(before, m, slot)) continue;
         const bool kept =
             membership_keeps(before, slot, before->self) || membership_keeps(m, slot, m->self);
         if (kept) changed |= old_keepers | new_keepers;

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "shard/hint.h"
 #include "shard/repair_internal.h"
 
@@ -43,12 +44,15 @@ bool repair_counts(const struct shard *s, const struct record *r, const struct r
     const struct membership *m = s->members;
     ASSERT(!repair_is_past_users(r->ikey));
     ASSERT(rule->slots_modulo > 0);
+    ASSERT(rule->joint == 0 || rule->floor_stamp == 0);
     if (r->ballot.stamp >= rule->below_stamp) return false;
     if (r->ballot.stamp <= rule->floor_stamp && record_is_absent(r, s->turn_wall_ms)) return false;
     const uint32_t slot = crc16_slot(ikey_key(r->ikey));
     if (slot % s->node->shards_count != s->id) return false;
     if (slot % rule->slots_modulo != rule->slots_rest) return false;
-    return membership_keeps(m, slot, m->self) && membership_keeps(m, slot, rule->member);
+    if (!membership_keeps(m, slot, m->self) || !membership_keeps(m, slot, rule->member))
+        return false;
+    return catch_up_compares(s, slot, rule->member, rule->joint != 0);
 }
 
 uint64_t repair_below_stamp(const struct shard *s, uint32_t settle_ms) {
@@ -75,6 +79,7 @@ static void tokens_raise(struct shard *s, uint64_t now_ms) {
     struct repair_shard *rs = s->repair;
     const uint64_t passed_ms = now_ms - rs->tokens_ms;
     const int64_t rate = rate_of(s);
+    catch_up_tokens_raise(s, passed_ms);
     rs->tokens_ms = now_ms;
     rs->tokens += rate * (int64_t)(passed_ms > 1000 ? 1000 : passed_ms);
     if (rs->tokens > rate * TOKENS_A_RECORD) rs->tokens = rate * TOKENS_A_RECORD;
@@ -155,7 +160,7 @@ static void page_begin(struct shard *s, struct repair *r) {
     r->examined = 0;
     /* Who gave up tables may lack tombstones at any place, and other replicas of a key may too. */
     const bool heals = repair_is_healing(s) || r->heard == REPAIR_HEARD_DAMAGED;
-    r->floor_stamp = heals ? 0 : s->floor_stamp;
+    r->floor_stamp = heals || r->catches ? 0 : s->floor_stamp;
     range_hash_init(&r->hash);
     buffer_reset(&r->end);
     buffer_reset(&r->page);
@@ -164,33 +169,62 @@ static void page_begin(struct shard *s, struct repair *r) {
     range_walk_seek(&r->walk, buffer_bytes(&r->start), true);
 }
 
+/* The pass is over; what comes next is of another kind, or about other slots. */
+static bool is_void(struct shard *s, struct repair *r) {
+    if (!r->catches) return catch_up_is_due(s, r);
+    return r->joint_passing != catch_up_joint(s, r);
+}
+
+static void pass_new(struct shard *s, struct repair *r) {
+    r->under_way = true;
+    r->unclean = false;
+    r->failures = 0;
+    r->catches = catch_up_is_due(s, r);
+    r->joint_passing = r->catches ? catch_up_joint(s, r) : 0;
+    r->floor_passing = r->heard_floor;
+    r->looked_at = r->examined = 0;
+    r->sequence = 0;
+    buffer_reset(&r->start);
+    if (!r->catches) {
+        r->below_stamp = repair_below_stamp(s, REPAIR_SETTLE_MS);
+        repair_proof_begin(s, r, r->below_stamp);
+        return;
+    }
+    r->below_stamp = UINT64_MAX;
+    /* The slots are equal, and the other side is only to hear of it. */
+    if (r->caught == r->joint_passing)
+        buffer_append(&r->start, bytes_of(tell_start, sizeof tell_start));
+}
+
 static void pass_begin(struct shard *s, struct repair *r) {
     struct repair_shard *rs = s->repair;
     ASSERT(r->items_used == 0);
     ASSERT(r->question == NULL);
-    if (!r->under_way) {
-        r->under_way = true;
-        r->unclean = false;
-        r->below_stamp = repair_below_stamp(s, REPAIR_SETTLE_MS);
-        repair_proof_begin(s, r, r->below_stamp);
-        r->looked_at = r->examined = 0;
-        r->sequence = 0;
-        buffer_reset(&r->start);
-    }
+    if (!r->under_way || is_void(s, r)) pass_new(s, r);
     repair_move(r, REPAIR_WALK);
     list_append(&rs->active, &r->active);
-    rs->active_count++;
+    if (r->catches)
+        rs->catching_count++;
+    else
+        rs->active_count++;
+    if (r->catches) repair_items_extend(rs);
     page_begin(s, r);
 }
 
-/* Out of the active ones; what the pass needs to go on is where its page starts. */
+/* Out of the active ones. */
+static void leave_active(struct repair_shard *rs, struct repair *r) {
+    uint32_t *active = r->catches ? &rs->catching_count : &rs->active_count;
+    ASSERT(*active > 0);
+    (*active)--;
+    list_remove(&r->active);
+}
+
+/* What the pass needs to go on is where its page starts. */
 static void repair_rest(struct shard *s, struct repair *r) {
     struct repair_shard *rs = s->repair;
-    ASSERT(rs->active_count > 0);
     ASSERT(r->items_used == 0 && r->question == NULL && !r->walk.fetching);
     repair_move(r, REPAIR_IDLE);
-    list_remove(&r->active);
-    rs->active_count--;
+    leave_active(rs, r);
     range_walk_pause(&r->walk);
     r->mine = r->theirs = BYTES_NONE;
     r->mine_next = r->theirs_next = (struct peer_version){ 0 };
@@ -210,6 +244,7 @@ static void pass_end(struct shard *s, struct repair *r) {
     if (r->unclean || !s->filled || r->peer->fresh) pause_ms = 0;
     if (pause_ms < REPAIR_PAUSE_MS_MIN) pause_ms = REPAIR_PAUSE_MS_MIN;
     if (pause_ms > REPAIR_PAUSE_MS_MAX) pause_ms = REPAIR_PAUSE_MS_MAX;
+    if (r->catches || is_void(s, r)) pause_ms = r->unclean ? CATCH_UP_RETRY_MS : 0;
     repair_rest(s, r);
     r->under_way = false;
     s->figures.repair_passes[r->unclean ? REPAIR_PASS_UNCLEAN : REPAIR_PASS_CLEAN]++;
@@ -220,6 +255,12 @@ static void pass_end(struct shard *s, struct repair *r) {
 void repair_page_done(struct shard *s, struct repair *r) {
     ASSERT(r->state == REPAIR_ASK || r->state == REPAIR_MEND);
     ASSERT(r->items_used == 0);
+    const bool is_over = r->catches && r->failures >= CATCH_UP_FAILURES_MAX;
+    if (is_over || is_void(s, r)) {
+        r->unclean = true;
+        pass_end(s, r);
+        return;
+    }
     if (buffer_len(&r->end) == 0) {
         repair_move(r, REPAIR_SYNC);
         return;
@@ -243,7 +284,8 @@ static void page_add(struct shard *s, struct repair *r, const struct record *rec
                                       .slots_modulo = r->peer->shards,
                                       .slots_rest = r->remote_shard,
                                       .below_stamp = r->below_stamp,
-                                      .floor_stamp = r->floor_stamp };
+                                      .floor_stamp = r->floor_stamp,
+                                      .joint = r->joint_passing };
     r->examined++;
     if (!repair_counts(s, record, &rule)) return;
     const struct peer_version v = { .ikey = record->ikey, .version = record->ballot };
@@ -270,7 +312,7 @@ static void page_damaged(struct repair *r) {
 static bool page_walk(struct shard *s, struct repair *r) {
     uint32_t count = 0;
     bool whole = false;
-    if (s->repair->tokens <= 0) return false;
+    if (r->catches ? !catch_up_may_walk(s) : s->repair->tokens <= 0) return false;
     struct status st = range_walk_open(&r->walk);
     while (status_ok(st) && !whole && count < REPAIR_SLICE_RECORDS) {
         const struct record *record = range_walk_record(&r->walk);
@@ -287,7 +329,7 @@ static bool page_walk(struct shard *s, struct repair *r) {
         }
         st = range_walk_next(&r->walk);
     }
-    repair_spend(s, count);
+    if (!r->catches) repair_spend(s, count);
     if (st.code == ST_WAIT) return false;
     if (status_ok(st))
         range_walk_pause(&r->walk);
@@ -315,6 +357,8 @@ static void ask(struct shard *s, struct repair *r, struct link *l) {
         .verified_stamp = r->verified_stamp,
         .count = r->hash.count,
         .hash = r->hash.sum,
+        .joint = r->joint_passing,
+        .caught = r->caught,
     };
     size_t begun = 0;
     struct buffer *out = link_begin(l, PEER_RANGE, 0, sent_id(s, q), &begun);
@@ -322,32 +366,46 @@ static void ask(struct shard *s, struct repair *r, struct link *l) {
     link_end(l, begun);
 }
 
+/* A catch-up pass counts on both sides, or is told of again. */
+static void told(struct shard *s, struct repair *r, bool heard) {
+    if (r->catches && r->caught == r->joint_passing) r->caught_told = heard;
+    if (r->catches && !heard) r->unclean = true;
+    pass_end(s, r);
+}
+
+/* The other side may be a view behind or ahead, at the first page for all that is known: then
+ * there is no use in asking for the others. */
+static void not_answered(struct shard *s, struct repair *r) {
+    r->unclean = true;
+    r->failures += buffer_len(&r->start) == 0 ? CATCH_UP_FAILURES_MAX : 1;
+    repair_page_done(s, r);
+}
+
 static void range_answered(struct shard *s, struct repair *r, const struct peer_frame *f) {
     struct peer_versions m = { .status = PEER_VERSIONS_FAILED };
+    if (f->type != PEER_VERSIONS || !status_ok(peer_versions_decode(f->payload, &m)))
+        m.status = PEER_VERSIONS_FAILED;
     if (r->state == REPAIR_TELL) {
-        pass_end(s, r);
+        told(s, r, m.status == PEER_VERSIONS_EQUAL);
         return;
     }
     s->figures.repair_ranges++;
-    if (f->type != PEER_VERSIONS || !status_ok(peer_versions_decode(f->payload, &m)))
-        m.status = PEER_VERSIONS_FAILED;
     if (m.status == PEER_VERSIONS_EQUAL) {
         repair_page_done(s, r);
         return;
     }
     if (m.status == PEER_VERSIONS_LIST && repair_mend_begin(s, r, &m)) {
-        repair_spend(s, m.count);
+        if (!r->catches) repair_spend(s, m.count);
         repair_move(r, REPAIR_MEND);
         return;
     }
-    r->unclean = true;
-    repair_page_done(s, r);
+    not_answered(s, r);
 }
 
 void repair_answered(struct shard *s, void *owner, uint32_t place, const struct peer_frame *f) {
     struct repair *r = owner;
     if (place != REPAIR_PLACE_RANGE) {
-        ASSERT(place < REPAIR_ITEMS_MAX);
+        ASSERT(place < s->repair->items_made);
         ASSERT(s->repair->items[place].repair == r);
         repair_item_answered(s, &s->repair->items[place], f);
         return;
@@ -364,7 +422,7 @@ void repair_failed(struct shard *s, void *owner, uint32_t place) {
     struct repair *r = owner;
     r->unclean = true;
     if (place != REPAIR_PLACE_RANGE) {
-        ASSERT(place < REPAIR_ITEMS_MAX);
+        ASSERT(place < s->repair->items_made);
         ASSERT(s->repair->items[place].repair == r);
         repair_item_failed(s, &s->repair->items[place]);
         return;
@@ -373,9 +431,9 @@ void repair_failed(struct shard *s, void *owner, uint32_t place) {
     r->question = NULL;
     if (link_of_shard(s, r->peer->member, r->remote_shard) == NULL) return;
     if (r->state == REPAIR_TELL)
-        pass_end(s, r);
+        told(s, r, false);
     else
-        repair_page_done(s, r);
+        not_answered(s, r);
 }
 
 /* ---- every turn ---- */
@@ -383,12 +441,15 @@ void repair_failed(struct shard *s, void *owner, uint32_t place) {
 /* What was proved is only as durable as what was fetched for it. */
 static bool sync_step(struct shard *s, struct repair *r) {
     if (r->sequence > shard_acknowledged(s)) return false;
-    if (r->unclean) {
+    if (r->unclean && !(r->catches && MUTANT("caught_up_unclean"))) {
         pass_end(s, r);
         return false;
     }
     ASSERT(r->below_stamp > 0);
-    repair_proved(r, r->below_stamp - 1);
+    if (r->catches)
+        r->caught = r->joint_passing;
+    else
+        repair_proved(r, r->below_stamp - 1);
     repair_move(r, REPAIR_TELL);
     range_hash_init(&r->hash);
     return true;
@@ -431,11 +492,33 @@ bool repairs_turn(struct shard *s) {
 
 /* ---- every tick ---- */
 
-static bool is_due(struct shard *s, const struct repair *r, uint64_t now_ms) {
+static bool is_due(struct shard *s, struct repair *r, uint64_t now_ms) {
     if (r->state != REPAIR_IDLE || now_ms < r->next_ms) return false;
+    if (catch_up_is_due(s, r)) return false; /* that comes first */
     if (repair_below_stamp(s, REPAIR_SETTLE_MS) == 0) return false;
     if (!repair_is_wanted(s, r->peer, r->remote_shard)) return false;
     return link_of_shard(s, r->peer->member, r->remote_shard) != NULL;
+}
+
+static bool is_catch_up_due(struct shard *s, struct repair *r, uint64_t now_ms) {
+    if (r->state != REPAIR_IDLE || now_ms < r->next_ms || !catch_up_is_due(s, r)) return false;
+    if (!catch_up_may_compare(s) || !catch_up_may_walk(s)) return false;
+    return link_of_shard(s, r->peer->member, r->remote_shard) != NULL;
+}
+
+/* Passes that begin go to the end of the list when they rest, not before. */
+static void begin_due(struct shard *s, uint64_t now_ms) {
+    struct repair_shard *rs = s->repair;
+    for (struct list *n = rs->asking.next; rs->joins && n != &rs->asking; n = n->next) {
+        struct repair *r = LIST_ENTRY(n, struct repair, link);
+        if (rs->catching_count >= CATCH_UPS_ACTIVE_MAX) break;
+        if (is_catch_up_due(s, r, now_ms)) pass_begin(s, r);
+    }
+    for (struct list *n = rs->asking.next; n != &rs->asking; n = n->next) {
+        struct repair *r = LIST_ENTRY(n, struct repair, link);
+        if (rs->active_count >= REPAIRS_ACTIVE_MAX || s->node->repair_rate == 0) break;
+        if (is_due(s, r, now_ms)) pass_begin(s, r);
+    }
 }
 
 static void log_repaired(struct shard *s, uint64_t now_ms) {
@@ -453,11 +536,8 @@ void repairs_tick(struct shard *s) {
     const uint64_t now_ms = os_loop_now_ms(s->loop);
     if (rs == NULL || s->stop_deadline_ms != 0) return;
     tokens_raise(s, now_ms);
-    for (struct list *n = rs->asking.next; n != &rs->asking; n = n->next) {
-        struct repair *r = LIST_ENTRY(n, struct repair, link);
-        if (rs->active_count >= REPAIRS_ACTIVE_MAX || s->node->repair_rate == 0) break;
-        if (is_due(s, r, now_ms)) pass_begin(s, r);
-    }
+    begin_due(s, now_ms);
+    catch_up_tick(s);
     log_repaired(s, now_ms);
     if (now_ms < rs->floors_at_ms) return;
     repair_floors_tick(s, now_ms);
@@ -513,11 +593,7 @@ void repairs_leave(struct shard *s, struct peer *p) {
         struct repair *r = p->repairs[k];
         if (r == NULL) continue;
         ASSERT(r->question == NULL); /* its links have ended */
-        if (!r->gone && r->state != REPAIR_IDLE) {
-            ASSERT(rs->active_count > 0);
-            list_remove(&r->active);
-            rs->active_count--;
-        }
+        if (!r->gone && r->state != REPAIR_IDLE) leave_active(rs, r);
         r->gone = true;
         list_remove(&r->link);
         if (r->items_used > 0 || r->walk.fetching) continue;
@@ -530,11 +606,12 @@ void repairs_adopt(struct shard *s, uint64_t changed, bool was_alone) {
     struct repair_shard *rs = s->repair;
     ASSERT(rs != NULL);
     repair_members_learn(s);
+    left_behind_adopt(s);
     for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         struct peer *p = s->peers[i];
         if (p == NULL || (changed >> i & 1) == 0) continue;
         for (uint32_t k = 0; k < SHARDS_MAX; k++) {
-            if (p->repairs[k] != NULL) repair_forget(p->repairs[k]);
+            if (p->repairs[k] != NULL) repair_forget_verified(p->repairs[k]);
         }
     }
     rs->floors_at_ms = 0; /* what was verified was so for other slots: say so at once */

@@ -20,8 +20,8 @@
  * that was written before its start, or until a majority of the members say that they are new
  * as well: then the cluster itself is new.
  *
- * Both notes are records under SYSTEM_KEYSPACE (hint.h): "floor" (value: stamp, 8 bytes
- * little-endian) and "filled" (empty). A shard with damaged tables gives them up and becomes one
+ * Notes are records under SYSTEM_KEYSPACE (hint.h): "floor" (value: stamp, 8 bytes
+ * little-endian), "filled" (empty), "left" (see left_behind.c; 8 bytes). A shard with damaged tables gives them up and becomes one
  * that is not filled, though never again one that is new: see repair_heal.c (R12).
  *
  * Each step's failure: a link that breaks, a damaged block here or there, an ACCEPT refused for now
@@ -53,7 +53,7 @@
 #define REPAIR_PAGE_BYTES (256u * 1024) /* of encoded versions; the last one may pass it */
 #define REPAIR_PAGE_EXAMINED 16384u     /* records looked at for one page, counted or not */
 #define REPAIR_ITEMS_MAX 32u            /* differences of one shard being mended at once */
-#define REPAIRS_ACTIVE_MAX 4u           /* passes of one shard at once */
+#define REPAIRS_ACTIVE_MAX 4u           /* passes of one shard at once; catch_up.h has its own */
 #define REPAIR_SERVINGS_MAX 64u         /* questions of others being answered by one shard */
 
 static_assert(REPAIR_PAGE_RECORDS <= PEER_VERSIONS_MAX, "a page can be asked about");
@@ -97,6 +97,7 @@ struct repair_rule {
     uint32_t slots_rest;
     uint64_t below_stamp; /* as in struct peer_range */
     uint64_t floor_stamp; /* as in struct peer_range */
+    uint64_t joint;       /* as in struct peer_range */
 };
 
 /* This shard and one of another node, in the peer's `repairs`. */
@@ -113,9 +114,19 @@ struct repair {
     uint64_t heard_verified; /* the other's own, for all its pairs; 0 = not known */
     uint64_t heard_floor;    /* the other's durable floor */
     enum repair_heard heard; /* whether the other is filled */
+    /* slots on their way, see catch_up.h */
+    uint64_t joint;          /* their number; use catch_up_joint */
+    uint64_t joint_adoption; /* the shard's `adoptions` when it was worked out */
+    uint16_t joint_shards;   /* the other node's, likewise */
+    uint64_t caught;         /* the number in the last clean pass about them; 0 = none */
+    bool caught_told;        /* the other side knows of it */
     /* the pass, on the side that asks */
     enum repair_state state; /* changed by repair_move */
     bool gone;               /* its member is: it waits for its jobs to be destroyed */
+    bool catches;            /* it is a catch-up pass */
+    uint64_t joint_passing;  /* that it is about */
+    uint64_t floor_passing;  /* the other's floor when it began */
+    uint32_t failures;       /* its questions that were not answered */
     bool under_way;          /* a pass has begun and not ended; it may be IDLE for want of a link */
     bool unclean;            /* it proves nothing */
     bool blind;              /* damage here: this page is only asked about to get past it */
@@ -145,6 +156,7 @@ struct repair_item {
     struct buffer ikey;    /* of the key */
     struct ballot theirs;  /* what the other holds; zero = it did not list the key */
     struct ballot mine;    /* a value that was sent; zero = none */
+    bool restamps;         /* a planted fault */
     bool leftover;         /* what is fetched may be one to hide over there */
     struct sent *sent;     /* out now; NULL = none */
     bool fetches;          /* what is out is a QUERY, else an ACCEPT */
@@ -178,11 +190,15 @@ struct repair_member {
 struct repair_shard {
     struct list asking;        /* struct repair, the one to begin soonest in front */
     struct list active;        /* struct repair */
-    uint32_t active_count;     /* in `active` */
+    uint32_t active_count;     /* in `active`, normal passes */
+    uint32_t catching_count;   /* in `active`, catch-up passes */
     struct list servings;      /* struct repair_serving */
     uint32_t servings_count;   /* in `servings` */
-    struct repair_item *items; /* [REPAIR_ITEMS_MAX] */
+    struct repair_item *items; /* [REPAIR_ITEMS_MAX + CATCH_UP_ITEMS_MAX], `items_made` in use */
     struct list items_free;    /* of them */
+    uint32_t items_made;       /* those of catch-up passes are made with the first of these */
+    uint32_t items_mending;    /* used by normal passes */
+    uint32_t items_catching;   /* used by catch-up passes */
     struct repair_member members[MEMBERS_MAX]; /* by place */
     int64_t tokens;           /* thousandths of records that may be looked at; negative = debt */
     uint64_t tokens_ms;       /* monotonic: when they were last raised */
@@ -200,7 +216,18 @@ struct repair_shard {
     bool note_due;            /* the floor is to be noted anew */
     bool filled_due;          /* that it is filled is to be noted: until now it was alone */
     bool keeps_none;          /* no slot of this shard is kept by this node */
-    bool gains;               /* a slot is on its way to this shard: nothing is forgotten */
+    bool gaining;             /* a slot is on its way to this shard */
+    bool gains;               /* it is, or was and passes have not covered that since: nothing is
+                                 forgotten */
+    bool joins;               /* a slot that this shard keeps is joint */
+    bool caught_claimed;      /* all pairs have caught up, but `caught_sequence` may not be safe */
+    uint64_t caught_sequence; /* log position up to which it must be */
+    uint64_t gained_stamp;    /* when a view last had a slot on its way to this shard */
+    uint64_t adoptions;       /* of views; counts up */
+    uint64_t left;            /* hash of the set of slots left behind; 0 = none */
+    uint64_t left_noted;      /* the one that the note says to be gone */
+    int64_t move_tokens;      /* thousandths of bytes that catch-up may move; negative = debt */
+    uint64_t move_bytes_mean; /* of the last records moved; 0 = none yet */
     bool waits_told;          /* a line said that damage waits for other members */
     uint64_t sent, fetched;   /* records, since the last log line */
     uint64_t logged_ms;       /* monotonic: when that was */

@@ -11,9 +11,7 @@
 /* The floor's note is a synced write: not more often than this. */
 #define FLOOR_NOTE_MS 5000u
 #define AWAY_WARN_MS 600000u
-#define NOTE_FLOOR "floor"
-#define NOTE_FILLED "filled"
-#define NOTE_FLOOR_BYTES 8u
+#define NOTE_VALUE_BYTES 8u
 #define NOTE_IKEY_BYTES_MAX 16u
 
 static_assert(2 + sizeof NOTE_FILLED - 1 <= NOTE_IKEY_BYTES_MAX, "the longest note's ikey fits");
@@ -28,7 +26,7 @@ static STATUS note_read(struct shard *s, struct bytes name, uint64_t *ret_value)
     struct status st = engine_get(s->engine, ikey_make(SYSTEM_KEYSPACE, name, space), true, &read);
     if (status_ok(st)) {
         const struct bytes value = read.record.value;
-        if (value.len == NOTE_FLOOR_BYTES)
+        if (value.len == NOTE_VALUE_BYTES)
             *ret_value = get_u64_le(value.ptr);
         else if (value.len != 0)
             st = status_of(ST_CORRUPT);
@@ -37,8 +35,7 @@ static STATUS note_read(struct shard *s, struct bytes name, uint64_t *ret_value)
     return st;
 }
 
-/* Errors  as engine_put: nothing was kept */
-static STATUS note_write(struct shard *s, struct bytes name, struct bytes value,
+STATUS repair_note_write(struct shard *s, struct bytes name, struct bytes value,
                          uint64_t *ret_sequence) {
     uint8_t space[NOTE_IKEY_BYTES_MAX];
     const struct record r = {
@@ -52,7 +49,7 @@ static STATUS note_write(struct shard *s, struct bytes name, struct bytes value,
 }
 
 STATUS repair_notes_read(struct shard *s) {
-    uint64_t stamp = 0, nothing = 0;
+    uint64_t stamp = 0, nothing = 0, left = 0;
     ASSERT(s->repair != NULL);
     ASSERT(s->engine != NULL);
     s->repair->damaged = repair_was_damaged(s);
@@ -65,6 +62,9 @@ STATUS repair_notes_read(struct shard *s) {
         if (!status_ok(floor) && floor.code != ST_NOT_FOUND) return floor;
         if (!status_ok(filled) && filled.code != ST_NOT_FOUND) return filled;
     }
+    /* One that cannot be read costs a look through all tables. */
+    if (!status_ok(note_read(s, BYTES_LIT(NOTE_LEFT), &left))) left = 0;
+    left_behind_open(s, left);
     s->floor_stamp = stamp;
     s->filled = status_ok(filled) && !lost;
     if (repair_is_healing(s))
@@ -89,25 +89,6 @@ static uint64_t common_rests(const struct shard *s, uint32_t member, uint32_t sh
     return rests;
 }
 
-static void set_gc_floor(struct shard *s);
-
-/* What this shard keeps, and what is on its way to it. */
-static void learn_slots(struct shard *s) {
-    struct repair_shard *rs = s->repair;
-    const struct membership *m = s->members;
-    rs->keeps_none = true;
-    rs->gains = false;
-    for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
-        if (!membership_keeps(m, slot, m->self)) continue;
-        rs->keeps_none = false;
-        rs->gains |= membership_place(m, slot, m->self) < 0;
-    }
-    if (rs->gains)
-        engine_clear_gc_floor(s->engine);
-    else if (!repair_is_healing(s))
-        set_gc_floor(s);
-}
-
 void repair_members_learn(struct shard *s) {
     const struct membership *m = s->members;
     ASSERT(s->repair != NULL);
@@ -117,7 +98,7 @@ void repair_members_learn(struct shard *s) {
         k->shards = 0; /* `wanted` is to be worked out anew */
         if (s->peers[i] == NULL) k->away_since_ms = k->warned_ms = 0;
     }
-    learn_slots(s);
+    catch_up_adopt(s);
 }
 
 /* Bits: the member's shards that have slots in common with this one. */
@@ -177,9 +158,16 @@ void repair_proof_begin(struct shard *s, struct repair *r, uint64_t below_stamp)
     if (below_stamp > rs->proof_stamp) rs->proof_stamp = below_stamp;
 }
 
-void repair_forget(struct repair *r) {
+void repair_forget_verified(struct repair *r) {
     r->verified_stamp = 0;
     r->told_stamp = 0;
+    if (!r->catches) r->unclean = true;
+}
+
+void repair_forget(struct repair *r) {
+    repair_forget_verified(r);
+    r->caught = 0;
+    r->caught_told = false;
     r->unclean = true;
 }
 
@@ -244,8 +232,7 @@ static struct lowest lowest_of_all(struct shard *s) {
     return low;
 }
 
-/* Whether not even a power failure can take it back, whatever the mode of sync. */
-static bool is_safe(struct shard *s, uint64_t sequence) {
+bool repair_is_safe(struct shard *s, uint64_t sequence) {
     if (engine_durable(s->engine) >= sequence) return true;
     engine_sync(s->engine);
     return false;
@@ -259,7 +246,7 @@ static void claim(struct shard *s, uint64_t verified) {
         s->verified_stamp = verified;
         rs->claim_stamp = 0;
     }
-    if (rs->claim_stamp != 0 && is_safe(s, rs->claim_sequence)) {
+    if (rs->claim_stamp != 0 && repair_is_safe(s, rs->claim_sequence)) {
         s->verified_stamp = rs->claim_stamp < verified ? rs->claim_stamp : verified;
         rs->claim_stamp = 0;
     }
@@ -273,7 +260,7 @@ static void claim(struct shard *s, uint64_t verified) {
 static void floor_raise(struct shard *s, uint64_t stamp, uint64_t now_ms) {
     struct repair_shard *rs = s->repair;
     if (rs->note_stamp != 0) {
-        if (!is_safe(s, rs->note_sequence)) return;
+        if (!repair_is_safe(s, rs->note_sequence)) return;
         ASSERT(rs->note_stamp >= s->floor_stamp);
         s->floor_stamp = rs->note_stamp;
         rs->note_stamp = 0;
@@ -282,10 +269,10 @@ static void floor_raise(struct shard *s, uint64_t stamp, uint64_t now_ms) {
     if (!is_new && !rs->note_due) return;
     if (!is_new) stamp = s->floor_stamp;
     if (!rs->note_due && rs->note_ms != 0 && now_ms < rs->note_ms + FLOOR_NOTE_MS) return;
-    uint8_t value[NOTE_FLOOR_BYTES];
+    uint8_t value[NOTE_VALUE_BYTES];
     put_u64_le(value, stamp);
     const struct status st =
-        note_write(s, BYTES_LIT(NOTE_FLOOR), bytes_of(value, sizeof value), &rs->note_sequence);
+        repair_note_write(s, BYTES_LIT(NOTE_FLOOR), bytes_of(value, sizeof value), &rs->note_sequence);
     if (!status_ok(st)) return; /* the next tick tries again */
     rs->note_stamp = stamp;
     rs->note_ms = now_ms;
@@ -301,6 +288,14 @@ static void set_gc_floor(struct shard *s) {
     const uint64_t stamp = s->repair->forgotten_stamp;
     if (stamp == 0 || s->repair->gains) return;
     engine_set_gc_floor(s->engine, (struct ballot){ stamp, UINT32_MAX, UINT32_MAX });
+}
+
+/* Slots came to this shard, and all it keeps has been compared since. */
+static void end_gains(struct shard *s) {
+    struct repair_shard *rs = s->repair;
+    if (!rs->gains || rs->gaining || s->verified_stamp < rs->gained_stamp) return;
+    rs->gains = false;
+    if (!repair_is_healing(s)) set_gc_floor(s);
 }
 
 static void forget(struct shard *s, uint64_t stamp) {
@@ -350,7 +345,7 @@ static void fill(struct shard *s, const struct lowest *low) {
     if (s->repair->heal != HEAL_NONE) return;
     if (!is_compared && s->repair->damaged) return;
     if (!is_compared && !is_off && !most_are_fresh(s)) return;
-    if (!is_off && !status_ok(note_write(s, BYTES_LIT(NOTE_FILLED), BYTES_NONE, &sequence))) return;
+    if (!is_off && !status_ok(repair_note_write(s, BYTES_LIT(NOTE_FILLED), BYTES_NONE, &sequence))) return;
     s->filled = true;
     set_gc_floor(s);
     const char *why = is_compared ? "compared with all others" : "the cluster is new";
@@ -385,7 +380,7 @@ static void note_filled(struct shard *s) {
     struct repair_shard *rs = s->repair;
     uint64_t sequence = 0;
     ASSERT(s->filled);
-    if (status_ok(note_write(s, BYTES_LIT(NOTE_FILLED), BYTES_NONE, &sequence)))
+    if (status_ok(repair_note_write(s, BYTES_LIT(NOTE_FILLED), BYTES_NONE, &sequence)))
         rs->filled_due = false;
 }
 
@@ -396,12 +391,14 @@ void repair_floors_tick(struct shard *s, uint64_t now_ms) {
     rs->floors_at_ms = now_ms + FLOORS_EVERY_MS;
     if (s->members->self == MEMBER_NONE) return; /* a member of nothing proves nothing */
     if (rs->filled_due) note_filled(s);
+    left_behind_tick(s);
     repair_heal_tick(s);
     struct lowest low = lowest_of_all(s);
     /* Without a pair everything that can be known of is held by all that keep it. */
     const uint64_t settled = repair_below_stamp(s, REPAIR_SETTLE_MS);
     lower(&low.verified, settled == 0 ? 0 : settled - 1);
     claim(s, low.verified);
+    end_gains(s);
     fill(s, &low);
     floor_raise(s, s->verified_stamp < low.heard ? s->verified_stamp : low.heard, now_ms);
     forget(s, low.floor < s->floor_stamp ? low.floor : s->floor_stamp);

@@ -74,12 +74,24 @@ bool repair_has_filled_replica(const struct shard *s, uint32_t slot) {
     return false;
 }
 
+/* Whether the slot is on its way, and this is one of its old replicas. */
+static bool comes_from_list(const struct shard *s, uint32_t slot, uint32_t member) {
+    const struct membership *m = s->members;
+    return m->slots.phases[slot] == SLOT_JOINT && membership_place(m, slot, member) >= 0;
+}
+
 bool repair_may_restore(const struct shard *s, const struct link *l, const struct record *record) {
-    if (!repair_is_healing(s) || s->repair->heal != HEAL_NONE || l->peer == NULL) return false;
+    if (s->repair == NULL || l->peer == NULL || !catch_up_may_compare(s)) return false;
+    const uint32_t slot = crc16_slot(ikey_key(record->ikey));
+    const uint32_t from = l->peer->member;
+    const bool moves = comes_from_list(s, slot, from);
+    if (!repair_is_healing(s) && !moves) return false;
     if (record_is_absent(record, s->turn_wall_ms)) return true; /* it brings nothing back */
     const struct repair *r = l->peer->repairs[l->remote_shard];
-    if (r != NULL && r->heard == REPAIR_HEARD_FILLED) return true;
-    return !repair_has_filled_replica(s, crc16_slot(ikey_key(record->ikey)));
+    const enum repair_heard heard = r == NULL ? REPAIR_HEARD_NOTHING : r->heard;
+    if (heard == REPAIR_HEARD_FILLED && catch_up_knows(s, slot, from)) return true;
+    if (moves && heard == REPAIR_HEARD_NEW) return true; /* it never lost anything */
+    return heard != REPAIR_HEARD_NOTHING && !repair_has_filled_replica(s, slot);
 }
 
 struct record repair_tombstone_above(struct bytes ikey, struct ballot version) {

@@ -3,6 +3,7 @@
 #ifndef ATOLL_SHARD_REPAIR_INTERNAL_H
 #define ATOLL_SHARD_REPAIR_INTERNAL_H
 
+#include "shard/catch_up.h"
 #include "shard/link.h"
 #include "shard/repair.h"
 #include "shard/shard.h"
@@ -32,6 +33,8 @@ uint64_t repair_below_stamp(const struct shard *s, uint32_t settle_ms);
 /* ---- repair_mend.c ---- */
 
 void repair_items_create(struct repair_shard *rs);
+/* Also those for catch-up passes. */
+void repair_items_extend(struct repair_shard *rs);
 /* Requires  no job of theirs is under way */
 void repair_items_destroy(struct shard *s);
 bool repair_items_are_idle(const struct repair_shard *rs);
@@ -57,11 +60,22 @@ bool repair_servings_are_idle(const struct repair_shard *rs);
 void repair_proof_begin(struct shard *s, struct repair *r, uint64_t below_stamp);
 /* Nothing is proved, nor will the pass that is under way prove anything. */
 void repair_forget(struct repair *r);
+/* The same of normal passes, as they were about other slots than the pair now has in common. */
+void repair_forget_verified(struct repair *r);
 /* It was clean: what was taken from elsewhere meanwhile is not proved. */
 void repair_proved(struct repair *r, uint64_t stamp);
 
+#define NOTE_FLOOR "floor"
+#define NOTE_FILLED "filled"
+#define NOTE_LEFT "left"
+
 /* Errors  ST_CORRUPT, ST_IO */
 STATUS repair_notes_read(struct shard *s);
+/* Errors  as engine_put: nothing was kept */
+STATUS repair_note_write(struct shard *s, struct bytes name, struct bytes value,
+                         uint64_t *ret_sequence);
+/* Whether not even a power failure can take it back, whatever the mode of sync. */
+bool repair_is_safe(struct shard *s, uint64_t sequence);
 /* Which members have slots in common with this shard, by the view it works with. */
 void repair_members_learn(struct shard *s);
 /* Whether the two shards have slots in common. */

@@ -13,13 +13,37 @@
 
 /* ---- items ---- */
 
-void repair_items_create(struct repair_shard *rs) {
-    rs->items = mem_alloc_zeroed(REPAIR_ITEMS_MAX * sizeof *rs->items);
-    list_init(&rs->items_free);
-    for (uint32_t i = 0; i < REPAIR_ITEMS_MAX; i++) {
-        buffer_init(&rs->items[i].ikey, IKEY_BYTES_MAX);
-        list_append(&rs->items_free, &rs->items[i].link);
+#define ITEMS_MAX (REPAIR_ITEMS_MAX + CATCH_UP_ITEMS_MAX)
+
+static void items_make(struct repair_shard *rs, uint32_t count) {
+    ASSERT(count <= ITEMS_MAX);
+    for (; rs->items_made < count; rs->items_made++) {
+        struct repair_item *item = &rs->items[rs->items_made];
+        buffer_init(&item->ikey, IKEY_BYTES_MAX);
+        list_append(&rs->items_free, &item->link);
     }
+}
+
+void repair_items_create(struct repair_shard *rs) {
+    rs->items = mem_alloc_zeroed(ITEMS_MAX * sizeof *rs->items);
+    list_init(&rs->items_free);
+    items_make(rs, REPAIR_ITEMS_MAX);
+}
+
+void repair_items_extend(struct repair_shard *rs) {
+    items_make(rs, ITEMS_MAX);
+}
+
+static uint32_t *used_by(struct repair_shard *rs, const struct repair *r) {
+    return r->catches ? &rs->items_catching : &rs->items_mending;
+}
+
+/* Whether a further difference may be begun with. */
+static bool may_take(struct shard *s, const struct repair *r) {
+    const struct repair_shard *rs = s->repair;
+    if (list_is_empty(&rs->items_free)) return false;
+    if (!r->catches) return rs->items_mending < REPAIR_ITEMS_MAX;
+    return rs->items_catching < catch_up_window(s) && catch_up_may_move(s);
 }
 
 static struct repair_item *item_take(struct shard *s, struct repair *r) {
@@ -33,7 +57,9 @@ static struct repair_item *item_take(struct shard *s, struct repair *r) {
     buffer_reset(&item->ikey);
     item->mine = (struct ballot){ 0 };
     item->leftover = false;
+    item->restamps = false;
     r->items_used++;
+    (*used_by(s->repair, r))++;
     return item;
 }
 
@@ -41,6 +67,9 @@ static void item_free(struct shard *s, struct repair_item *item) {
     ASSERT(item->repair != NULL && item->sent == NULL);
     ASSERT(item->repair->items_used > 0);
     lookup_end(s, &item->lookup);
+    uint32_t *used = used_by(s->repair, item->repair);
+    ASSERT(*used > 0);
+    (*used)--;
     item->repair->items_used--;
     item->repair = NULL;
     buffer_shrink(&item->ikey, ITEM_KEEP_BYTES);
@@ -48,7 +77,7 @@ static void item_free(struct shard *s, struct repair_item *item) {
 }
 
 void repair_items_destroy(struct shard *s) {
-    for (uint32_t i = 0; i < REPAIR_ITEMS_MAX; i++) {
+    for (uint32_t i = 0; i < s->repair->items_made; i++) {
         struct repair_item *item = &s->repair->items[i];
         if (item->sent != NULL) sent_close(s, item->sent);
         item->sent = NULL;
@@ -63,7 +92,7 @@ void repair_items_destroy(struct shard *s) {
 }
 
 bool repair_items_are_idle(const struct repair_shard *rs) {
-    for (uint32_t i = 0; i < REPAIR_ITEMS_MAX; i++) {
+    for (uint32_t i = 0; i < rs->items_made; i++) {
         if (rs->items[i].repair != NULL && rs->items[i].lookup.fetching) return false;
     }
     return true;
@@ -161,7 +190,28 @@ static bool item_ask(struct shard *s, struct repair_item *item, const struct rec
         replica_ask(l, PEER_FLAG_REPAIR, sent_id(s, q), epoch, ikey);
     else
         replica_send(l, PEER_FLAG_REPAIR, sent_id(s, q), epoch, r);
+    if (pair->catches) catch_up_spend(s);
+    if (pair->catches && r != NULL) catch_up_settle(s, catch_up_bytes(r));
+    if (r != NULL) catch_up_count_sent(s, r);
     return true;
+}
+
+/* ---- what is known of a key's slot ---- */
+
+static uint32_t slot_of(const struct repair_item *item) {
+    return crc16_slot(ikey_key(buffer_bytes(&item->ikey)));
+}
+
+/* Whether this shard may be taken at its word on the key. */
+static bool i_know(const struct shard *s, const struct repair_item *item) {
+    return s->filled && catch_up_knows(s, slot_of(item), s->members->self);
+}
+
+/* Whether the other one may. */
+static bool they_know(const struct shard *s, const struct repair_item *item) {
+    const struct repair *r = item->repair;
+    if (r->heard != REPAIR_HEARD_FILLED) return false;
+    return catch_up_knows(s, slot_of(item), r->peer->member);
 }
 
 static bool is_below_floors(const struct shard *s, struct ballot theirs) {
@@ -169,9 +219,12 @@ static bool is_below_floors(const struct shard *s, struct ballot theirs) {
 }
 
 /* What the other holds below the floors here is settled: it cannot be taken (R9), but by one that
- * gave up tables. */
-static bool is_settled(const struct shard *s, struct bytes ikey, struct ballot theirs) {
-    if (!repair_is_healing(s) && is_below_floors(s, theirs)) return true;
+ * gave up tables, or while slots are on their way. */
+static bool is_settled(const struct shard *s, const struct repair_item *item) {
+    const struct bytes ikey = buffer_bytes(&item->ikey);
+    const struct ballot theirs = item->theirs;
+    const bool takes_all = repair_is_healing(s) || item->repair->catches;
+    if (!takes_all && is_below_floors(s, theirs)) return true;
     return ballot_compare(theirs, engine_floor(s->engine, ikey_keyspace(ikey))) <= 0;
 }
 
@@ -181,18 +234,40 @@ static bool is_for_others(const struct shard *s, const struct repair_item *item,
                           const struct record *newer) {
     const struct repair *r = item->repair;
     const uint64_t stamp = newer->ballot.stamp;
-    if (s->filled || r->heard == REPAIR_HEARD_FILLED) return false;
+    if (i_know(s, item) || they_know(s, item)) return false;
     if (!repair_is_healing(s) && r->heard != REPAIR_HEARD_DAMAGED) return false;
     if (stamp > s->floor_stamp && stamp > r->heard_floor) return false;
     if (record_is_absent(newer, s->turn_wall_ms)) return false; /* it brings nothing back */
     return repair_has_filled_replica(s, crc16_slot(ikey_key(buffer_bytes(&item->ikey))));
 }
 
-/* The other gave up tables, and there is nothing here of what it holds: if that is a value it was
- * hidden by a tombstone which all others have forgotten. */
+/* The other gave up tables, or had the slot at an earlier time, and there is nothing here of what it
+ * holds: if that is a value it was hidden by a tombstone which all others have forgotten. */
 static bool is_leftover_there(const struct shard *s, const struct repair_item *item) {
-    if (!s->filled || item->repair->heard != REPAIR_HEARD_DAMAGED) return false;
+    const struct repair *r = item->repair;
+    const bool knows = catch_up_knows(s, slot_of(item), r->peer->member);
+    if (!i_know(s, item)) return false;
+    if (r->heard != REPAIR_HEARD_DAMAGED && knows) return false;
     return is_below_floors(s, item->theirs);
+}
+
+/* The same the other way round: this shard had the slot at an earlier time, and the other one, which
+ * keeps it, did not list the key. */
+static bool is_leftover_of_mine(const struct shard *s, const struct repair_item *item,
+                                const struct record *own) {
+    const struct repair *r = item->repair;
+    if (!r->catches || !ballot_is_zero(item->theirs) || !they_know(s, item)) return false;
+    if (catch_up_knows(s, slot_of(item), s->members->self)) return false;
+    return own->ballot.stamp <= r->floor_passing;
+}
+
+/* Hide this version here; its tombstone is to be had nowhere. */
+static bool hide(struct shard *s, struct repair_item *item, struct ballot version) {
+    uint64_t sequence = 0;
+    const struct record r = repair_tombstone_above(buffer_bytes(&item->ikey), version);
+    if (replica_restore(s, &r, item->repair->peer, &sequence) != PEER_ACCEPT_OK) return false;
+    if (sequence > item->repair->sequence) item->repair->sequence = sequence;
+    return true;
 }
 
 /* Whether the other lacks what is here, and should not. */
@@ -205,16 +280,26 @@ static bool is_to_send(const struct shard *s, const struct repair_item *item,
     return !forgettable || !ballot_is_zero(item->theirs);
 }
 
+static bool overwrites(const struct repair_item *item) {
+    if (!item->repair->catches || ballot_is_zero(item->theirs)) return false;
+    return MUTANT("transfer_overwrites_newer");
+}
+
 /* True: a question is out. */
 static bool item_decide(struct shard *s, struct repair_item *item, const struct record *own) {
     struct repair *r = item->repair;
-    const struct bytes ikey = buffer_bytes(&item->ikey);
     const int order = own == NULL ? (ballot_is_zero(item->theirs) ? 0 : -1)
                                   : ballot_compare(own->ballot, item->theirs);
     bool asked = true, wanted = true;
     item->leftover = order < 0 && own == NULL && is_leftover_there(s, item);
-    if (order > 0 && is_for_others(s, item, own)) {
+    if (order > 0 && is_leftover_of_mine(s, item, own)) {
+        wanted = false;
+        if (!record_is_absent(own, s->turn_wall_ms)) asked = hide(s, item, own->ballot);
+    } else if (order > 0 && is_for_others(s, item, own)) {
         asked = false;
+    } else if (order > 0 && overwrites(item)) {
+        item->restamps = true;
+        asked = item_ask(s, item, NULL);
     } else if (item->leftover) {
         asked = item_ask(s, item, NULL);
     } else if (order > 0 && is_to_send(s, item, own)) {
@@ -225,7 +310,7 @@ static bool item_decide(struct shard *s, struct repair_item *item, const struct 
                                         .node = s->node->node_id,
                                         .boot = s->node->boot_count };
         asked = item_ask(s, item, &older);
-    } else if (order < 0 && !is_settled(s, ikey, item->theirs)) {
+    } else if (order < 0 && !is_settled(s, item)) {
         asked = item_ask(s, item, NULL);
     } else {
         wanted = false;
@@ -273,7 +358,7 @@ bool repair_mend(struct shard *s, struct repair *r, struct link *l) {
             repair_page_done(s, r);
             return true;
         }
-        if (list_is_empty(&s->repair->items_free) || !link_has_room(l)) return false;
+        if (!may_take(s, r) || !link_has_room(l)) return false;
         if (!difference_next(r, &difference)) continue;
         struct repair_item *item = item_take(s, r);
         buffer_append(&item->ikey, difference.ikey);
@@ -289,7 +374,9 @@ static bool sent_ok(struct shard *s, const struct repair_item *item, const struc
     struct peer_accepted m;
     if (f->type != PEER_ACCEPTED || !status_ok(peer_accepted_decode(f->payload, &m))) return false;
     if (m.status == PEER_ACCEPT_FLOOR) {
-        /* Settled there, unless one of the two gave up tables and does not know. */
+        /* Settled there, unless one of the two gave up tables and does not know, or the other one
+         * only gets the slot. */
+        if (!catch_up_knows(s, slot_of(item), item->repair->peer->member)) return false;
         if (item->repair->heard == REPAIR_HEARD_DAMAGED) return false;
         return !repair_is_healing(s) || ballot_is_zero(item->mine);
     }
@@ -305,7 +392,7 @@ static bool is_leftover_here(const struct shard *s, const struct repair_item *it
                              const struct peer_frame *f) {
     struct peer_accepted m;
     if (item->fetches || ballot_is_zero(item->mine) || !repair_is_healing(s)) return false;
-    if (item->repair->heard != REPAIR_HEARD_FILLED || !ballot_is_zero(item->theirs)) return false;
+    if (!they_know(s, item) || !ballot_is_zero(item->theirs)) return false;
     if (f->type != PEER_ACCEPTED || !status_ok(peer_accepted_decode(f->payload, &m))) return false;
     return m.status == PEER_ACCEPT_FLOOR;
 }
@@ -322,29 +409,18 @@ static bool is_value_to_hide(const struct shard *s, const struct repair_item *it
     return !record_is_absent(&r, s->turn_wall_ms);
 }
 
-/* Nor is its tombstone to be had any more. */
-static bool hide(struct shard *s, struct repair_item *item) {
-    uint64_t sequence = 0;
-    const struct record r = repair_tombstone_above(buffer_bytes(&item->ikey), item->mine);
-    if (replica_restore(s, &r, item->repair->peer, &sequence) != PEER_ACCEPT_OK) return false;
-    if (sequence > item->repair->sequence) item->repair->sequence = sequence;
-    return true;
-}
-
 static bool fetched_ok(struct shard *s, struct repair_item *item, const struct peer_frame *f) {
     struct peer_answer m;
     if (f->type != PEER_ANSWER || !status_ok(peer_answer_decode(f->payload, &m))) return false;
-    if (m.status == PEER_ANSWER_NOTHING && !ballot_is_zero(item->mine)) return hide(s, item);
+    if (m.status == PEER_ANSWER_NOTHING && !ballot_is_zero(item->mine)) 
+        return hide(s, item, item->mine);
     if (m.status == PEER_ANSWER_NOTHING) return true; /* forgotten there meanwhile */
     if (m.status != PEER_ANSWER_FOUND || m.record.value.len != m.value_len) return false;
-    const struct record r = {
-        .ikey = buffer_bytes(&item->ikey),
-        .ballot = m.record.version,
-        .flags = m.record.tombstone ? RECORD_TOMBSTONE : 0,
-        .expires_at_ms = m.record.expires_at_ms,
-        .op = { .high = m.record.op_high, .low = m.record.op_low },
-        .value = m.record.value,
-    };
+    struct record r = replica_record(&m.record, buffer_bytes(&item->ikey));
+    if (item->restamps) {
+        r.ballot.stamp = shard_stamp(s);
+        r.ballot.node = s->node->node_id;
+    }
     uint64_t sequence = 0;
     const struct peer *from = item->repair->peer;
     const struct link *l = link_of_shard(s, from->member, item->repair->remote_shard);
@@ -353,11 +429,14 @@ static bool fetched_ok(struct shard *s, struct repair_item *item, const struct p
     const bool restores = l != NULL && repair_may_restore(s, l, &r);
     const enum peer_accept_status st =
         restores ? replica_restore(s, &r, from, &sequence) : replica_accept(s, &r, from, &sequence);
-    if (st == PEER_ACCEPT_FLOOR) return !repair_is_healing(s);
+    if (item->repair->catches) catch_up_settle(s, catch_up_bytes(&r));
+    if (st == PEER_ACCEPT_FLOOR)
+        return !repair_is_healing(s) && catch_up_knows(s, slot_of(item), s->members->self);
     if (st != PEER_ACCEPT_OK) return false;
     if (sequence > item->repair->sequence) item->repair->sequence = sequence;
     s->figures.repair_records++;
     s->figures.records_taken[RECORD_CAUSE_REPAIR]++;
+    catch_up_count_taken(s, &r);
     s->repair->fetched++;
     return true;
 }

@@ -43,10 +43,19 @@ static void learn_verified(struct shard *s, struct link *l, uint64_t verified_st
 }
 
 static bool is_answerable(struct shard *s, struct link *l, const struct peer_range *m) {
+    struct repair *r = repair_of(s, l->peer, l->remote_shard);
     if (s->repair->servings_count >= REPAIR_SERVINGS_MAX) return false;
     if (s->repair->heal != HEAL_NONE) return false; /* what is listed may just be given up */
     if (m->slots_modulo != l->peer->shards || m->slots_rest != l->remote_shard) return false;
+    if (m->joint != 0) return m->joint == catch_up_joint(s, r) && catch_up_may_compare(s);
+    if (catch_up_is_due(s, r)) return false; /* that comes first */
     return m->below_stamp <= repair_below_stamp(s, REPAIR_SETTLE_MS - HLC_SKEW_MS_MAX);
+}
+
+/* What is equal in a catch-up pass was compared under one and the same view from both sides. */
+static bool is_overtaken(struct shard *s, const struct repair_serving *v) {
+    if (v->rule.joint == 0) return false;
+    return v->rule.joint != catch_up_joint(s, repair_of(s, v->to->peer, v->to->remote_shard));
 }
 
 void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame *f) {
@@ -60,12 +69,13 @@ void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame
         return;
     }
     learn_verified(s, l, m.verified_stamp);
+    catch_up_heard(s, repair_of(s, l->peer, l->remote_shard), m.caught);
     if (f->id == 0) return; /* nobody waits for the answer */
     if (s->stop_deadline_ms != 0 || !is_answerable(s, l, &m)) {
         answer_failed(l, f->id);
         return;
     }
-    if (m.start.len == 0)
+    if (m.start.len == 0 && m.joint == 0)
         repair_proof_begin(s, repair_of(s, l->peer, l->remote_shard), m.below_stamp);
     struct repair_serving *v = mem_alloc_zeroed(sizeof *v);
     v->to = l;
@@ -74,7 +84,8 @@ void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame
                                     .slots_modulo = m.slots_modulo,
                                     .slots_rest = m.slots_rest,
                                     .below_stamp = m.below_stamp,
-                                    .floor_stamp = m.floor_stamp };
+                                    .floor_stamp = m.joint != 0 ? 0 : m.floor_stamp,
+                                    .joint = m.joint };
     v->count = m.count;
     v->sum = m.hash;
     range_hash_init(&v->hash);
@@ -151,13 +162,18 @@ static bool serving_slice(struct shard *s, struct repair_serving *v) {
         serving_destroy(s->repair, v);
         return false;
     }
+    if (is_overtaken(s, v)) {
+        answer_failed(v->to, v->id);
+        serving_destroy(s->repair, v);
+        return false;
+    }
     struct status st = range_walk_open(&v->walk);
     for (uint32_t i = 0; status_ok(st) && i < REPAIR_SLICE_RECORDS; i++) {
         const struct record *record = range_walk_record(&v->walk);
         const bool whole = record == NULL || is_past(v, record->ikey);
         if (whole || is_full(v)) {
             const struct bytes last = whole ? BYTES_NONE : range_walk_last(&v->walk);
-            repair_spend(s, v->examined);
+            if (v->rule.joint == 0) repair_spend(s, v->examined);
             serving_answer(s, v, last);
             return false;
         }

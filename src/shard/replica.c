@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "shard/catch_up.h"
 #include "shard/hint.h"
 #include "shard/lookup.h"
 #include "shard/repair.h"
@@ -33,7 +34,7 @@ struct query {
     struct lookup lookup; /* its owner is this */
     uint64_t serial;      /* of the connection it came over */
     uint64_t id;          /* of the question */
-    uint8_t flags;        /* PEER_FLAG_DIGEST */
+    uint8_t flags;        /* PEER_FLAG_DIGEST, PEER_FLAG_REPAIR */
     uint64_t epoch;       /* of its slot, as the sender knew it */
     size_t ikey_len;
     uint8_t ikey[]; /* ikey_len bytes */
@@ -197,6 +198,18 @@ static bool stall(struct shard *s, const struct link *l, const struct peer_frame
     return true;
 }
 
+/* Through the door, or past the floor for what heals this shard or fills its new slots. */
+static enum peer_accept_status take(struct shard *s, const struct link *l, uint8_t flags,
+                                    const struct record *r, uint64_t *ret_sequence) {
+    const bool repairs = (flags & PEER_FLAG_REPAIR) != 0;
+    const bool restores = repairs && repair_may_restore(s, l, r);
+    const enum peer_accept_status status =
+        restores ? replica_restore(s, r, l->peer, ret_sequence)
+                 : replica_accept(s, r, l->peer, ret_sequence);
+    if (repairs && status == PEER_ACCEPT_OK) catch_up_count_taken(s, r);
+    return status;
+}
+
 void replica_serve_accept(struct shard *s, struct link *l, const struct peer_frame *f) {
     struct peer_accept m;
     if (!status_ok(peer_accept_decode(f->payload, &m))) {
@@ -223,11 +236,8 @@ void replica_serve_accept(struct shard *s, struct link *l, const struct peer_fra
     if (MUTANT("hint_overwrites_newer") && (f->flags & PEER_FLAG_HINT) != 0)
         r.ballot.stamp = shard_stamp(s);
     uint64_t sequence = 0;
-    const bool restores = (f->flags & PEER_FLAG_REPAIR) != 0 && repair_may_restore(s, l, &r);
-    const enum peer_accept_status status = restores ? replica_restore(s, &r, l->peer, &sequence)
-                                                    : replica_accept(s, &r, l->peer, &sequence);
-    if (status == PEER_ACCEPT_BUSY && !restores && f->id != 0 && stall(s, l, f, m.epoch, &r))
-        return;
+    const enum peer_accept_status status = take(s, l, f->flags, &r, &sequence);
+    if (status == PEER_ACCEPT_BUSY && f->id != 0 && stall(s, l, f, m.epoch, &r)) return;
     count_accept(s, f->flags, status);
     answer_accept(l, f->id, urgent, status, sequence);
 }
@@ -239,7 +249,7 @@ static enum peer_accept_status accept_again(struct shard *s, const struct link *
     const uint32_t slot = crc16_slot(ikey_key(a->record.ikey));
     if (is_outdated(s, slot, a->epoch)) return PEER_ACCEPT_STALE;
     if (!replica_keeps(s, slot)) return PEER_ACCEPT_NOT_MINE;
-    return replica_accept(s, &a->record, l->peer, ret_sequence);
+    return take(s, l, a->flags, &a->record, ret_sequence);
 }
 
 void replica_resume(struct shard *s) {
@@ -308,6 +318,17 @@ static void answer_query(struct link *l, uint64_t id, uint8_t flags, struct stat
         link_end(l, begun);
 }
 
+/* What the asker is told: nothing of a record that only repair may see. */
+static struct status may_show(struct shard *s, uint8_t flags, struct status st,
+                              const struct engine_read *read) {
+    if (!status_ok(st)) return st;
+    if ((flags & PEER_FLAG_REPAIR) != 0)
+        catch_up_count_sent(s, &read->record);
+    else if (catch_up_hides(s, &read->record))
+        return status_of(ST_NOT_FOUND);
+    return st;
+}
+
 static void query_try(struct shard *s, struct query *q) {
     const struct status st = lookup_begin(s, &q->lookup, bytes_of(q->ikey, q->ikey_len));
     if (st.code == ST_WAIT) return;
@@ -316,7 +337,8 @@ static void query_try(struct shard *s, struct query *q) {
     if (l != NULL && is_outdated(s, slot, q->epoch))
         answer_nothing(l, q->id, PEER_ANSWER_STALE);
     else if (l != NULL)
-        answer_query(l, q->id, q->flags, st, &q->lookup.read);
+        answer_query(l, q->id, q->flags & PEER_FLAG_DIGEST,
+                     may_show(s, q->flags, st, &q->lookup.read), &q->lookup.read);
     lookup_end(s, &q->lookup);
     mem_free(q);
     ASSERT(s->queries_waiting > 0);
@@ -331,7 +353,7 @@ static void query_wait(struct shard *s, struct link *l, const struct peer_frame 
     q->lookup = (struct lookup){ .owner = q, .kind = LOOKUP_QUERY };
     q->serial = l->serial;
     q->id = f->id;
-    q->flags = f->flags & PEER_FLAG_DIGEST;
+    q->flags = f->flags & (PEER_FLAG_DIGEST | PEER_FLAG_REPAIR);
     q->epoch = m->epoch;
     q->ikey_len = ikey.len;
     memcpy(q->ikey, ikey.ptr, ikey.len);
@@ -359,6 +381,7 @@ void replica_serve_query(struct shard *s, struct link *l, const struct peer_fram
     const bool may_tell = replica_may_tell(s, slot) || (f->flags & PEER_FLAG_REPAIR) != 0;
     if (may_tell && s->engine != NULL && replica_keeps(s, slot))
         st = engine_get(s->engine, m.ikey, false, &read);
+    st = may_show(s, f->flags, st, &read);
     if (st.code != ST_WAIT) answer_query(l, f->id, f->flags & PEER_FLAG_DIGEST, st, &read);
     if (s->engine != NULL) engine_read_deinit(s->engine, &read);
     if (st.code == ST_WAIT && s->queries_waiting == QUERIES_WAITING_MAX)

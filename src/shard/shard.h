@@ -71,6 +71,8 @@ struct node {
     uint64_t hint_bytes_max;   /* of the node: for what others missed */
     uint64_t hint_age_ms;      /* older hints are dropped: repair finds what is missing */
     uint64_t repair_rate;      /* records a second compared with others; 0 = never */
+    _Atomic uint64_t move_rate; /* bytes a second of slots on their way; 0 = no limit */
+    _Atomic bool move_paused;   /* nothing of these is moved for now */
     uint32_t sync_interval_ms; /* --sync interval; 0 = other modes */
     const struct config_row *config;
     uint32_t config_count;
@@ -81,6 +83,14 @@ struct node {
     _Atomic uint32_t drained; /* shards that have no more clients */
     struct scan_cursors cursors;
     struct slow_log slow;
+};
+
+/* What a shard sent and took for slots on their way since its start; for others to read. */
+struct moved {
+    _Atomic uint64_t records_sent;
+    _Atomic uint64_t bytes_sent; /* keys, values and what goes with them */
+    _Atomic uint64_t records_taken;
+    _Atomic uint64_t bytes_taken; /* likewise */
 };
 
 /* Commands answered at once are gone when it shows that their turn, or the sync they wait for,
@@ -160,6 +170,8 @@ struct shard {
     bool alone;                       /* the node is the only member: no call is coordinated */
     _Atomic uint64_t adopted_epoch;   /* of the view, for others to read */
     _Atomic uint64_t adopted_revision;
+    _Atomic uint64_t caught_up_epoch; /* the view's, once all joint slots are caught up; else 0 */
+    struct moved moved;               /* for slots on their way */
     struct peer *peers[MEMBERS_MAX]; /* by place; NULL = free, or the node itself */
     struct list peers_gone;          /* of members removed, while their jobs end */
     struct list hints_gone;          /* struct hint_queue of members removed */

@@ -105,3 +105,14 @@ uint64_t node_adopted_revision(const struct node *n) {
     }
     return least;
 }
+
+uint64_t node_caught_up_epoch(const struct node *n) {
+    uint64_t least = UINT64_MAX;
+    ASSERT(n->shards_count > 0);
+    for (uint32_t i = 0; i < n->shards_count; i++) {
+        const uint64_t epoch =
+            atomic_load_explicit(&n->shards[i]->caught_up_epoch, memory_order_acquire);
+        if (epoch < least) least = epoch;
+    }
+    return least;
+}

@@ -20,7 +20,10 @@
  *         below the lowest ballot that any of them was ever given (an overwritten one counts,
  *         for the WAL still holds it and replays it after a crash);
  *      c. put after the job started: its ballot is above F, hence above r's, because
- *         engine_put refuses ballots at or below the gc floor, which never goes down (R9);
+ *         engine_put refuses ballots at or below the gc floor (R9). Should F be cleared, so that
+ *         a shard takes what it lacks of slots that come to it, nothing comes of the job; only
+ *         one whose edit is on its way cannot be held back, and the owner waits for it
+ *         (engine_is_dropping) before it takes anything as old as that;
  *      d. in a table flushed meanwhile: it came from b or c;
  *      e. in the WAL only: segments are released when their memtable's table is durable,
  *         so what a replay can bring back is in b, c, or in a table of a or the inputs.

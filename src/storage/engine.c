@@ -258,7 +258,9 @@ void engine_set_gc_floor(struct engine *e, struct ballot floor) {
 }
 
 void engine_clear_gc_floor(struct engine *e) {
+    ASSERT(!e->recovering);
     e->gc_floor = (struct ballot){ 0 };
+    engine_revoke_compaction(e);
 }
 
 struct ballot engine_ballot_max(const struct engine *e) {

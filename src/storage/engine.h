@@ -147,10 +147,12 @@ void engine_truncate(struct engine *e, uint16_t keyspace, struct ballot floor,
 struct ballot engine_floor(const struct engine *e, uint16_t keyspace);
 /* Tombstones and expired values with a ballot at or below this may be dropped
  * where nothing older lies anywhere else (R9); later puts at or below it are refused. It
- * never goes down, but for engine_drop_damaged, and is not kept on disk: set it again after
- * opening, before any put. A single node sets it to "now". */
+ * never goes down, but for engine_clear_gc_floor and engine_drop_damaged, and is not kept on disk:
+ * set it again after opening, before any put. A single node sets it to "now". */
 void engine_set_gc_floor(struct engine *e, struct ballot floor);
-/* Nothing is forgotten from now on, and versions of any age are taken. */
+/* Nothing is forgotten from now on, and versions of any age are taken: before the first record of a
+ * slot that this shard gains. Nothing comes of a compaction that still forgets; see
+ * engine_is_dropping for one that cannot be held back. */
 void engine_clear_gc_floor(struct engine *e);
 
 /* Slots (base/hash.h) whose records this shard keeps no more, as bits, the lowest first: compaction
@@ -160,9 +162,10 @@ void engine_clear_gc_floor(struct engine *e);
  * and puts nothing into them. For one that comes back the new set must be in force before its
  * first record is put: then that record is safe, while what was left over may be gone or not. */
 void engine_set_dropped_slots(struct engine *e, const uint8_t slots[SLOTS / 8]);
-/* Whether what was left over of slots that came back may vanish still, since a compaction under an
- * earlier set is just being made durable: a matter of one sync, if there is disk space. Neither
- * compare nor count on it before. It does not become true again unless the set is changed. */
+/* Whether what was left over of slots that came back, or a tombstone above the gc floor, may vanish
+ * still, since a compaction under an earlier set or a higher floor is just being made durable:
+ * a matter of one sync, if there is disk space. Neither compare nor count on it before. It does not
+ * become true again unless the set is changed or the floor cleared. */
 bool engine_is_dropping(const struct engine *e);
 /* Whether anything is left in which there may be records of dropped slots. */
 bool engine_is_sweeping(const struct engine *e);

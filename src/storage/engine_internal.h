@@ -155,6 +155,9 @@ void engine_damage_turn(struct engine *e);
 void engine_damage_cancel(struct engine *e);
 
 /* engine_sweep.c */
+/* What the running compaction may drop has become less: nothing is to come of its job if it would
+ * drop more than that. */
+void engine_revoke_compaction(struct engine *e);
 /* Tables that are behind this sweep are to be swept; 0 = none. */
 uint64_t engine_sweep_wanted(const struct engine *e);
 uint64_t engine_sweep_bytes_left(const struct engine *e);

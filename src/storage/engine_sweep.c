@@ -5,11 +5,14 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-/* What the running compaction would drop is to stay. While its job runs nothing needs to come of
- * it; when its edit is on the way it is too late, and engine_is_dropping tells. */
-static void revoke_compaction(struct engine *e) {
+/* While the job runs nothing needs to come of it; when its edit is on the way it is too late, and
+ * engine_is_dropping tells. */
+void engine_revoke_compaction(struct engine *e) {
+    const struct compaction *c = &e->compaction;
     if (e->compaction_state != WORK_RUNNING) return;
-    if (slot_set_is_within(&e->compaction.dropped_slots, &e->dropped_slots)) return;
+    const bool keeps_slots = slot_set_is_within(&c->dropped_slots, &e->dropped_slots);
+    if (keeps_slots && ballot_compare(c->gc_floor, e->gc_floor) <= 0) return;
+    ASSERT(e->compaction.plan.kind == COMPACTION_MERGE);
     e->compaction_revoked = true;
     atomic_store(&e->stop_jobs, true);
 }
@@ -20,7 +23,7 @@ void engine_set_dropped_slots(struct engine *e, const uint8_t slots[SLOTS / 8]) 
     slot_set_of(slots, &set);
     const bool grew = !slot_set_is_within(&set, &e->dropped_slots);
     e->dropped_slots = set;
-    revoke_compaction(e);
+    engine_revoke_compaction(e);
     if (!grew || e->stopping) return;
     e->sweep++;
     e->look = true;
@@ -33,7 +36,9 @@ void engine_set_dropped_slots(struct engine *e, const uint8_t slots[SLOTS / 8]) 
 
 bool engine_is_dropping(const struct engine *e) {
     const struct compaction *c = &e->compaction;
-    if (e->compaction_state != WORK_INSTALLING || c->slot_records == 0) return false;
+    if (e->compaction_state != WORK_INSTALLING || c->dropped == 0) return false;
+    if (ballot_compare(c->gc_floor, e->gc_floor) > 0) return true;
+    if (c->slot_records == 0) return false;
     return !slot_set_is_within(&c->dropped_slots, &e->dropped_slots);
 }
 

@@ -209,7 +209,7 @@ TEST(peer_frame, lengths_are_bounded_by_the_type) {
         [PEER_ANSWER] = 52 + VALUE_BYTES_MAX,
         [PEER_FORWARD] = PEER_PAYLOAD_BYTES_MAX,
         [PEER_RESPONSE] = PEER_PAYLOAD_BYTES_MAX,
-        [PEER_RANGE] = 40 + 2 * (5 + IKEY_BYTES_MAX),
+        [PEER_RANGE] = 56 + 2 * (5 + IKEY_BYTES_MAX),
         [PEER_VERSIONS] = PEER_PAYLOAD_BYTES_MAX,
         [PEER_FLOOR] = 18,
         [PEER_CONTROL] = 2 * 1024 * 1024 + 64,

@@ -21,6 +21,8 @@ static void range_round_trip(const struct peer_range *m) {
     CHECK_EQ(back.verified_stamp, m->verified_stamp);
     CHECK_EQ(back.count, m->count);
     CHECK_EQ(back.hash, m->hash);
+    CHECK_EQ(back.joint, m->joint);
+    CHECK_EQ(back.caught, m->caught);
     buffer_deinit(&space);
 }
 
@@ -39,6 +41,8 @@ TEST(peer_repair, range_carries_everything) {
         .verified_stamp = UINT64_MAX - 2,
         .count = PEER_VERSIONS_MAX,
         .hash = UINT64_MAX,
+        .joint = UINT64_MAX - 3,
+        .caught = UINT64_MAX - 4,
     });
     /* A keyspace alone is a place before its keys. */
     range_round_trip(&(struct peer_range){
@@ -50,11 +54,11 @@ TEST(peer_repair, range_carries_everything) {
 
 /* The fixed part of a range over everything, with one field made another. */
 static struct status range_with(size_t at, uint32_t value, size_t size, struct bytes places) {
-    uint8_t p[80] = { 1 };
+    uint8_t p[96] = { 1 };
     struct peer_range back;
     memcpy(p + at, &value, size);
-    memcpy(p + 40, places.ptr, places.len);
-    return peer_range_decode(bytes_of(p, 40 + places.len), &back);
+    memcpy(p + 56, places.ptr, places.len);
+    return peer_range_decode(bytes_of(p, 56 + places.len), &back);
 }
 
 TEST(peer_repair, range_contradictions_are_corrupt) {

@@ -1,0 +1,247 @@
+#include "shard/catch_up.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mutant.h"
+#include "shard/repair_internal.h"
+
+/* What a record takes on the way besides its key and value, about. */
+#define RECORD_HEAD_BYTES 64u
+/* As long as no record was moved. */
+#define RECORD_BYTES_GUESSED (16u * 1024)
+#define WINDOW_MIN 16u
+/* The mean follows the last so many records. */
+#define MEAN_RECORDS 16u
+#define JOINT_SLOT_BYTES 10u
+
+/* ---- which slots ---- */
+
+static bool is_listed(const struct membership *m, uint32_t slot, uint32_t member) {
+    return membership_place(m, slot, member) >= 0;
+}
+
+bool catch_up_knows(const struct shard *s, uint32_t slot, uint32_t member) {
+    const struct membership *m = s->members;
+    ASSERT(slot < RING_SLOTS);
+    return m->slots.phases[slot] != SLOT_JOINT || is_listed(m, slot, member);
+}
+
+bool catch_up_compares(const struct shard *s, uint32_t slot, uint32_t member, bool catches) {
+    const struct membership *m = s->members;
+    ASSERT(slot < RING_SLOTS);
+    if (m->slots.phases[slot] != SLOT_JOINT) return !catches;
+    return is_listed(m, slot, m->self) || is_listed(m, slot, member);
+}
+
+/* The number for the shard `rest` of `shards` of a member; 0 = no such slots. */
+static uint64_t joint_of(const struct shard *s, uint32_t member, uint32_t shards, uint32_t rest) {
+    const struct membership *m = s->members;
+    uint64_t joint = 0;
+    ASSERT(shards > 0 && rest < shards);
+    for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
+        if (m->slots.phases[slot] != SLOT_JOINT || slot % shards != rest) continue;
+        if (!membership_keeps(m, slot, m->self) || !membership_keeps(m, slot, member)) continue;
+        if (!catch_up_compares(s, slot, member, true)) continue;
+        uint8_t bytes[JOINT_SLOT_BYTES];
+        put_u16_le(bytes, (uint16_t)slot);
+        put_u64_le(bytes + 2, m->slots.epochs[slot]);
+        joint = hash_seeded(bytes_of(bytes, sizeof bytes), joint) | 1; /* not zero */
+    }
+    return joint;
+}
+
+uint64_t catch_up_joint(struct shard *s, struct repair *r) {
+    const uint32_t shards = r->peer->shards;
+    ASSERT(s->repair != NULL);
+    if (r->gone || shards == 0 || r->remote_shard >= shards) return 0;
+    if (r->joint_adoption != s->repair->adoptions || r->joint_shards != shards) {
+        r->joint = joint_of(s, r->peer->member, shards, r->remote_shard);
+        r->joint_adoption = s->repair->adoptions;
+        r->joint_shards = (uint16_t)shards;
+    }
+    return r->joint;
+}
+
+bool catch_up_is_due(struct shard *s, struct repair *r) {
+    const uint64_t joint = catch_up_joint(s, r);
+    return joint != 0 && (r->caught != joint || !r->caught_told);
+}
+
+void catch_up_heard(struct shard *s, struct repair *r, uint64_t caught) {
+    if (caught == 0 || caught != catch_up_joint(s, r)) return;
+    r->caught = caught;
+    r->caught_told = true;
+}
+
+bool catch_up_may_compare(const struct shard *s) {
+    return s->repair->heal == HEAL_NONE && !engine_is_dropping(s->engine);
+}
+
+/* ---- the rate ---- */
+
+static uint64_t rate_of(const struct shard *s) {
+    const uint64_t rate = atomic_load_explicit(&s->node->move_rate, memory_order_relaxed);
+    if (rate == 0) return 0;
+    const uint64_t share = rate / s->node->shards_count;
+    return share == 0 ? 1 : share;
+}
+
+bool catch_up_may_walk(const struct shard *s) {
+    return !atomic_load_explicit(&s->node->move_paused, memory_order_relaxed);
+}
+
+bool catch_up_may_move(const struct shard *s) {
+    if (!catch_up_may_walk(s)) return false;
+    return rate_of(s) == 0 || s->repair->move_tokens > 0;
+}
+
+/* In thousandths of bytes, so that a low rate and short times are not lost to rounding. */
+void catch_up_tokens_raise(struct shard *s, uint64_t passed_ms) {
+    struct repair_shard *rs = s->repair;
+    const uint64_t rate = rate_of(s) > INT32_MAX ? INT32_MAX : rate_of(s);
+    const int64_t most = (int64_t)(rate * CATCH_UP_BURST_MS);
+    rs->move_tokens += (int64_t)(rate * (passed_ms > 1000 ? 1000 : passed_ms));
+    if (rs->move_tokens > most || rate == 0) rs->move_tokens = most;
+}
+
+static uint64_t mean_of(const struct shard *s) {
+    const uint64_t mean = s->repair->move_bytes_mean;
+    return mean == 0 ? RECORD_BYTES_GUESSED : mean;
+}
+
+uint32_t catch_up_window(const struct shard *s) {
+    const uint64_t window = CATCH_UP_BYTES_AHEAD / mean_of(s);
+    if (window < WINDOW_MIN) return WINDOW_MIN;
+    return window > CATCH_UP_ITEMS_MAX ? CATCH_UP_ITEMS_MAX : (uint32_t)window;
+}
+
+void catch_up_spend(struct shard *s) {
+    s->repair->move_tokens -= (int64_t)mean_of(s) * 1000;
+}
+
+void catch_up_settle(struct shard *s, uint64_t bytes) {
+    struct repair_shard *rs = s->repair;
+    const uint64_t mean = mean_of(s);
+    rs->move_tokens += ((int64_t)mean - (int64_t)bytes) * 1000;
+    rs->move_bytes_mean = (mean * (MEAN_RECORDS - 1) + bytes) / MEAN_RECORDS;
+    if (rs->move_bytes_mean == 0) rs->move_bytes_mean = 1;
+}
+
+static bool is_on_its_way(const struct shard *s, const struct record *r) {
+    const uint32_t slot = crc16_slot(ikey_key(r->ikey));
+    return s->members->slots.phases[slot] == SLOT_JOINT;
+}
+
+static void count(_Atomic uint64_t *at, uint64_t by) {
+    atomic_fetch_add_explicit(at, by, memory_order_relaxed);
+}
+
+void catch_up_count_sent(struct shard *s, const struct record *r) {
+    if (!is_on_its_way(s, r)) return;
+    count(&s->moved.records_sent, 1);
+    count(&s->moved.bytes_sent, catch_up_bytes(r));
+}
+
+void catch_up_count_taken(struct shard *s, const struct record *r) {
+    if (!is_on_its_way(s, r)) return;
+    count(&s->moved.records_taken, 1);
+    count(&s->moved.bytes_taken, catch_up_bytes(r));
+}
+
+uint64_t catch_up_bytes(const struct record *r) {
+    return r->ikey.len + r->value.len + RECORD_HEAD_BYTES;
+}
+
+/* ---- a view ---- */
+
+/* What this shard keeps, what is on its way to it, and from when tombstones may go again. */
+static void learn_slots(struct shard *s) {
+    struct repair_shard *rs = s->repair;
+    const struct membership *m = s->members;
+    bool gains = false;
+    rs->keeps_none = true;
+    rs->joins = false;
+    for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
+        if (!membership_keeps(m, slot, m->self)) continue;
+        rs->keeps_none = false;
+        gains |= !is_listed(m, slot, m->self);
+        rs->joins |= m->slots.phases[slot] == SLOT_JOINT;
+    }
+    rs->gaining = gains;
+    if (!gains) return;
+    rs->gains = true;
+    rs->gained_stamp = hlc_of_ms(s->turn_wall_ms);
+    engine_clear_gc_floor(s->engine);
+}
+
+void catch_up_adopt(struct shard *s) {
+    struct repair_shard *rs = s->repair;
+    ASSERT(rs != NULL);
+    ASSERT(s->engine != NULL);
+    rs->adoptions++;
+    rs->caught_claimed = false;
+    learn_slots(s);
+    const uint64_t now_ms = os_loop_now_ms(s->loop);
+    for (struct list *n = rs->asking.next; n != &rs->asking; n = n->next) {
+        struct repair *r = LIST_ENTRY(n, struct repair, link);
+        if (catch_up_is_due(s, r)) r->next_ms = now_ms;
+    }
+    atomic_store_explicit(&s->caught_up_epoch, rs->joins ? 0 : s->members->epoch,
+                          memory_order_release);
+}
+
+bool catch_up_hides(const struct shard *s, const struct record *r) {
+    const struct membership *m = s->members;
+    if (s->repair == NULL || !s->repair->gaining) return false;
+    if (atomic_load_explicit(&s->caught_up_epoch, memory_order_relaxed) != 0) return false;
+    const uint32_t slot = crc16_slot(ikey_key(r->ikey));
+    if (m->slots.phases[slot] != SLOT_JOINT || is_listed(m, slot, m->self)) return false;
+    const uint64_t settled = hlc_ms(s->repair->gained_stamp);
+    const uint64_t margin_ms = REPAIR_SETTLE_MS - HLC_SKEW_MS_MAX;
+    return settled > margin_ms && r->ballot.stamp < hlc_of_ms(settled - margin_ms);
+}
+
+/* ---- how far it is ---- */
+
+/* Whether all that the two have to make equal is. */
+static bool is_caught_with(struct shard *s, struct peer *p) {
+    if (p->shards == 0) return joint_of(s, p->member, 1, 0) == 0;
+    for (uint16_t k = 0; k < p->shards; k++) {
+        if (!repair_is_wanted(s, p, k)) continue;
+        struct repair *r = repair_of(s, p, k);
+        const uint64_t joint = catch_up_joint(s, r);
+        if (joint != 0 && r->caught != joint) return false;
+    }
+    return true;
+}
+
+static bool is_caught_up(struct shard *s) {
+    if (!catch_up_may_compare(s)) return false;
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+        if (s->peers[i] == NULL || s->members->all[i].state == MEMBER_DEAD) continue;
+        if (!is_caught_with(s, s->peers[i])) return false;
+    }
+    return true;
+}
+
+/* It is said once all that was taken is safe from a power failure, in every mode of the log. */
+void catch_up_tick(struct shard *s) {
+    struct repair_shard *rs = s->repair;
+    ASSERT(rs != NULL);
+    if (!rs->joins) return;
+    if (!is_caught_up(s)) {
+        rs->caught_claimed = false;
+        atomic_store_explicit(&s->caught_up_epoch, 0, memory_order_release);
+        return;
+    }
+    if (!rs->caught_claimed) {
+        rs->caught_claimed = true;
+        rs->caught_sequence = engine_written(s->engine);
+    }
+    if (!repair_is_safe(s, rs->caught_sequence)) return;
+    const uint64_t epoch = s->members->epoch;
+    if (atomic_load_explicit(&s->caught_up_epoch, memory_order_relaxed) == epoch) return;
+    log_info("shard %u: caught up with epoch %llu", s->id, (unsigned long long)epoch);
+    atomic_store_explicit(&s->caught_up_epoch, epoch, memory_order_release);
+}
