@@ -48,6 +48,12 @@ static void reply_to_guest(void *user, uint64_t guest, struct bytes bytes) {
     if (l != NULL && l->peer == NULL) link_send_control(l, bytes);
 }
 
+/* How fast slots may move. */
+static void set_pace(const struct node_control *c, const struct ring_change *change) {
+    atomic_store_explicit(&c->node->move_rate, change->throttle, memory_order_relaxed);
+    atomic_store_explicit(&c->node->move_paused, change->paused, memory_order_relaxed);
+}
+
 /* A place is only given out again once a view without its member has been published: with all
  * places taken that is the next time. */
 static void publish(void *user, const struct metadata *state, uint32_t self) {
@@ -57,6 +63,7 @@ static void publish(void *user, const struct metadata *state, uint32_t self) {
     const struct membership *before = views_hold(&c->node->views, &serial);
     const struct status st = membership_from_metadata(state, self, before, &m);
     views_drop(&c->node->views, before);
+    set_pace(c, &state->change);
     c->view_waits = !status_ok(st);
     if (status_ok(st)) node_publish_view(c->node, m);
 }
@@ -119,6 +126,13 @@ static void tell_epochs(struct node_control *c) {
         c->adopted_epoch = adopted;
         control_adopted(c->control, adopted);
     }
+    const uint64_t caught_up = node_caught_up_epoch(c->node);
+    if (caught_up > c->caught_up_epoch) {
+        c->caught_up_epoch = caught_up;
+        control_caught_up(c->control, caught_up);
+    }
+    if (atomic_exchange_explicit(&c->node->news_wanted, false, memory_order_acq_rel))
+        control_news_wanted(c->control);
 }
 
 static void copy_status(struct node_control *c) {
