@@ -26,6 +26,7 @@
 #define HAS_PREFIX 0x1000u
 #define HAS_PATTERN 0x2000u
 #define HAS_ROWS_MAX 0x4000u
+#define HAS_EPOCH 0x8000u
 
 #define BOUNDS_HAS_END 0x01u
 #define BOUNDS_EXCLUSIVE 0x02u
@@ -41,7 +42,7 @@
 /* All numbers and lengths there can be. */
 #define ROOM_BYTES                                                                             \
     (FIXED_BYTES + 7u * PEER_RUN_LEN_BYTES_MAX + 3u * PEER_BALLOT_BYTES + 16u + 3u * 8u + 1u + \
-     FLOAT_TEXT_BYTES_MAX + 4u)
+     FLOAT_TEXT_BYTES_MAX + 4u + 8u)
 
 static_assert(ROOM_BYTES + KEY_BYTES_MAX + 2 * VALUE_BYTES_MAX <= PEER_PAYLOAD_BYTES_MAX,
               "a value can be written under a condition on another");
@@ -60,7 +61,7 @@ static bool enums_valid(const struct request *q) {
 static bool key_request_valid(const struct request *q) {
     if (q->key.len < KEY_BYTES_MIN || q->key.len > KEY_BYTES_MAX) return false;
     if (q->start.len + q->end.len + q->prefix.len + q->pattern.len != 0) return false;
-    if (q->has_end || q->start_exclusive || q->rows_max != 0) return false;
+    if (q->has_end || q->start_exclusive || q->rows_max != 0 || q->epoch != 0) return false;
     if (q->value.len != 0 && q->op != OP_PUT && q->op != OP_APPEND) return false;
     if (q->value.len > VALUE_BYTES_MAX || q->expected.len > VALUE_BYTES_MAX) return false;
     if (q->expected.len != 0 && q->condition != COND_VALUE_IS) return false;
@@ -107,6 +108,7 @@ static uint16_t fields_of(const struct request *q) {
     if (q->prefix.len > 0) has |= HAS_PREFIX;
     if (q->pattern.len > 0) has |= HAS_PATTERN;
     if (q->rows_max != 0) has |= HAS_ROWS_MAX;
+    if (q->epoch != 0) has |= HAS_EPOCH;
     return (uint16_t)has;
 }
 
@@ -184,6 +186,7 @@ void peer_request_encode(const struct request *q, uint32_t timeout_ms, struct bu
     if (has & HAS_PREFIX) p = peer_put_run(p, q->prefix);
     if (has & HAS_PATTERN) p = peer_put_run(p, q->pattern);
     if (has & HAS_ROWS_MAX) p = peer_put_u32(p, q->rows_max);
+    if (has & HAS_EPOCH) p = peer_put_u64(p, q->epoch);
     peer_commit(out, begin, p, room);
 }
 
@@ -222,6 +225,7 @@ STATUS peer_request_decode(struct bytes in, struct request *ret, uint32_t *ret_t
     if (has & HAS_PREFIX) q.prefix = peer_take_run(&c, 1, KEY_BYTES_MAX);
     if (has & HAS_PATTERN) q.pattern = peer_take_run(&c, 1, VALUE_BYTES_MAX);
     if (has & HAS_ROWS_MAX) q.rows_max = cursor_u32_le(&c);
+    if (has & HAS_EPOCH) q.epoch = cursor_u64_le(&c);
     if (!cursor_done(&c) || !peer_request_check(&q)) return status_of(ST_CORRUPT);
     /* What is announced is there, but for a float too small for this machine: it has become
      * zero. */

@@ -91,6 +91,7 @@ struct request {
     bool has_end;
     bool start_exclusive; /* begin after `start`: resume behind a page's last key */
     uint32_t rows_max;    /* page size in rows examined */
+    uint64_t epoch;       /* part of a range request: of the asker's view; zero = no matter */
 };
 
 enum outcome {

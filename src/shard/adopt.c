@@ -157,6 +157,7 @@ void shard_adopt(struct shard *s, const struct membership *m) {
     if (before->epoch == 0) s->opened_ms = os_loop_now_ms(s->loop); /* wait for the others now */
     coordinate_adopt(s); /* before the end of links fails what can begin anew */
     forward_again(s);
+    tasks_go_again(s);
     shard_free_gone(s);
     dial_anew(s, before);
     meet_new(s);

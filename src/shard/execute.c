@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "shard/forward.h"
 #include "shard/inspect.h"
 #include "shard/operation.h"
@@ -338,12 +339,25 @@ void shard_truncate(struct shard *s, uint16_t keyspace, struct ballot floor) {
     truncate_with(s, keyspace, floor, NULL);
 }
 
+/* Slots that the asker counts on may not be kept here any more: its answer would lack their keys,
+ * or count for what it is not about. It makes its parts anew under the view that is known here. */
+static bool part_is_outdated(struct shard *s, struct call *c) {
+    const uint64_t epoch = c->request.epoch;
+    if (epoch > s->members->epoch) shard_news_wanted(s);
+    if (epoch == 0 || epoch >= s->members->epoch || MUTANT("fence_ignored")) return false;
+    c->response = (struct response){ .outcome = OUT_QUORUM, .untried = true };
+    c->sequence = 0;
+    shard_call_finish(s, c);
+    return true;
+}
+
 /* In a cluster all nodes take the floor of the node that was asked. */
 static void truncate_begin(struct shard *s, struct call *c) {
     const struct ballot own = { .stamp = shard_stamp(s),
                                 .node = s->node->node_id,
                                 .boot = s->node->boot_count };
     const struct ballot asked = c->request.stamp;
+    if (part_is_outdated(s, c)) return;
     if (hlc_ms(asked.stamp) > s->turn_wall_ms + HLC_SKEW_MS_MAX) {
         shard_call_fail(s, c, OUT_CLOCK);
         return;
@@ -369,6 +383,7 @@ static void call_walk(struct shard *s, struct call *c) {
         shard_call_fail(s, c, OUT_STOPPING);
         return;
     }
+    if (part_is_outdated(s, c)) return;
     if (c->walk == NULL) c->walk = walk_create(++s->random * 0x9E3779B97F4A7C15ULL | 1);
     walk_keeps(c->walk, s->keeps_all ? NULL : s->members);
     const struct status st = walk_slice(c->walk, s->engine, s->node->cache, &c->request,

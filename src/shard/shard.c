@@ -35,6 +35,7 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     list_init(&s->stalled);
     list_init(&s->runnable);
     list_init(&s->idle);
+    list_init(&s->tasks_again);
     list_init(&s->answered);
     list_init(&s->scanning);
     list_init(&s->truncations);
@@ -271,6 +272,7 @@ static void tick(struct shard *s) {
     s->ticks++;
     links_tick(s);
     forward_again(s);
+    tasks_go_again(s);
     if (s->alone) {
         /* One node holds every replica there is, so all that it stamped is old enough (R9). */
         engine_set_gc_floor(

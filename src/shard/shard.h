@@ -140,6 +140,8 @@ struct shard {
     struct list runnable; /* calls to try again: their key is free, their block is there */
     struct list idle; /* calls that no other node would carry out: until the next tick or view */
     struct list answered; /* calls of own tasks whose response is there */
+    struct list
+        tasks_again;      /* range requests asked under an old view: until the next tick or view */
     struct list scanning; /* walks that go on this turn */
     struct list parked[SHARD_PARK_BUCKETS];
     uint32_t parked_count;
@@ -346,6 +348,8 @@ void task_call_answered(struct shard *s, struct call *c);
 /* HTTP scan that waits for room in the output: go on. */
 void task_scan_go_on(struct shard *s, struct task *t);
 void task_release(struct shard *s, struct task *t);
+/* Range requests that others refused, as they know a later view: ask again. */
+void tasks_go_again(struct shard *s);
 
 /* Once the members are known. */
 void shard_kinds_init(struct shard *s);

@@ -6,6 +6,7 @@
 #include "shard/operation.h"
 #include "shard/replica.h"
 #include "shard/shard.h"
+#include "shard/task_internal.h"
 #include "shard/walk.h"
 
 /* Most commands and replies fit; kept by a task between uses. */
@@ -140,6 +141,7 @@ static uint32_t parts_count(const struct shard *s, const struct request *q) {
 /* What the parts of a range request have to know of the cluster. */
 static struct request part_of(struct shard *s, const struct request *whole) {
     struct request q = *whole;
+    q.epoch = s->alone ? 0 : s->members->epoch;
     if (s->alone) return q;
     q.flags |= REQUEST_ABSENT;
     if (q.op == OP_TRUNCATE && ballot_is_zero(q.stamp))
@@ -222,6 +224,7 @@ static bool parts_renew(struct shard *s, struct task *t) {
 void task_init(struct task *t) {
     memset(t, 0, sizeof *t);
     list_init(&t->link);
+    list_init(&t->again);
     arena_init(&t->arena, TASK_CHUNK_BYTES);
     buffer_init(&t->reply, SIZE_MAX / 2);
     buffer_init(&t->resume, KEY_BYTES_MAX);
@@ -279,6 +282,7 @@ void shard_call_clear(struct call *c) {
 void task_release(struct shard *s, struct task *t) {
     ASSERT(t->calls_pending == 0);
     ASSERT(s->tasks_used > 0);
+    ASSERT(list_is_empty(&t->again));
     for (uint32_t i = 0; i < t->calls_count; i++) shard_call_clear(&t->calls[i]);
     if (t->calls != &t->one) mem_free(t->calls);
     mem_free(t->rows);
@@ -289,7 +293,7 @@ void task_release(struct shard *s, struct task *t) {
     t->held_bytes = t->rows_bytes = t->answer_bytes = 0;
     t->calls_sent = t->calls_count = t->rows_count = t->rows_capacity = t->rounds_left = 0;
     t->rows_emitted = t->sequence = 0;
-    t->members_asked = t->members_failed = 0;
+    t->members_asked = t->members_failed = t->again_until_ms = 0;
     t->finished_ns = t->paused_ns = t->note = 0;
     t->send_us = 0;
     memset(t->spent_us, 0, sizeof t->spent_us);
@@ -537,93 +541,19 @@ static bool scan_rows_fit(struct shard *s, struct task *t) {
     return bytes <= TASK_ROWS_FREE_BYTES || s->tasks_held <= s->node->input_bytes_max;
 }
 
-/* ---- parts of range requests that failed ---- */
-
-/* The bit of the member that a part is of; 0 = it is none any more. */
-static uint64_t member_of(const struct shard *s, const struct call *c) {
-    const uint32_t place =
-        c->member == MEMBER_NONE ? s->members->self : membership_find(s->members, c->member);
-    return place == MEMBER_NONE ? 0 : UINT64_C(1) << place;
-}
-
-static bool is_list_covered(const struct shard *s, const struct slot_list *list, uint64_t answered,
-                            const struct request *q, enum round_kind kind) {
-    uint32_t have = 0;
-    if (list->count == 0) return true;
-    for (uint32_t i = 0; i < list->count; i++)
-        have += (answered & UINT64_C(1) << list->members[i]) != 0;
-    return have >= shard_need(s, q, kind, list->count);
-}
-
-/* Whether every slot has as many replicas among those that answered as the level wants, of its list
- * and of its target. */
-static bool is_covered(const struct shard *s, const struct task *t, const struct request *q) {
-    const struct membership *m = s->members;
-    const uint64_t answered = t->members_asked & ~t->members_failed;
-    const enum round_kind kind = q->op == OP_TRUNCATE ? ROUND_WRITE : ROUND_READ;
-    if ((m->used & ~answered) == 0) return true;
-    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
-        struct slot_places replicas;
-        membership_replicas(m, slot, q->keyspace, &replicas);
-        if (!is_list_covered(s, &replicas.list, answered, q, kind)) return false;
-        if (!is_list_covered(s, &replicas.target, answered, q, kind)) return false;
-    }
-    return true;
-}
-
-/* Leave out the parts of nodes that failed, if the others together still know every key.
- * False: the whole has failed. */
-static bool drop_failed_parts(struct shard *s, struct task *t, enum outcome *ret_outcome) {
-    const struct request q = t->plan.requests[0];
-    for (uint32_t i = 0; i < t->calls_count; i++) {
-        const struct call *c = &t->calls[i];
-        if (c->response.outcome == OUT_OK || c->response.outcome == OUT_NOT_FOUND) continue;
-        *ret_outcome = c->response.outcome;
-        if (!shard_is_clustered(s)) return false;
-        t->members_failed |= member_of(s, c);
-    }
-    if (!shard_is_clustered(s)) return true;
-    if (!is_covered(s, t, &q)) {
-        if (*ret_outcome == OUT_OK) *ret_outcome = OUT_QUORUM;
-        return false;
-    }
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < t->calls_count; i++) {
-        struct call *c = &t->calls[i];
-        const uint64_t member = member_of(s, c);
-        if (shard_is_clustered(s) && (member == 0 || (t->members_failed & member) != 0)) {
-            shard_call_clear(c);
-            continue;
-        }
-        if (kept != i) {
-            t->calls[kept] = *c;
-            list_init(&t->calls[kept].link);
-            list_init(&t->calls[kept].parked);
-            *c = (struct call){ 0 };
-        }
-        kept++;
-    }
-    t->calls_count = t->calls_sent = kept;
-    return kept > 0;
-}
-
-static void parts_failed(struct shard *s, enum outcome *failure) {
-    if (*failure == OUT_OK) *failure = OUT_QUORUM;
-    s->figures.errors++;
-    if (*failure == OUT_QUORUM) shard_count_quorum_failure(s, QUORUM_TOO_FEW);
-}
-
 static void scan_answered(struct shard *s, struct task *t) {
     enum outcome failure = OUT_OK;
     if (is_outdated(s, t)) {
         scan_round(s, t);
         return;
     }
-    if (!drop_failed_parts(s, t, &failure)) {
-        parts_failed(s, &failure);
+    if (!task_drop_failed_parts(s, t, &failure)) {
+        if (task_parts_later(s, t)) return;
+        task_parts_failed(s, &failure);
         scan_fail(t, failure);
         return;
     }
+    t->again_until_ms = 0;
     if (!scan_merge(s, t)) return;
     if (!scan_rows_fit(s, t)) {
         s->figures.busy_refused++;
@@ -705,9 +635,16 @@ static void figures_answered(struct shard *s, struct task *t) {
 /* A node without data that reaches no other. */
 static void no_parts(struct shard *s, struct task *t) {
     enum outcome failure = OUT_QUORUM;
-    parts_failed(s, &failure);
+    task_parts_failed(s, &failure);
     t->finished = true;
     encode_outcome(t, failure);
+}
+
+static void requests_renew(struct shard *s, struct task *t) {
+    if (parts_renew(s, t))
+        calls_send(s, t);
+    else
+        no_parts(s, t);
 }
 
 static void requests_answered(struct shard *s, struct task *t) {
@@ -717,14 +654,12 @@ static void requests_answered(struct shard *s, struct task *t) {
         return;
     }
     if (is_outdated(s, t)) {
-        if (parts_renew(s, t))
-            calls_send(s, t);
-        else
-            no_parts(s, t);
+        requests_renew(s, t);
         return;
     }
-    if (t->barrier && !drop_failed_parts(s, t, &failure)) {
-        parts_failed(s, &failure);
+    if (t->barrier && !task_drop_failed_parts(s, t, &failure)) {
+        if (task_parts_later(s, t)) return;
+        task_parts_failed(s, &failure);
         t->finished = true;
         encode_outcome(t, failure);
         return;
@@ -794,4 +729,28 @@ void task_call_answered(struct shard *s, struct call *c) {
     if (t->finished) t->finished_ns = s->turn_ns;
     count_unsent(t);
     shard_flush_later(s, t->connection);
+}
+
+static void go_again(struct shard *s, struct task *t) {
+    ASSERT(t->barrier && t->calls_pending == 1);
+    t->calls_pending = 0;
+    if (t->connection == NULL) {
+        task_release(s, t);
+        return;
+    }
+    t->epoch = 0; /* whatever view there is now */
+    if (t->plan.kind == PLAN_SCAN)
+        scan_round(s, t);
+    else
+        requests_renew(s, t);
+    if (t->finished) t->finished_ns = s->turn_ns;
+    count_unsent(t);
+    shard_flush_later(s, t->connection);
+}
+
+void tasks_go_again(struct shard *s) {
+    struct list now; /* who has to wait again is for the next time */
+    list_init(&now);
+    while (!list_is_empty(&s->tasks_again)) list_append(&now, list_take_first(&s->tasks_again));
+    while (!list_is_empty(&now)) go_again(s, LIST_ENTRY(list_take_first(&now), struct task, again));
 }

@@ -43,7 +43,7 @@ struct task {
     uint64_t answer_bytes;          /* values in the answers so far */
     size_t rows_bytes;              /* of them for gathered rows */
     size_t held_bytes;              /* what the shard counts for this task */
-    uint32_t calls_pending;         /* not answered yet */
+    uint32_t calls_pending;         /* not answered yet; 1 while in `again` */
     struct buffer reply;            /* encoded, when finished */
     uint64_t sequence;              /* hold the reply until the own log is safe up to here */
     uint64_t started_ns;            /* monotonic: start of the turn that read the command */
@@ -56,10 +56,12 @@ struct task {
     uint32_t last_member;           /* id of whom it waited for last; MEMBER_NONE = none */
     uint32_t kind;                  /* op_kind, for the figures; OP_KINDS = not counted */
     uint64_t epoch;                 /* range request: of the view that its parts are of */
-    uint64_t members_asked;         /* parts of a range request: bits of the places asked, */
-    uint64_t members_failed;        /* and of those that did not answer every part */
-    bool barrier; /* starts when it is the first in its row; later commands wait */
-    bool unsent;  /* counted in the connection's `unsent` */
+    struct list again;       /* in the shard's `tasks_again`: its parts are to be made anew */
+    uint64_t again_until_ms; /* monotonic: it has failed if it has to be again; 0 = it had not */
+    uint64_t members_asked;  /* parts of a range request: bits of the places asked, */
+    uint64_t members_failed; /* and of those that did not answer every part */
+    bool barrier;            /* starts when it is the first in its row; later commands wait */
+    bool unsent;             /* counted in the connection's `unsent` */
     bool started;
     bool finished; /* `reply` is complete */
     /* PLAN_SCAN */

@@ -33,6 +33,7 @@ static void same_request(const struct request *a, const struct request *b) {
     CHECK_EQ(a->has_end, b->has_end);
     CHECK_EQ(a->start_exclusive, b->start_exclusive);
     CHECK_EQ(a->rows_max, b->rows_max);
+    CHECK_EQ(a->epoch, b->epoch);
 }
 
 /* Through a whole frame, so that the limit of a payload is seen to hold too. */
@@ -96,6 +97,7 @@ TEST(peer_request, sizes_at_the_edges) {
             .has_end = true,
             .start_exclusive = true,
             .rows_max = ROW_PAGE_ROWS_MAX,
+            .epoch = UINT64_MAX,
         },
         0);
     mem_free(bytes);
@@ -117,7 +119,7 @@ TEST(peer_request, every_operation) {
     round_trip(&(struct request){ .op = OP_SCAN, .rows_max = 1, .has_end = true }, 1);
     round_trip(&(struct request){ .op = OP_RANDOM_KEY }, 1);
     round_trip(&(struct request){ .op = OP_FIGURES }, 1);
-    round_trip(&(struct request){ .op = OP_TRUNCATE, .stamp = highest }, 1);
+    round_trip(&(struct request){ .op = OP_TRUNCATE, .stamp = highest, .epoch = 1 }, 1);
 }
 
 /* Every bit of a long double, at the ends of its range and where rounding would show. */
@@ -249,6 +251,7 @@ TEST(peer_request, contradictions_are_refused) {
         { .op = OP_PUT, .key = k, .has_end = true },
         { .op = OP_PUT, .key = k, .start_exclusive = true },
         { .op = OP_PUT, .key = k, .rows_max = 1 },
+        { .op = OP_PUT, .key = k, .epoch = 1 },
         { .op = OP_SCAN },
         { .op = OP_SCAN, .rows_max = ROW_PAGE_ROWS_MAX + 1 },
         { .op = OP_SCAN, .rows_max = 1, .key = k },

@@ -170,6 +170,7 @@ static inline void write_forward_scan(struct buffer *out) {
         .has_end = true,
         .start_exclusive = true,
         .rows_max = ROW_PAGE_ROWS_MAX,
+        .epoch = UINT64_C(0x6162636465666768),
     };
     peer_request_encode(&q, 1, out);
 }

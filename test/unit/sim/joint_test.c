@@ -220,6 +220,55 @@ TEST(fence, those_behind_answer) {
     slot_world_close(&w);
 }
 
+/* Who has left a slot behind would give pages without its keys. */
+TEST(fence, a_scan_waits_for_the_view) {
+    struct slot_world w;
+    struct asked asked;
+    slot_world_open(&w);
+    CHECK(begins(slot_world_ask(&w, 0, "SET key old"), "+OK"));
+    slot_world_publish(&w, ALL & ~8u, 3, SLOT_NEW);
+    slot_world_run(&w, 100);
+    slot_world_begin(&w, 3, "KEYS *", &asked);
+    CHECK_EQ(strlen(slot_world_end(&w, &asked, 500)), 0);
+    slot_world_put(&w, 4, "new");
+    slot_world_put(&w, 5, "new");
+    slot_world_publish(&w, 8, 3, SLOT_NEW);
+    CHECK(begins(slot_world_end(&w, &asked, 200), "*1\r\n$3\r\nkey"));
+    slot_world_close(&w);
+}
+
+TEST(fence, a_truncation_waits_for_the_view) {
+    struct slot_world w;
+    struct asked asked;
+    slot_world_open(&w);
+    slot_world_publish(&w, ALL & ~1u, 2, SLOT_JOINT);
+    slot_world_run(&w, 100);
+    slot_world_begin(&w, 0, "FLUSHALL", &asked);
+    CHECK_EQ(strlen(slot_world_end(&w, &asked, 1800)), 0);
+    CHECK(begins(slot_world_end(&w, &asked, 500), "-"));
+    slot_world_begin(&w, 0, "FLUSHALL", &asked);
+    CHECK_EQ(strlen(slot_world_end(&w, &asked, 500)), 0);
+    slot_world_publish(&w, 1, 2, SLOT_JOINT);
+    CHECK(begins(slot_world_end(&w, &asked, 200), "+OK"));
+    slot_world_close(&w);
+}
+
+/* Nobody is left of those who asked and did not stay for the answer. */
+TEST(fence, a_client_may_leave_while_its_scan_waits) {
+    struct slot_world w;
+    struct asked asked;
+    slot_world_open(&w);
+    slot_world_publish(&w, ALL & ~1u, 2, SLOT_JOINT);
+    slot_world_run(&w, 100);
+    slot_world_begin(&w, 0, "KEYS *", &asked);
+    CHECK_EQ(strlen(slot_world_end(&w, &asked, 500)), 0);
+    CHECK_EQ(slot_world_shard(&w, 0)->tasks_used, 1);
+    CHECK_EQ(sim_net_reset(w.world->net, w.place, w.world->places[w.order[0]]), 1);
+    slot_world_run(&w, 200);
+    CHECK_EQ(slot_world_shard(&w, 0)->tasks_used, 0);
+    slot_world_close(&w);
+}
+
 /* Replicas that do not keep the slot any more say that they did nothing: the node asked waits for
  * the view that they have. */
 TEST(fence, a_call_handed_on_waits_for_the_view) {

@@ -92,7 +92,7 @@ void slot_world_open(struct slot_world *w) {
     for (uint32_t i = 0; i < SLOT_WORLD_NODES; i++) world_boot(w->world, &w->world->nodes[i]);
     w->client = sim_os_create(SEED, sim_disk_create(SEED));
     sim_os_drive(w->client, w->world->now_ns);
-    (void)sim_net_attach(w->world->net, w->client, CLIENT_IP);
+    w->place = sim_net_attach(w->world->net, w->client, CLIENT_IP);
     slot_world_run(w, 3000);
     for (uint32_t i = 0; i < SLOT_WORLD_NODES; i++) {
         CHECK(slot_world_shard(w, i)->filled);

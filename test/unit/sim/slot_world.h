@@ -19,6 +19,7 @@ struct slot_world {
     struct scenario scenario;
     struct world *world;
     struct os *client;                /* the machine of the client */
+    uint32_t place;                   /* of it, in the network */
     uint32_t slot;                    /* of the key */
     uint32_t order[SLOT_WORLD_NODES]; /* nodes: the slot's list, then the others */
     char reply[512];                  /* what the last request got so far */
