@@ -27,7 +27,7 @@ static void fill(uint32_t gains) {
         catch_up_put(&w, loses, key, stamp, value);
         catch_up_put(&w, 1, key, stamp, value);
     }
-    catch_up_shard(&w, gains)->floor_stamp = catch_up_stamp(&w, 2000);
+    catch_up_set_floor(&w, gains, catch_up_stamp(&w, 2000));
     CHECK_EQ(node_caught_up_epoch(&w.nodes[gains].node), 1);
     catch_up_world_publish_all(&w);
     for (uint32_t n = 0; n < CATCH_UP_NODES; n++) CHECK(catch_up_world_wait(&w, n, SOON_MS));
@@ -93,7 +93,7 @@ static void leave_over(uint32_t gains) {
     for (uint32_t i = 0; i < KEYS; i++)
         catch_up_put(&w, gains, catch_up_key(&w, 2 - gains, i), catch_up_stamp(&w, 60000), value);
     for (uint32_t n = 0; n < CATCH_UP_NODES; n++) {
-        if (n != gains) catch_up_shard(&w, n)->floor_stamp = floor;
+        if (n != gains) catch_up_set_floor(&w, n, floor);
     }
     catch_up_world_pass_ms(&w, 1000); /* the floors are heard */
     catch_up_world_publish_all(&w);
@@ -265,7 +265,8 @@ TEST(catch_up, who_gains_slots_takes_old_versions) {
     begin(&w, CATCH_UP_NEW);
     struct shard *s = catch_up_shard(&w, CATCH_UP_NEW);
     const uint64_t stamp = catch_up_stamp(&w, 60000);
-    s->floor_stamp = s->repair->forgotten_stamp = catch_up_stamp(&w, 20000);
+    catch_up_set_floor(&w, CATCH_UP_NEW, catch_up_stamp(&w, 20000));
+    s->repair->forgotten_stamp = s->floor_stamp;
     engine_set_gc_floor(s->engine, (struct ballot){ s->floor_stamp, UINT32_MAX, UINT32_MAX });
     catch_up_put(&w, 0, catch_up_key(&w, 0, 0), stamp, value);
     catch_up_world_publish_all(&w);

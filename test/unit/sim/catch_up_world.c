@@ -276,6 +276,12 @@ uint64_t catch_up_stamp(const struct catch_up_world *w, uint64_t ago_ms) {
     return hlc_of_ms(SIM_WALL_START_MS + w->now_ns / NS_A_MS - ago_ms);
 }
 
+void catch_up_set_floor(struct catch_up_world *w, uint32_t node, uint64_t stamp) {
+    struct shard *s = w->nodes[node].shard;
+    s->floor_stamp = stamp;
+    s->repair->note_stamp = 0; /* no other is on the way */
+}
+
 void catch_up_put(struct catch_up_world *w, uint32_t node, struct bytes key, uint64_t stamp,
                   struct bytes value) {
     uint8_t space[32];

@@ -69,6 +69,8 @@ struct shard *catch_up_shard(struct catch_up_world *w, uint32_t node);
 struct bytes catch_up_key(const struct catch_up_world *w, uint32_t from, uint32_t number);
 /* Stamps: so many ms before now. */
 uint64_t catch_up_stamp(const struct catch_up_world *w, uint64_t ago_ms);
+/* A floor of its shard; it lasts until it crashes. */
+void catch_up_set_floor(struct catch_up_world *w, uint32_t node, uint64_t stamp);
 /* Put a version into one node's engine, past all doors; no value is a tombstone. */
 void catch_up_put(struct catch_up_world *w, uint32_t node, struct bytes key, uint64_t stamp,
                   struct bytes value);
