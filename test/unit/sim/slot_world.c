@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "harness.h"
 #include "shard/replica.h"
@@ -103,6 +104,7 @@ void slot_world_open(struct slot_world *w) {
 void slot_world_close(struct slot_world *w) {
     ASSERT(world_now == w->world);
     world_now = NULL;
+    log_set_sink(NULL); /* it was the world's */
     w->world = NULL;
 }
 
