@@ -6,6 +6,7 @@
 #include "shard/forward.h"
 #include "shard/hint.h"
 #include "shard/repair.h"
+#include "shard/replica.h"
 #include "shard/shard.h"
 
 /* ---- what follows from a view ---- */
@@ -162,6 +163,7 @@ void shard_adopt(struct shard *s, const struct membership *m) {
     dial_anew(s, before);
     meet_new(s);
     if (s->repair != NULL) repairs_adopt(s, changed, was_alone);
+    replica_adopt(s);
     s->turn_again = true;
     if (s->id == 0 && before->epoch != m->epoch)
         log_info("epoch %llu: %u members", (unsigned long long)m->epoch, m->count);

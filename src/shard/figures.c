@@ -59,8 +59,10 @@ void shard_count_quorum_failure(struct shard *s, enum quorum_failure why) {
 
 static uint64_t links_up(const struct shard *s) {
     uint64_t count = 0;
-    for (const struct list *n = s->links.next; n != &s->links; n = n->next)
-        count += LIST_ENTRY(n, const struct link, all)->state == LINK_UP;
+    for (const struct list *n = s->links.next; n != &s->links; n = n->next) {
+        const struct link *l = LIST_ENTRY(n, const struct link, all);
+        count += l->state == LINK_UP && l->seed == NULL;
+    }
     return count;
 }
 

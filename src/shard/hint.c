@@ -400,6 +400,11 @@ void hints_tick(struct shard *s) {
 
 /* ---- what becomes of a replay ---- */
 
+static bool is_kept_there(const struct hint_queue *q, struct bytes ikey) {
+    const uint32_t slot = crc16_slot(ikey_key(key_of_hint(ikey)));
+    return !q->gone && membership_keeps(q->shard->members, slot, q->member);
+}
+
 void hint_answered(struct shard *s, void *owner, const struct peer_frame *f) {
     struct hint_item *item = owner;
     struct hint_queue *q = item->queue;
@@ -416,7 +421,12 @@ void hint_answered(struct shard *s, void *owner, const struct peer_frame *f) {
         (void)hint_delete(q, ikey, item->version);
         break;
     case PEER_ACCEPT_FLOOR: (void)hint_delete(q, ikey, item->version); break;
-    case PEER_ACCEPT_NOT_MINE: hint_drop(q, ikey, item->version); break;
+    case PEER_ACCEPT_NOT_MINE:
+        if (is_kept_there(q, ikey))
+            stays(q, ikey); /* it does not know yet */
+        else
+            hint_drop(q, ikey, item->version);
+        break;
     default: stays(q, ikey);
     }
     item_free(item);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "proto/replica_report.h"
 #include "shard/coordinate_internal.h"
+#include "shard/replica.h"
 #include "shard/shard.h"
 
 struct inspection {
@@ -68,11 +69,9 @@ static void ask(struct shard *s, struct inspection *k, uint32_t place, uint32_t 
     if (l == NULL || !link_has_room(l)) return;
     struct sent *sent = sent_open(s, l, SENT_INSPECTION, k, place, s->node->quorum_wait_ms);
     if (sent == NULL) return;
-    size_t begun = 0;
     k->pending++;
-    struct buffer *out = link_begin(l, PEER_QUERY, PEER_FLAG_DIGEST, sent_id(s, sent), &begun);
-    buffer_append(out, ikey_make(q->keyspace, q->key, s->ikey_space));
-    link_end(l, begun);
+    const struct bytes ikey = ikey_make(q->keyspace, q->key, s->ikey_space);
+    replica_ask(l, PEER_FLAG_DIGEST, sent_id(s, sent), replica_epoch(s, ikey), ikey);
 }
 
 static void print_address(struct replica_report *r, const char *address) {

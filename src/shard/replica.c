@@ -26,6 +26,20 @@ struct stalled_accept {
     uint8_t bytes[];      /* ikey, then value */
 };
 
+/* What may wait for a view at one shard, in bytes of messages. */
+#define AHEAD_BYTES_MAX (16u * 1024 * 1024)
+
+/* A message about a slot that by its epoch is, or may be, kept here, but not by the view that this
+ * shard has: the view is on its way. */
+struct ahead {
+    struct list link;        /* in the shard's `ahead` */
+    uint64_t serial;         /* of the connection it came over */
+    uint64_t until_ms;       /* monotonic: the sender shall know then */
+    struct peer_frame frame; /* its payload is `bytes` */
+    size_t bytes_len;        /* what it counts for: all of it */
+    uint8_t bytes[];
+};
+
 /* As many as one shard of another node may ask at once; more are refused. */
 #define QUERIES_WAITING_MAX SENT_MAX
 
@@ -210,6 +224,51 @@ static enum peer_accept_status take(struct shard *s, const struct link *l, uint8
     return status;
 }
 
+/* Keep a message until there is a view by which the slot is kept here. A moment's wait is better than
+ * a refusal: the sender asks only few others, who may have to wait as well. False: there is nothing
+ * to wait for, or too much waits already. */
+static bool wait_for_view(struct shard *s, const struct link *l, const struct peer_frame *f,
+                          uint32_t slot, uint64_t epoch) {
+    const size_t len = sizeof(struct ahead) + f->payload.len;
+    if (f->id == 0 || epoch <= s->members->slots.epochs[slot] || replica_keeps(s, slot))
+        return false;
+    if (s->ahead_bytes + len > AHEAD_BYTES_MAX || s->stop_deadline_ms != 0) return false;
+    struct ahead *a = mem_alloc(len);
+    *a = (struct ahead){ .serial = l->serial,
+                         .until_ms = os_loop_now_ms(s->loop) + s->node->quorum_wait_ms / 2,
+                         .frame = *f,
+                         .bytes_len = len };
+    memcpy(a->bytes, f->payload.ptr, f->payload.len);
+    a->frame.payload = bytes_of(a->bytes, f->payload.len);
+    list_append(&s->ahead, &a->link);
+    s->ahead_bytes += len;
+    shard_news_wanted(s);
+    return true;
+}
+
+static void ahead_free(struct shard *s, struct ahead *a) {
+    ASSERT(s->ahead_bytes >= a->bytes_len);
+    list_remove(&a->link);
+    s->ahead_bytes -= a->bytes_len;
+    mem_free(a);
+}
+
+void replica_adopt(struct shard *s) {
+    struct list now; /* what has to wait again is for the next view */
+    list_init(&now);
+    while (!list_is_empty(&s->ahead)) list_append(&now, list_take_first(&s->ahead));
+    while (!list_is_empty(&now)) {
+        struct ahead *a = LIST_ENTRY(now.next, struct ahead, link);
+        struct link *l = link_find(s, a->serial);
+        ASSERT(a->frame.type == PEER_ACCEPT || a->frame.type == PEER_QUERY);
+        if (l != NULL && a->frame.type == PEER_ACCEPT)
+            replica_serve_accept(s, l, &a->frame);
+        else if (l != NULL)
+            replica_serve_query(s, l, &a->frame);
+        ahead_free(s, a);
+    }
+}
+
 void replica_serve_accept(struct shard *s, struct link *l, const struct peer_frame *f) {
     struct peer_accept m;
     if (!status_ok(peer_accept_decode(f->payload, &m))) {
@@ -219,13 +278,14 @@ void replica_serve_accept(struct shard *s, struct link *l, const struct peer_fra
     const bool urgent = (f->flags & PEER_FLAG_LAZY) == 0;
     const struct bytes ikey = m.record.ikey;
     struct record r = replica_record(&m.record, ikey);
-    s->figures.peer_accepts++;
     const bool own_notes = ikey_keyspace(ikey) >= RESERVED_KEYSPACES;
     if (own_notes || ikey.len > 2 + KEY_BYTES_MAX) {
         link_fail(l, "a record that no client can have written");
         return;
     }
     const uint32_t slot = crc16_slot(ikey_key(ikey));
+    if (wait_for_view(s, l, f, slot, m.epoch)) return;
+    s->figures.peer_accepts++;
     const bool outdated = is_outdated(s, slot, m.epoch);
     if (outdated || !replica_keeps(s, slot)) {
         const enum peer_accept_status why = outdated ? PEER_ACCEPT_STALE : PEER_ACCEPT_NOT_MINE;
@@ -271,6 +331,7 @@ void replica_resume(struct shard *s) {
 void replica_forget_stalled(struct shard *s) {
     while (!list_is_empty(&s->accepts))
         stalled_free(s, LIST_ENTRY(s->accepts.next, struct stalled_accept, link));
+    while (!list_is_empty(&s->ahead)) ahead_free(s, LIST_ENTRY(s->ahead.next, struct ahead, link));
 }
 
 /* ---- queries ---- */
@@ -370,8 +431,9 @@ void replica_serve_query(struct shard *s, struct link *l, const struct peer_fram
         link_fail(l, "malformed query");
         return;
     }
-    s->figures.peer_queries++;
     const uint32_t slot = crc16_slot(ikey_key(m.ikey));
+    if (wait_for_view(s, l, f, slot, m.epoch)) return;
+    s->figures.peer_queries++;
     if (is_outdated(s, slot, m.epoch)) {
         answer_nothing(l, f->id, PEER_ANSWER_STALE);
         return;
@@ -388,6 +450,30 @@ void replica_serve_query(struct shard *s, struct link *l, const struct peer_fram
         answer_nothing(l, f->id, PEER_ANSWER_BUSY);
     else if (st.code == ST_WAIT)
         query_wait(s, l, f, &m);
+}
+
+/* By the view that this shard has the slot is not kept here. */
+static void refuse_ahead(struct shard *s, struct link *l, const struct ahead *a) {
+    const struct peer_frame *f = &a->frame;
+    if (f->type == PEER_QUERY) {
+        s->figures.peer_queries++;
+        answer_nothing(l, f->id, PEER_ANSWER_ABSTAIN);
+        return;
+    }
+    s->figures.peer_accepts++;
+    count_accept(s, f->flags, PEER_ACCEPT_NOT_MINE);
+    answer_accept(l, f->id, true, PEER_ACCEPT_NOT_MINE, 0);
+}
+
+void replica_tick(struct shard *s) {
+    const uint64_t now_ms = os_loop_now_ms(s->loop);
+    while (!list_is_empty(&s->ahead)) {
+        struct ahead *a = LIST_ENTRY(s->ahead.next, struct ahead, link);
+        struct link *l = link_find(s, a->serial);
+        if (now_ms < a->until_ms) return; /* those behind it are younger */
+        if (l != NULL) refuse_ahead(s, l, a);
+        ahead_free(s, a);
+    }
 }
 
 /* ---- truncation ---- */

@@ -43,7 +43,12 @@ bool replica_may_tell_all(const struct shard *s);
 void replica_serve_accept(struct shard *s, struct link *l, const struct peer_frame *f);
 /* Versions that the engine refused for now: try again, up to the time a stalled write may wait. */
 void replica_resume(struct shard *s);
+/* What waits for the engine or for a view is for nobody any more. */
 void replica_forget_stalled(struct shard *s);
+/* There is another view: messages about slots that were not kept here wait for that. */
+void replica_adopt(struct shard *s);
+/* Refuse those that waited too long; every tick. */
+void replica_tick(struct shard *s);
 void replica_serve_query(struct shard *s, struct link *l, const struct peer_frame *f);
 void replica_serve_floor(struct shard *s, struct link *l, const struct peer_frame *f);
 /* A query's block has been read. */

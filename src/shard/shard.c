@@ -49,6 +49,7 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     list_init(&s->handed);
     list_init(&s->found);
     list_init(&s->accepts);
+    list_init(&s->ahead);
     list_init(&s->guests);
     list_init(&s->peers_gone);
     list_init(&s->hints_gone);
@@ -273,6 +274,7 @@ static void tick(struct shard *s) {
     links_tick(s);
     forward_again(s);
     tasks_go_again(s);
+    replica_tick(s);
     if (s->alone) {
         /* One node holds every replica there is, so all that it stamped is old enough (R9). */
         engine_set_gc_floor(

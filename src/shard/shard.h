@@ -196,6 +196,8 @@ struct shard {
     struct sent_table sent;
     struct list accepts; /* versions of other coordinators that the engine refused for now */
     uint64_t accepts_bytes;
+    struct list ahead; /* messages about slots that a view to come has here, oldest first */
+    uint64_t ahead_bytes;
     struct list found;   /* lookups whose block has been read */
     struct list hedges;  /* coordinations that may ask one more replica, soonest first */
     struct list logging; /* coordinations whose own write is not durable, in log order */

@@ -269,6 +269,47 @@ TEST(fence, a_client_may_leave_while_its_scan_waits) {
     slot_world_close(&w);
 }
 
+/* All of the target is behind: it has what is meant for it as soon as it knows. */
+TEST(fence, those_who_do_not_keep_it_yet_wait) {
+    struct slot_world w;
+    struct asked asked;
+    slot_world_open(&w);
+    slot_world_publish(&w, LIST, 2, SLOT_JOINT);
+    slot_world_run(&w, 100);
+    slot_world_begin(&w, 0, "SET key v", &asked);
+    CHECK_EQ(strlen(slot_world_end(&w, &asked, 300)), 0);
+    CHECK_EQ(holders(&w, TARGET), 0);
+    for (uint32_t at = 3; at < 6; at++)
+        CHECK(atomic_load(&slot_world_shard(&w, at)->node->news_wanted));
+    slot_world_publish(&w, TARGET, 2, SLOT_JOINT);
+    CHECK(begins(slot_world_end(&w, &asked, 100), "+OK"));
+    slot_world_run(&w, 100);
+    CHECK_EQ(holders(&w, ALL), 6);
+    for (uint32_t at = 3; at < 6; at++) CHECK_EQ(slot_world_shard(&w, at)->ahead_bytes, 0);
+    slot_world_close(&w);
+}
+
+TEST(fence, those_who_hear_nothing_refuse) {
+    struct slot_world w;
+    slot_world_open(&w);
+    CHECK(begins(slot_world_ask(&w, 0, "SET key v"), "+OK"));
+    slot_world_publish(&w, LIST, 2, SLOT_JOINT);
+    slot_world_run(&w, 100);
+    CHECK(begins(slot_world_ask(&w, 0, "GET key"), "-"));
+    CHECK(begins(slot_world_ask(&w, 0, "SET key w"), "-"));
+    slot_world_run(&w, 2000);
+    for (uint32_t at = 3; at < 6; at++) {
+        const struct shard *s = slot_world_shard(&w, at);
+        CHECK_EQ(s->ahead_bytes, 0);
+        CHECK(s->figures.records_refused[RECORD_REFUSED_NOT_MINE] > 0);
+    }
+    CHECK(slot_world_shard(&w, 0)->figures.hints_waiting > 0);
+    slot_world_publish(&w, TARGET, 2, SLOT_JOINT);
+    slot_world_run(&w, 5000);
+    CHECK_EQ(holders(&w, TARGET), 3); /* by hints */
+    slot_world_close(&w);
+}
+
 /* Replicas that do not keep the slot any more say that they did nothing: the node asked waits for
  * the view that they have. */
 TEST(fence, a_call_handed_on_waits_for_the_view) {
