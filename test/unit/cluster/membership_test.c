@@ -223,6 +223,24 @@ static void join(struct meta_world *w, const char *address) {
     CHECK_EQ(meta_world_member(w, METADATA_MEMBER_ADD, wish).code, META_OK);
 }
 
+/* The list comes first, then who is in the target only; each member once. */
+static void check_union(const struct slot_places *p) {
+    CHECK(p->count >= p->list.count && p->count <= p->list.count + p->target.count);
+    uint32_t in_target = 0;
+    for (uint32_t i = 0; i < p->count; i++) {
+        const bool listed = i < p->list.count;
+        const bool targeted = slot_list_place(&p->target, p->all[i]) >= 0;
+        if (listed) CHECK_EQ(p->all[i], p->list.members[i]);
+        CHECK(listed || targeted);
+        CHECK_EQ((p->in_target >> i & 1) != 0, targeted);
+        CHECK_EQ(slot_places_find(p, p->all[i]), i);
+        in_target += targeted;
+    }
+    CHECK_EQ(in_target, p->target.count);
+    CHECK_EQ(p->in_target >> p->count, 0);
+    CHECK_EQ(slot_places_find(p, MEMBER_NONE), -1);
+}
+
 /* Every slot names the same members, by id, as the metadata does. */
 static void check_slots(const struct meta_world *w, const struct membership *m) {
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
@@ -240,6 +258,7 @@ static void check_slots(const struct meta_world *w, const struct membership *m) 
             CHECK_EQ(m->all[places.target.members[i]].id, ids.next.ids[i]);
             CHECK(membership_keeps(m, slot, places.target.members[i]));
         }
+        check_union(&places);
     }
 }
 
@@ -370,6 +389,8 @@ TEST(membership, keyspaces_take_the_first) {
     CHECK_EQ(two.list.members[2], 0);
     CHECK(!slot_places_equal(&two, &all));
     CHECK(slot_places_equal(&unknown, &all));
+    unknown.epoch++;
+    CHECK(!slot_places_equal(&unknown, &all)); /* the same members, and still news */
     struct membership *clone = membership_clone(m);
     membership_destroy(m);
     CHECK(membership_check(clone));

@@ -128,6 +128,26 @@ TEST(joint, a_new_replica_answers_with_gaps) {
     slot_world_close(&w);
 }
 
+/* Who is in both counts in both: the one that is new may be away. */
+TEST(joint, most_of_the_two_are_the_same) {
+    struct slot_world w;
+    slot_world_open(&w);
+    w.shared = 2;
+    slot_world_publish(&w, ALL, 2, SLOT_JOINT);
+    slot_world_run(&w, 100);
+    CHECK(begins(slot_world_ask(&w, 5, "SET key v"), "+OK"));
+    CHECK_EQ(holders(&w, ALL), 4);
+    slot_world_cut(&w, 3);
+    slot_world_run(&w, 1000);
+    CHECK(begins(slot_world_ask(&w, 1, "APPEND key w"), ":2"));
+    CHECK(begins(slot_world_ask(&w, 0, "GET key"), "$2\r\nvw"));
+    slot_world_cut(&w, 2); /* two of the list are left, and one of the target */
+    slot_world_run(&w, 1000);
+    CHECK(begins(slot_world_ask(&w, 1, "SET key x"), "-"));
+    CHECK(begins(slot_world_ask(&w, 1, "GET key"), "-"));
+    slot_world_close(&w);
+}
+
 TEST(joint, the_list_is_home) {
     struct slot_world w;
     slot_world_open(&w);

@@ -108,6 +108,14 @@ void slot_world_close(struct slot_world *w) {
     w->world = NULL;
 }
 
+/* The place in the view of the node at `at`. */
+static uint16_t place_of(const struct slot_world *w, const struct membership *m, uint32_t at) {
+    uint32_t place = membership_next(m, 0);
+    while (strcmp(m->all[place].address, node_at(w, at)->address) != 0)
+        place = membership_next(m, place + 1);
+    return (uint16_t)place;
+}
+
 void slot_world_publish(struct slot_world *w, uint32_t nodes, uint64_t epoch,
                         enum slot_phase phase) {
     for (uint32_t at = 0; at < SLOT_WORLD_NODES; at++) {
@@ -115,11 +123,9 @@ void slot_world_publish(struct slot_world *w, uint32_t nodes, uint64_t epoch,
         struct node *n = &node_at(w, at)->process->node;
         struct membership *m = membership_clone(n->shards[0]->members);
         struct slot_list ends[2] = { { .count = 3 }, { .count = 3 } };
-        for (uint32_t i = 0; i < SLOT_WORLD_NODES; i++) {
-            uint32_t place = membership_next(m, 0);
-            while (strcmp(m->all[place].address, node_at(w, i)->address) != 0)
-                place = membership_next(m, place + 1);
-            ends[i / 3].members[i % 3] = (uint16_t)place;
+        for (uint32_t i = 0; i < 3; i++) {
+            ends[0].members[i] = place_of(w, m, i);
+            ends[1].members[i] = place_of(w, m, 3 - w->shared + i);
         }
         m->epoch = epoch;
         m->revision = epoch;

@@ -2,7 +2,8 @@
  *
  * Six members with three replicas of each key and one shard each, without faults. The slot of
  * `key` is kept by the first three members of `order`; those behind them are its target once it
- * is on its way, so that the two have nobody in common. Every node is given its views one by one.
+ * is on its way, so that the two have nobody in common unless a test wants that. Every node is
+ * given its views one by one.
  *
  * Lifecycle  slot_world_open -> (publish | ask)* -> slot_world_close; one at a time
  * Memory     that of a world, which is left where it stands
@@ -17,6 +18,7 @@
 
 struct slot_world {
     struct scenario scenario;
+    uint32_t shared; /* of the list that the target has too, its last; 0 until a test sets it */
     struct world *world;
     struct os *client;                /* the machine of the client */
     uint32_t place;                   /* of it, in the network */
@@ -36,8 +38,9 @@ void slot_world_close(struct slot_world *w);
 /* The shard of the node at `at` in the order. */
 struct shard *slot_world_shard(const struct slot_world *w, uint32_t at);
 void slot_world_run(struct slot_world *w, uint32_t for_ms);
-/* Nodes whose bit (by order) is set work with the next view: the slot is in this phase, with the
- * last three as its target or, NEW, as its list. SLOT_SETTLED has the first three as at the start. */
+/* Nodes whose bit (by order) is set work with the next view: the slot is in this phase, with a
+ * target, or NEW a list, of three: the last `shared` of the list and the first behind it.
+ * SLOT_SETTLED has the first three as at the start. */
 void slot_world_publish(struct slot_world *w, uint32_t nodes, uint64_t epoch,
                         enum slot_phase phase);
 /* Nobody hears the node at `at` any more, and it nobody. */
