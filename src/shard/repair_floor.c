@@ -271,8 +271,8 @@ static void floor_raise(struct shard *s, uint64_t stamp, uint64_t now_ms) {
     if (!rs->note_due && rs->note_ms != 0 && now_ms < rs->note_ms + FLOOR_NOTE_MS) return;
     uint8_t value[NOTE_VALUE_BYTES];
     put_u64_le(value, stamp);
-    const struct status st =
-        repair_note_write(s, BYTES_LIT(NOTE_FLOOR), bytes_of(value, sizeof value), &rs->note_sequence);
+    const struct status st = repair_note_write(s, BYTES_LIT(NOTE_FLOOR),
+                                               bytes_of(value, sizeof value), &rs->note_sequence);
     if (!status_ok(st)) return; /* the next tick tries again */
     rs->note_stamp = stamp;
     rs->note_ms = now_ms;
@@ -345,7 +345,8 @@ static void fill(struct shard *s, const struct lowest *low) {
     if (s->repair->heal != HEAL_NONE) return;
     if (!is_compared && s->repair->damaged) return;
     if (!is_compared && !is_off && !most_are_fresh(s)) return;
-    if (!is_off && !status_ok(repair_note_write(s, BYTES_LIT(NOTE_FILLED), BYTES_NONE, &sequence))) return;
+    if (!is_off && !status_ok(repair_note_write(s, BYTES_LIT(NOTE_FILLED), BYTES_NONE, &sequence)))
+        return;
     s->filled = true;
     set_gc_floor(s);
     const char *why = is_compared ? "compared with all others" : "the cluster is new";

@@ -412,7 +412,7 @@ static bool is_value_to_hide(const struct shard *s, const struct repair_item *it
 static bool fetched_ok(struct shard *s, struct repair_item *item, const struct peer_frame *f) {
     struct peer_answer m;
     if (f->type != PEER_ANSWER || !status_ok(peer_answer_decode(f->payload, &m))) return false;
-    if (m.status == PEER_ANSWER_NOTHING && !ballot_is_zero(item->mine)) 
+    if (m.status == PEER_ANSWER_NOTHING && !ballot_is_zero(item->mine))
         return hide(s, item, item->mine);
     if (m.status == PEER_ANSWER_NOTHING) return true; /* forgotten there meanwhile */
     if (m.status != PEER_ANSWER_FOUND || m.record.value.len != m.value_len) return false;

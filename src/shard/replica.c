@@ -217,9 +217,8 @@ static enum peer_accept_status take(struct shard *s, const struct link *l, uint8
                                     const struct record *r, uint64_t *ret_sequence) {
     const bool repairs = (flags & PEER_FLAG_REPAIR) != 0;
     const bool restores = repairs && repair_may_restore(s, l, r);
-    const enum peer_accept_status status =
-        restores ? replica_restore(s, r, l->peer, ret_sequence)
-                 : replica_accept(s, r, l->peer, ret_sequence);
+    const enum peer_accept_status status = restores ? replica_restore(s, r, l->peer, ret_sequence)
+                                                    : replica_accept(s, r, l->peer, ret_sequence);
     if (repairs && status == PEER_ACCEPT_OK) catch_up_count_taken(s, r);
     return status;
 }

@@ -64,16 +64,16 @@ struct node {
     bool get_json; /* how GET /get answers when the client does not say */
     uint64_t
         input_bytes_max; /* per shard: for incomplete commands; again for waiting ones and replies */
-    uint32_t connections_max;  /* per shard */
-    uint32_t write_wait_ms;    /* how long a stalled write waits before BUSY */
-    uint32_t client_wait_ms;   /* how long a half command or unread reply is suffered */
-    uint32_t quorum_wait_ms;   /* how long a coordinator waits for replicas */
-    uint64_t hint_bytes_max;   /* of the node: for what others missed */
-    uint64_t hint_age_ms;      /* older hints are dropped: repair finds what is missing */
-    uint64_t repair_rate;      /* records a second compared with others; 0 = never */
+    uint32_t connections_max;   /* per shard */
+    uint32_t write_wait_ms;     /* how long a stalled write waits before BUSY */
+    uint32_t client_wait_ms;    /* how long a half command or unread reply is suffered */
+    uint32_t quorum_wait_ms;    /* how long a coordinator waits for replicas */
+    uint64_t hint_bytes_max;    /* of the node: for what others missed */
+    uint64_t hint_age_ms;       /* older hints are dropped: repair finds what is missing */
+    uint64_t repair_rate;       /* records a second compared with others; 0 = never */
     _Atomic uint64_t move_rate; /* bytes a second of slots on their way; 0 = no limit */
     _Atomic bool move_paused;   /* nothing of these is moved for now */
-    uint32_t sync_interval_ms; /* --sync interval; 0 = other modes */
+    uint32_t sync_interval_ms;  /* --sync interval; 0 = other modes */
     const struct config_row *config;
     uint32_t config_count;
     _Atomic bool ready;       /* all shards are open */
@@ -174,19 +174,19 @@ struct shard {
     _Atomic uint64_t adopted_revision;
     _Atomic uint64_t caught_up_epoch; /* the view's, once all joint slots are caught up; else 0 */
     struct moved moved;               /* for slots on their way */
-    struct peer *peers[MEMBERS_MAX]; /* by place; NULL = free, or the node itself */
-    struct list peers_gone;          /* of members removed, while their jobs end */
-    struct list hints_gone;          /* struct hint_queue of members removed */
-    struct list coordinations;       /* that are not answered */
-    struct list links;               /* all of them */
-    struct list links_work;          /* to serve this turn */
-    struct list links_flush;         /* with something to send */
-    struct list links_held;          /* with answers that wait for the log */
-    struct list links_gone;          /* accepted ones that failed: freed at the end of the turn */
-    struct list seeds;               /* struct seed; of shard 0 only */
-    uint32_t seeds_count;            /* of them */
-    uint32_t links_guests;           /* accepted ones without a peer */
-    uint32_t queries_waiting;        /* of others, each for a block */
+    struct peer *peers[MEMBERS_MAX];  /* by place; NULL = free, or the node itself */
+    struct list peers_gone;           /* of members removed, while their jobs end */
+    struct list hints_gone;           /* struct hint_queue of members removed */
+    struct list coordinations;        /* that are not answered */
+    struct list links;                /* all of them */
+    struct list links_work;           /* to serve this turn */
+    struct list links_flush;          /* with something to send */
+    struct list links_held;           /* with answers that wait for the log */
+    struct list links_gone;           /* accepted ones that failed: freed at the end of the turn */
+    struct list seeds;                /* struct seed; of shard 0 only */
+    uint32_t seeds_count;             /* of them */
+    uint32_t links_guests;            /* accepted ones without a peer */
+    uint32_t queries_waiting;         /* of others, each for a block */
     uint64_t link_serials;
     uint64_t strangers_warned_ms; /* monotonic: last log line about a stream of nobody known */
     uint32_t strangers_quiet;     /* ended without a line since */

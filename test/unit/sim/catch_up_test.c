@@ -245,8 +245,7 @@ TEST(catch_up, keeps_to_its_rate_and_pauses) {
     catch_up_world_publish_all(&w);
     CHECK(!catch_up_world_wait(&w, CATCH_UP_NEW, SOON_MS));
     CHECK_EQ(taken(&w), 0);
-    for (uint32_t i = 0; i < CATCH_UP_NODES; i++)
-        atomic_store(&w.nodes[i].node.move_paused, false);
+    for (uint32_t i = 0; i < CATCH_UP_NODES; i++) atomic_store(&w.nodes[i].node.move_paused, false);
     catch_up_world_pass_ms(&w, 2000);
     const uint64_t before = taken(&w);
     catch_up_world_pass_ms(&w, 2000);
