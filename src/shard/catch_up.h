@@ -23,7 +23,7 @@
 #include "shard/repair.h"
 
 #define CATCH_UPS_ACTIVE_MAX 4u                  /* passes of one shard at once */
-#define CATCH_UP_ITEMS_MAX 1024u                 /* records of one shard under way */
+#define CATCH_UP_ITEMS_MAX 2048u                 /* records of one shard under way */
 #define CATCH_UP_BYTES_AHEAD (UINT64_C(8) << 20) /* of these, about */
 #define CATCH_UP_RETRY_MS 200u                   /* after a pass that was not clean */
 #define CATCH_UP_FAILURES_MAX 4u                 /* questions not answered: it begins anew */

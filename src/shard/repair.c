@@ -254,14 +254,10 @@ static void pass_end(struct shard *s, struct repair *r) {
 
 void repair_page_done(struct shard *s, struct repair *r) {
     ASSERT(r->state == REPAIR_ASK || r->state == REPAIR_MEND);
-    ASSERT(r->items_used == 0);
+    ASSERT(r->items_used == 0 || r->catches);
     const bool is_over = r->catches && r->failures >= CATCH_UP_FAILURES_MAX;
-    if (is_over || is_void(s, r)) {
-        r->unclean = true;
-        pass_end(s, r);
-        return;
-    }
-    if (buffer_len(&r->end) == 0) {
+    if (is_over || is_void(s, r)) r->unclean = true;
+    if (buffer_len(&r->end) == 0 || is_over || is_void(s, r)) {
         repair_move(r, REPAIR_SYNC);
         return;
     }
@@ -440,7 +436,7 @@ void repair_failed(struct shard *s, void *owner, uint32_t place) {
 
 /* What was proved is only as durable as what was fetched for it. */
 static bool sync_step(struct shard *s, struct repair *r) {
-    if (r->sequence > shard_acknowledged(s)) return false;
+    if (r->items_used > 0 || r->sequence > shard_acknowledged(s)) return false;
     if (r->unclean && !(r->catches && MUTANT("caught_up_unclean"))) {
         pass_end(s, r);
         return false;

@@ -68,7 +68,7 @@ enum repair_state {
     REPAIR_WALK, /* gathers the versions of the next page */
     REPAIR_ASK,  /* a question about the page is out, or waits for room */
     REPAIR_MEND, /* sends and fetches what differs */
-    REPAIR_SYNC, /* all pages are done: waits for the own log */
+    REPAIR_SYNC, /* all pages are done: waits for what is under way, and for the own log */
     REPAIR_TELL, /* the last question tells the other side that the pass was clean */
     REPAIR_STATES,
 };

@@ -131,7 +131,7 @@ static bool list_is_ours(const struct shard *s, const struct repair *r, struct b
 
 bool repair_mend_begin(struct shard *s, struct repair *r, const struct peer_versions *m) {
     ASSERT(r->state == REPAIR_ASK);
-    ASSERT(r->items_used == 0);
+    ASSERT(r->items_used == 0 || r->catches);
     const struct bytes end = buffer_bytes(&r->end);
     if (m->last.len > 0) {
         if (bytes_compare(m->last, buffer_bytes(&r->start)) <= 0) return false;
@@ -354,7 +354,8 @@ bool repair_mend(struct shard *s, struct repair *r, struct link *l) {
     struct peer_version difference;
     for (uint32_t i = 0; i < MEND_SLICE_ITEMS; i++) {
         if (r->mine_next.ikey.len == 0 && r->theirs_next.ikey.len == 0) {
-            if (r->items_used > 0) return false;
+            /* Those of a catch-up pass need not be waited for before its end. */
+            if (r->items_used > 0 && !r->catches) return false;
             repair_page_done(s, r);
             return true;
         }

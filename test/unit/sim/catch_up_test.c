@@ -181,6 +181,22 @@ TEST(catch_up, begins_when_both_have_adopted_the_epoch) {
     catch_up_world_close(&w);
 }
 
+/* What is stamped too far ahead of the others' clocks is refused for a while. */
+TEST(catch_up, is_not_said_while_something_is_missing) {
+    struct catch_up_world w;
+    begin(&w, CATCH_UP_NEW);
+    const struct bytes late = BYTES_LIT("late");
+    catch_up_put(&w, 1, catch_up_key(&w, 0, 1), catch_up_stamp(&w, 60000), value);
+    catch_up_put(&w, 1, catch_up_key(&w, 0, 0), catch_up_stamp(&w, 0) + hlc_of_ms(3000), late);
+    catch_up_world_publish_all(&w);
+    CHECK(!catch_up_world_wait(&w, CATCH_UP_NEW, 1500));
+    CHECK(catch_up_has(&w, CATCH_UP_NEW, catch_up_key(&w, 0, 1)));
+    CHECK(!catch_up_has(&w, CATCH_UP_NEW, catch_up_key(&w, 0, 0)));
+    CHECK(catch_up_world_wait(&w, CATCH_UP_NEW, SOON_MS));
+    CHECK(catch_up_has(&w, CATCH_UP_NEW, catch_up_key(&w, 0, 0)));
+    catch_up_world_close(&w);
+}
+
 TEST(catch_up, a_dead_member_is_not_waited_for) {
     struct catch_up_world w;
     begin(&w, CATCH_UP_NEW);
