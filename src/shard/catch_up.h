@@ -27,6 +27,7 @@
 #define CATCH_UP_BYTES_AHEAD (UINT64_C(8) << 20) /* of these, about */
 #define CATCH_UP_RETRY_MS 200u                   /* after a pass that was not clean */
 #define CATCH_UP_FAILURES_MAX 4u                 /* questions not answered: it begins anew */
+#define CATCH_UP_BLOCKS_AHEAD 32u                /* of a table, read at once */
 #define CATCH_UP_BURST_MS 100u                   /* of the rate is what may be saved up */
 
 /* Whether slots of this pair are on their way and not equal yet. */

@@ -60,6 +60,7 @@ void range_walk_seek(struct range_walk *w, struct bytes from, bool behind) {
 static void fetch_run(struct os_job *job) {
     struct range_walk *w = LIST_ENTRY(job, struct range_walk, fetch);
     w->fetched = table_fetch_block(&w->wanted, &w->block);
+    if (status_ok(w->fetched) && w->ahead > 0) table_fetch_ahead(&w->wanted, w->ahead);
 }
 
 static void fetch_done(struct os_job *job) {

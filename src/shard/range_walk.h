@@ -25,6 +25,7 @@ struct range_walk {
     struct shard *shard;
     void (*ready)(struct range_walk *w); /* a block is there; NULL = the owner looks by itself */
     void *owner;                         /* for `ready` */
+    uint32_t ahead;                      /* blocks of a table read along with a missing one */
     struct buffer place;                 /* the next slice begins at this ikey */
     struct engine_iterator *iterator;    /* within a slice, or while a block is being read */
     struct cache_block *held;            /* blocks read since the walk last moved */

@@ -185,12 +185,14 @@ static void pass_new(struct shard *s, struct repair *r) {
     r->looked_at = r->examined = 0;
     r->sequence = 0;
     buffer_reset(&r->start);
+    r->walk.ahead = 0;
     if (!r->catches) {
         r->below_stamp = repair_below_stamp(s, REPAIR_SETTLE_MS);
         repair_proof_begin(s, r, r->below_stamp);
         return;
     }
     r->below_stamp = UINT64_MAX;
+    r->walk.ahead = CATCH_UP_BLOCKS_AHEAD;
     /* The slots are equal, and the other side is only to hear of it. */
     if (r->caught == r->joint_passing)
         buffer_append(&r->start, bytes_of(tell_start, sizeof tell_start));

@@ -93,6 +93,7 @@ void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame
     buffer_append(&v->end, m.end);
     buffer_init(&v->list, PEER_VERSIONS_BYTES_MAX + 2 * IKEY_BYTES_MAX);
     range_walk_init(&v->walk, s);
+    v->walk.ahead = m.joint != 0 ? CATCH_UP_BLOCKS_AHEAD : 0;
     range_walk_seek(&v->walk, m.start, true);
     list_append(&s->repair->servings, &v->link);
     s->repair->servings_count++;

@@ -72,6 +72,27 @@ STATUS table_fetch_block(const struct table_fetch *fetch, struct cache_block *re
     return status_of(ST_OK);
 }
 
+void table_fetch_ahead(const struct table_fetch *fetch, uint32_t count) {
+    struct table *t = fetch->table;
+    uint32_t block = 0;
+    uint32_t end = t->index.block_count;
+    while (block < end) {
+        const uint32_t middle = block + (end - block) / 2;
+        if (table_block_offset(t, middle) <= fetch->offset)
+            block = middle + 1;
+        else
+            end = middle;
+    }
+    for (uint32_t i = 0; i < count && block < t->index.block_count; i++, block++) {
+        struct cache_block held = { 0 };
+        const struct table_fetch next = { .table = t,
+                                          .offset = table_block_offset(t, block),
+                                          .len = table_block_len(t, block) };
+        if (!status_ok(table_fetch_block(&next, &held))) return;
+        cache_release(t->cache, &held);
+    }
+}
+
 STATUS table_block_get(struct table *t, uint32_t block, bool may_block,
                        struct cache_block *ret_block, struct table_fetch *ret_fetch) {
     const uint64_t offset = table_block_offset(t, block);

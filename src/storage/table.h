@@ -96,6 +96,9 @@ struct table_fetch {
  * tool. The block is held until released, so that a retry finds it.
  * Errors  ST_CORRUPT (logged with file and offset), ST_IO */
 STATUS table_fetch_block(const struct table_fetch *fetch, struct cache_block *ret_block);
+/* The same for up to `count` blocks behind it, for who walks: they are in the cache, or not if one
+ * cannot be read, which who needs it finds out. */
+void table_fetch_ahead(const struct table_fetch *fetch, uint32_t count);
 
 /* Start fetching the part of the filter that table_may_contain will read; no effect. */
 void table_prefetch(const struct table *t, uint64_t hash);
