@@ -1,6 +1,7 @@
 /* catch_up_bench : how fast the slots of a member that leaves come to the other one, over loopback:
  * "push" where the side that asks has the records, "fetch" where the other one has them. Nothing
- * limits the rate. Records of 1 kB; two shards of one core each are busy. */
+ * limits the rate. Records of 1 kB. DIRECTORY is emptied
+ * first, not after. */
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -179,10 +180,28 @@ static void measure(uint32_t leaving) {
            (unsigned long long)sent, (double)bytes / 1e6, seconds, (double)bytes / 1e6 / seconds);
 }
 
+/* What an earlier run left. */
+static void remove_one(void *user, const char *name) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", (const char *)user, name);
+    must(status_ok(os_path_remove(os, path)), "cannot remove a file");
+}
+
+static void empty(const char *base) {
+    char dir[80];
+    for (uint32_t i = 0; i < NODES; i++) {
+        snprintf(dir, sizeof dir, "%s/%u/shard-00", base, i);
+        if (!os_path_exists(os, dir)) continue;
+        must(status_ok(os_dir_list(os, dir, remove_one, dir)), "cannot list a directory");
+    }
+}
+
 int main(int argc, char **argv) {
     static const uint32_t threads[OS_JOB_KINDS] = { 4, 4, 2 };
-    if (argc != 3 || (strcmp(argv[1], "push") != 0 && strcmp(argv[1], "fetch") != 0)) {
-        fprintf(stderr, "usage: catch_up_bench push|fetch EMPTY_DIRECTORY\n");
+    const bool fetches = argc > 1 && strcmp(argv[1], "fetch") == 0;
+    const char *base = argc > 2 ? argv[2] : "/tmp/catch_up_bench";
+    if (argc > 3 || (argc > 1 && !fetches && strcmp(argv[1], "push") != 0)) {
+        fprintf(stderr, "usage: catch_up_bench [push|fetch [DIRECTORY]]\n");
         return 2;
     }
     os = os_create();
@@ -190,10 +209,12 @@ int main(int argc, char **argv) {
     cache = cache_create((size_t)64 << 20);
     metadata = metadata_create();
     log_set_sink(quiet);
+    must(status_ok(os_dir_create(os, base)), "no directory");
+    empty(base);
     for (uint32_t i = 0; i < NODES; i++)
         snprintf(nodes[i].address, sizeof nodes[i].address, "127.0.0.1:%u", 17841 + i);
     bootstrap();
-    for (uint32_t i = 0; i < NODES; i++) open_node(i, argv[2]);
-    measure(strcmp(argv[1], "push") == 0 ? 1 : 2);
+    for (uint32_t i = 0; i < NODES; i++) open_node(i, base);
+    measure(fetches ? 2 : 1);
     return 0; /* the process ends with its threads; nothing it made is of use */
 }
