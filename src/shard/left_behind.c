@@ -21,8 +21,8 @@ static bool is_left(const struct membership *m, uint32_t slot) {
 static uint64_t left_of(const struct shard *s, uint8_t ret_slots[SLOTS / 8]) {
     const struct membership *m = s->members;
     bool any = false;
+    ASSERT(m->self != MEMBER_NONE);
     memset(ret_slots, 0, SLOTS / 8);
-    if (m->self == MEMBER_NONE) return 0; /* a member of nothing gives up nothing */
     for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
         if (!is_left(m, slot)) continue;
         ret_slots[slot / 8] |= (uint8_t)(1u << slot % 8);
@@ -42,21 +42,35 @@ static void note(struct shard *s, uint64_t left) {
     if (status_ok(st)) rs->left_noted = left;
 }
 
-void left_behind_open(struct shard *s, uint64_t noted) {
+/* The first view that the node is a member in. */
+static void begin(struct shard *s) {
     uint8_t slots[SLOTS / 8];
-    ASSERT(s->repair != NULL);
-    s->repair->left = left_of(s, slots);
-    s->repair->left_noted = noted;
-    if (s->repair->left != noted) engine_set_dropped_slots(s->engine, slots);
+    struct repair_shard *rs = s->repair;
+    rs->left_known = true;
+    rs->left = left_of(s, slots);
+    if (rs->left == rs->left_noted) return;
+    engine_set_dropped_slots(s->engine, slots);
+    if (rs->left_noted != 0) note(s, 0);
 }
 
-/* What comes back is put behind the note's end in the log: so no start takes an old note for the
- * truth about it. */
+void left_behind_open(struct shard *s, uint64_t noted) {
+    ASSERT(s->repair != NULL);
+    s->repair->left_noted = noted;
+    if (s->members->self != MEMBER_NONE) begin(s);
+}
+
+/* A member of nothing gives up nothing. What comes back is put behind the note's end in the log: so
+ * no start takes an old note for the truth about it. */
 void left_behind_adopt(struct shard *s) {
     uint8_t slots[SLOTS / 8];
-    const uint64_t left = left_of(s, slots);
     struct repair_shard *rs = s->repair;
     ASSERT(rs != NULL);
+    if (s->members->self == MEMBER_NONE) return;
+    if (!rs->left_known) {
+        begin(s);
+        return;
+    }
+    const uint64_t left = left_of(s, slots);
     if (left == rs->left) return;
     rs->left = left;
     engine_set_dropped_slots(s->engine, slots);
@@ -66,6 +80,7 @@ void left_behind_adopt(struct shard *s) {
 void left_behind_tick(struct shard *s) {
     struct repair_shard *rs = s->repair;
     ASSERT(rs != NULL);
+    if (!rs->left_known) return;
     const uint64_t gone = engine_is_sweeping(s->engine) ? 0 : rs->left;
     if (gone != rs->left_noted) note(s, gone);
 }

@@ -226,6 +226,7 @@ struct repair_shard {
     uint64_t adoptions;       /* of views; counts up */
     uint64_t left;            /* hash of the set of slots left behind; 0 = none */
     uint64_t left_noted;      /* the one that the note says to be gone */
+    bool left_known;          /* there was a view to work it out from */
     int64_t move_tokens;      /* thousandths of bytes that catch-up may move; negative = debt */
     uint64_t move_bytes_mean; /* of the last records moved; 0 = none yet */
     bool waits_told;          /* a line said that damage waits for other members */
