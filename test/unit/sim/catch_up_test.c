@@ -335,3 +335,67 @@ TEST(catch_up, what_is_left_behind_is_dropped) {
     CHECK_EQ(engine_stats(catch_up_shard(&w, 0)->engine).sweep_bytes, 0);
     catch_up_world_close(&w);
 }
+
+/* Node 0 gives slots to node 2 and gets them back at once, with what was left over of them. */
+TEST(catch_up, slots_come_back) {
+    struct catch_up_world w;
+    begin(&w, CATCH_UP_NEW);
+    char names[2][16];
+    struct bytes keys[2];
+    const uint64_t newer = catch_up_stamp(&w, 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct bytes key = catch_up_key(&w, 0, i);
+        memcpy(names[i], key.ptr, key.len);
+        keys[i] = bytes_of(names[i], key.len);
+        for (uint32_t n = 0; n < 2; n++)
+            catch_up_put(&w, n, keys[i], catch_up_stamp(&w, 60000), value);
+    }
+    catch_up_world_publish_all(&w);
+    for (uint32_t n = 0; n < CATCH_UP_NODES; n++) CHECK(catch_up_world_wait(&w, n, SOON_MS));
+    catch_up_world_new(&w);
+    catch_up_world_publish_all(&w);
+    catch_up_world_pass_ms(&w, 1);
+    for (uint32_t n = 1; n < CATCH_UP_NODES; n++) {
+        catch_up_put(&w, n, keys[0], newer, BYTES_NONE);
+        catch_up_put(&w, n, keys[1], newer, value);
+    }
+    CHECK(catch_up_shard(&w, 0)->repair->left != 0);
+    w.gains = CATCH_UP_OLD; /* now node 2 leaves */
+    catch_up_world_joint(&w);
+    catch_up_world_publish_all(&w);
+    for (uint32_t n = 0; n < CATCH_UP_NODES; n++) CHECK(catch_up_world_wait(&w, n, SOON_MS));
+    CHECK_EQ(catch_up_shard(&w, 0)->repair->left, 0);
+    catch_up_world_new(&w);
+    catch_up_world_publish_all(&w);
+    engine_compact_all(catch_up_shard(&w, 0)->engine);
+    catch_up_world_pass_ms(&w, 5000);
+    CHECK(!catch_up_has(&w, 0, keys[0]));
+    CHECK(catch_up_has(&w, 0, keys[1]));
+    CHECK_EQ(catch_up_stamp_at(&w, 0, keys[1]), newer);
+    CHECK_EQ(catch_up_stamp_at(&w, CATCH_UP_NEW, keys[1]), 0);
+    catch_up_world_close(&w);
+}
+
+/* The slots stay where they were: what the new one took is left behind there. */
+TEST(catch_up, ends_where_the_change_is_cancelled) {
+    struct catch_up_world w;
+    begin(&w, CATCH_UP_NEW);
+    char name[16];
+    const struct bytes first = catch_up_key(&w, 0, 0);
+    memcpy(name, first.ptr, first.len);
+    const struct bytes key = bytes_of(name, first.len);
+    for (uint32_t n = 0; n < 2; n++) catch_up_put(&w, n, key, catch_up_stamp(&w, 60000), value);
+    catch_up_world_publish_all(&w);
+    CHECK(catch_up_world_wait(&w, CATCH_UP_NEW, SOON_MS));
+    CHECK(catch_up_has(&w, CATCH_UP_NEW, key));
+    struct metadata_command c = { .kind = METADATA_CHANGE_CANCEL, .change = w.metadata->change.id };
+    catch_up_world_apply(&w, &c);
+    catch_up_world_publish_all(&w);
+    for (uint32_t n = 0; n < CATCH_UP_NODES; n++) CHECK(catch_up_world_wait(&w, n, SOON_MS));
+    engine_compact_all(catch_up_shard(&w, 0)->engine);
+    catch_up_world_pass_ms(&w, 5000);
+    CHECK(catch_up_has(&w, 0, key));
+    CHECK(catch_up_has(&w, 1, key));
+    CHECK(!catch_up_has(&w, CATCH_UP_NEW, key));
+    catch_up_world_close(&w);
+}
