@@ -54,7 +54,9 @@ static void bootstrap(void) {
     c.settings.replication = (struct replication){ 1, 1, 1 };
     c.first_count = NODES;
     for (uint32_t i = 0; i < NODES; i++)
-        c.first[i] = (struct member_wish){ i + 1, 1, 0, 0, bytes_of_string(nodes[i].address) };
+        c.first[i] = (struct member_wish){ .id = i + 1,
+                                           .weight = 1,
+                                           .address = bytes_of_string(nodes[i].address) };
     apply(&c);
 }
 
