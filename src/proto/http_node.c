@@ -24,8 +24,13 @@ static void reply_ready(const struct plan *plan, const struct node_view *view, s
     buffer_append_string(out, ready ? "{\"ready\":true" : "{\"ready\":false");
     buffer_append(out, BYTES_LIT(",\"state\":\""));
     buffer_append_string(out, state_of(view));
-    buffer_append_string(out, view->total.disk_full ? "\",\"disk_full\":true}\n"
-                                                    : "\",\"disk_full\":false}\n");
+    buffer_append_string(out, view->total.disk_full ? "\",\"disk_full\":true"
+                                                    : "\",\"disk_full\":false");
+    if (!ready && view->cluster.waits_for != NULL && view->cluster.waits_for[0] != '\0') {
+        buffer_append(out, BYTES_LIT(",\"waits_for\":"));
+        append_string(out, view->cluster.waits_for);
+    }
+    buffer_append(out, BYTES_LIT("}\n"));
     http_reply_end(out, mark, plan->dialect, ready ? 200 : 503, HTTP_JSON,
                    ready ? "" : "Retry-After: 1\r\n");
 }
@@ -118,7 +123,7 @@ static void append_alone(struct buffer *out, const struct node_view *view) {
 /* One node leads itself; several have no leader while their list is fixed. */
 static void append_leader(struct buffer *out, const struct node_view *view) {
     const struct node_cluster *c = &view->cluster;
-    const bool alone = node_view_is_alone(view);
+    const bool alone = c->members == NULL && node_view_is_alone(view);
     const uint32_t id = alone ? view->node_id : c->leader;
     const char *address = alone ? view->address : NULL;
     if (id == 0) {
@@ -177,8 +182,8 @@ void http_append_cluster(struct buffer *out, const struct node_view *view) {
     const struct node_cluster *c = &view->cluster;
     const bool alone = node_view_is_alone(view);
     buffer_append(out, BYTES_LIT("{\"nodes\":["));
-    if (alone) append_alone(out, view);
-    if (!alone) append_members(out, view);
+    if (c->members == NULL) append_alone(out, view);
+    if (c->members != NULL) append_members(out, view);
     buffer_append_u8(out, ']');
     append_leader(out, view);
     append_number(out, "epoch", c->epoch == 0 ? 1 : c->epoch);

@@ -207,6 +207,7 @@ struct node_cluster {
     const char *cluster_id;  /* 32 hex digits; NULL = none yet, or the list is fixed */
     uint32_t leader;         /* id of the member that leads; 0 = none is known */
     uint64_t term, revision; /* of the control plane and its metadata; 0 = it has none */
+    const char *waits_for;   /* what it cannot go on without, for people; NULL or empty = nothing */
     struct node_change change;
 };
 

@@ -64,6 +64,7 @@ static void topology_init(struct topology *t, const struct node_view *view) {
         t->alone = (struct node_member){
             .address = view->address, .id = view->node_id, .self = true, .alive = true
         };
+        if (c->members != NULL) t->alone = c->members[0];
         t->members = &t->alone;
         t->members_count = t->answers_needed = 1;
         t->slots = NULL;
@@ -106,7 +107,7 @@ static bool next_run(const struct topology *t, uint32_t member, uint32_t *slot,
 
 void resp_cluster_id(const struct node_view *view, char id[RESP_CLUSTER_ID_BYTES + 1]) {
     uint32_t number = view->node_id;
-    for (uint32_t i = 0; !node_view_is_alone(view) && i < view->cluster.members_count; i++)
+    for (uint32_t i = 0; view->cluster.members != NULL && i < view->cluster.members_count; i++)
         if (view->cluster.members[i].self) number = view->cluster.members[i].id;
     (void)snprintf(id, RESP_CLUSTER_ID_BYTES + 1, "%040" PRIx32, number);
 }

@@ -348,8 +348,10 @@ static void run_plan(struct connection *c, const struct plan *plan, struct buffe
         reply_now(c, plan, out);
         break;
     case PLAN_ADMIN:
-        shard_admin_call(s, c, plan, out);
-        reply_now(c, plan, out);
+        if (shard_admin_call(s, c, plan, out))
+            reply_now(c, plan, out);
+        else
+            run_as_task(c, plan);
         break;
     case PLAN_REQUESTS:
         if (!run_at_once(c, plan, out)) run_as_task(c, plan);

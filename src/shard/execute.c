@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "shard/admin_control.h"
 #include "shard/forward.h"
 #include "shard/inspect.h"
 #include "shard/operation.h"
@@ -429,6 +430,10 @@ void shard_call_begin(struct shard *s, struct call *c) {
     list_init(&c->parked);
     list_init(&c->link);
     c->deadline_ns = s->turn_ns + (uint64_t)s->node->write_wait_ms * 1000000;
+    if (c->admin != NULL) {
+        admin_control_begin(s, c);
+        return;
+    }
     if (c->member != MEMBER_NONE) {
         forward_part(s, c);
         return;

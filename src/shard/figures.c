@@ -108,6 +108,21 @@ static uint64_t keys_of(const struct shard_figures *f) {
     return f->records > f->tombstones ? f->records - f->tombstones : 0;
 }
 
+void node_holdings(const struct node *n, uint64_t *ret_keys, uint64_t *ret_bytes) {
+    uint64_t keys = 0, bytes = 0;
+    for (uint32_t i = 0; i < n->shards_count; i++) {
+        struct shard *s = n->shards[i];
+        const struct shard_figures *f = &s->figures_published;
+        os_mutex_lock(&s->figures_lock);
+        keys += keys_of(f);
+        bytes += f->memtable_bytes;
+        for (uint32_t k = 0; k < NODE_LEVELS; k++) bytes += f->level_bytes[k];
+        os_mutex_unlock(&s->figures_lock);
+    }
+    *ret_keys = keys;
+    *ret_bytes = bytes;
+}
+
 static void node_figures(struct shard *s, struct node_view *view) {
     struct shard_figures *sum = &view->total;
     memset(sum, 0, sizeof *sum);
@@ -121,6 +136,51 @@ static void node_figures(struct shard *s, struct node_view *view) {
     }
 }
 
+/* ---- what the control plane says of the cluster ---- */
+
+static enum node_stage stage_of(enum control_stage stage) {
+    switch (stage) {
+    case CONTROL_GATHERING: return NODE_STAGE_GATHERING;
+    case CONTROL_MEMBER: return NODE_STAGE_MEMBER;
+    case CONTROL_PROXY: return NODE_STAGE_PROXY;
+    default: return NODE_STAGE_JOINING;
+    }
+}
+
+static enum node_standing standing_of(enum member_state state) {
+    switch (state) {
+    case MEMBER_JOINING: return NODE_JOINING;
+    case MEMBER_LEAVING: return NODE_LEAVING;
+    case MEMBER_DEAD: return NODE_DEAD;
+    default: return NODE_ACTIVE;
+    }
+}
+
+static void add_control(struct shard *s, struct node_cluster *v) {
+    struct control_status *status = &s->status_view;
+    if (s->node->control == NULL) return;
+    node_control_status(s->node->control, status, &v->change);
+    cluster_id_print(&s->members->cluster, s->cluster_id_view);
+    v->stage = stage_of(status->stage);
+    if (s->members->epoch > 0) v->cluster_id = s->cluster_id_view;
+    v->leader = status->leader;
+    v->term = status->term;
+    v->revision = s->members->revision;
+    v->waits_for = status->waits_for;
+}
+
+/* What the members said of themselves; this one's own figures are fresher. */
+static void add_reports(const struct control_status *status, struct node_member *m) {
+    for (uint32_t i = 0; i < status->voter_count; i++) m->voter |= status->voters[i] == m->id;
+    for (uint32_t i = 0; i < status->report_count && !m->self; i++) {
+        const struct control_report *r = &status->reports[i];
+        if (r->member != m->id) continue;
+        m->holdings_known = true;
+        m->keys = r->load.keys;
+        m->bytes = r->load.held;
+    }
+}
+
 static struct node_member member_view(struct shard *s, uint32_t i, uint32_t owned, uint32_t kept) {
     const struct member *m = &s->members->all[i];
     const bool self = i == s->members->self;
@@ -128,16 +188,18 @@ static struct node_member member_view(struct shard *s, uint32_t i, uint32_t owne
     struct node_member v = { .address = m->address,
                              .id = m->id,
                              .node_id = self ? s->node->node_id : 0,
-                             .boot_count = self ? s->node->boot_count : 0,
+                             .boot_count = self ? s->node->boot_count : m->boot,
                              .weight = m->weight,
                              .zone = m->zone,
                              .slots_owned = owned,
                              .slots_kept = kept,
                              .self = self,
-                             .alive = self };
+                             .alive = self,
+                             .standing = standing_of(m->state) };
+    if (s->node->control != NULL) add_reports(&s->status_view, &v);
     if (p == NULL) return v;
     v.node_id = p->node_id;
-    v.boot_count = p->boot_count;
+    if (p->boot_count != 0) v.boot_count = p->boot_count;
     v.alive = peer_is_alive(s, i);
     v.latency_us = p->detector.latency_us;
     v.clock_ahead_ms = p->detector.clock_ahead_ms;
@@ -157,26 +219,25 @@ static void cluster_view(struct shard *s, struct node_cluster *ret_view) {
     *ret_view = (struct node_cluster){
         .members_count = 1, .filled = true, .none = m->epoch == 0, .epoch = m->epoch
     };
-    if (s->alone || m->epoch == 0) return;
+    add_control(s, ret_view);
+    if (m->epoch == 0 || (s->alone && s->node->control == NULL)) return;
     slot_table_count(&m->slots, MEMBERS_MAX, owned, kept);
     for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
         s->members_index[i] = (uint8_t)count;
         s->members_view[count++] = member_view(s, i, owned[i], kept[i]);
     }
+    ret_view->members_count = m->count;
+    ret_view->members = s->members_view;
+    if (s->alone) return;
     const struct replication r = membership_replication(m, KEYSPACE_DEFAULT);
     const uint32_t copies = r.replicas < m->count ? r.replicas : m->count;
-    *ret_view = (struct node_cluster){
-        .members_count = m->count,
-        .members = s->members_view,
-        .slots = (const uint16_t(*)[1 + REPLICAS_MAX]) m->slots.lists,
-        .indexes = s->members_index,
-        .replicas = r.replicas,
-        .write_quorum = membership_quorum(r.write_quorum, copies),
-        .read_quorum = membership_quorum(r.read_quorum, copies),
-        .proxy = s->node->proxy,
-        .filled = s->filled || s->node->proxy,
-        .epoch = m->epoch,
-    };
+    ret_view->slots = (const uint16_t(*)[1 + REPLICAS_MAX]) m->slots.lists;
+    ret_view->indexes = s->members_index;
+    ret_view->replicas = r.replicas;
+    ret_view->write_quorum = membership_quorum(r.write_quorum, copies);
+    ret_view->read_quorum = membership_quorum(r.read_quorum, copies);
+    ret_view->proxy = s->node->proxy;
+    ret_view->filled = s->filled || s->node->proxy;
 }
 
 static bool is_settled(const struct node *n) {

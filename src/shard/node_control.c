@@ -7,6 +7,8 @@
 #include "shard/seed.h"
 #include "shard/shard.h"
 
+#define NODE_LOAD_MS 1000u /* how often the own load is looked at */
+
 static struct shard *shard_of(const struct node_control *c) {
     ASSERT(c->node->shards[0] != NULL);
     return c->node->shards[0];
@@ -89,6 +91,7 @@ struct node_control *node_control_create(struct node *n, const struct node_contr
     c->node = n;
     c->options = *o;
     os_mutex_init(&c->lock);
+    admin_control_init(&c->admin);
     c->control = control_create(&o->control, &env, NULL);
     os_timer_init(&c->timer, c, SHARD_TAG_CONTROL);
     n->control = c;
@@ -114,6 +117,7 @@ bool node_control_is_idle(const struct node_control *c) {
 void node_control_destroy(struct node_control *c) {
     if (c == NULL) return;
     control_destroy(c->control);
+    admin_control_deinit(&c->admin);
     os_mutex_deinit(&c->lock);
     mem_free(c);
 }
@@ -135,22 +139,61 @@ static void tell_epochs(struct node_control *c) {
         control_news_wanted(c->control);
 }
 
+/* Bytes sent and received for the running change. */
+static void add_traffic(const struct node_control *c, struct control_load *load) {
+    (void)c;
+    load->sent = 0;
+    load->received = 0;
+}
+
+static void tell_load(struct node_control *c) {
+    const struct node *n = c->node;
+    struct control_load load = { 0 };
+    if (now_ms(c) < c->load_ms) return;
+    c->load_ms = now_ms(c) + NODE_LOAD_MS;
+    node_holdings(n, &load.keys, &load.held);
+    if (!status_ok(os_disk_free(n->os, n->data_dir, &load.disk_free))) load.disk_free = 0;
+    add_traffic(c, &load);
+    control_load(c->control, &load);
+}
+
+static void log_news(struct node_control *c, const struct control_status *s) {
+    if (s->leader != 0 && (s->leader != c->leader_told || s->term != c->term_told)) {
+        c->leader_told = s->leader;
+        c->term_told = s->term;
+        log_info("Leader elected: %u", s->leader);
+    }
+    if (s->epoch != 0 || strcmp(s->waits_for, c->wait_told) == 0) return;
+    memcpy(c->wait_told, s->waits_for, sizeof c->wait_told);
+    if (s->waits_for[0] != '\0') log_info("no cluster yet: waits for %s", s->waits_for);
+}
+
 static void copy_status(struct node_control *c) {
+    struct control_status status;
+    control_status(c->control, &status);
+    log_news(c, &status);
+    change_watch_look(&c->watch, control_state(c->control), &status, now_ms(c));
     os_mutex_lock(&c->lock);
-    control_status(c->control, &c->status);
+    c->status = status;
+    c->change = c->watch.shown;
     os_mutex_unlock(&c->lock);
 }
 
 void node_control_tick(struct node_control *c) {
     const struct shard *s = shard_of(c);
-    if (s->stop_deadline_ms != 0) return; /* it takes its leave */
+    if (s->stop_deadline_ms != 0) { /* it takes its leave */
+        admin_control_stop(c);
+        return;
+    }
     tell_epochs(c);
+    tell_load(c);
     const uint64_t due_ms = control_tick(c->control, now_ms(c), os_wall_ms(c->node->os), draw(c));
     if (c->view_waits && control_state(c->control) != NULL) {
         struct control_status status;
         control_status(c->control, &status);
         publish(c, control_state(c->control), status.self);
     }
+    admin_control_turn(c);
     copy_status(c);
     os_timer_arm(s->loop, &c->timer, due_ms);
 }
@@ -178,8 +221,10 @@ void node_control_linked(const struct link *l, bool up) {
     control_linked(c->control, s->members->all[l->peer->member].id, up);
 }
 
-void node_control_status(struct node_control *c, struct control_status *ret_status) {
+void node_control_status(struct node_control *c, struct control_status *ret_status,
+                         struct node_change *ret_change) {
     os_mutex_lock(&c->lock);
     *ret_status = c->status;
+    *ret_change = c->change;
     os_mutex_unlock(&c->lock);
 }

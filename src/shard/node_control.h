@@ -6,7 +6,7 @@
  *
  * Lifecycle  create, once shard 0 exists -> open (blocking; a view is published if one is stored)
  *            -> begin, on shard 0's thread or before it runs -> tick ... -> destroy, when idle
- * Owner      shard 0; node_control_status and _counts from any thread
+ * Owner      shard 0; node_control_status from any thread
  * Memory     as the control
  * Failure    `refused` of the options: this node may not go on
  */
@@ -16,6 +16,8 @@
 #include "control/control.h"
 #include "os/loop.h"
 #include "os/thread.h"
+#include "shard/admin_control.h"
+#include "shard/change_watch.h"
 
 struct node;
 struct link;
@@ -32,11 +34,18 @@ struct node_control {
     struct node_control_options options;
     struct control *control;
     struct os_timer timer;
-    uint64_t adopted_epoch;       /* as told to the control */
-    uint64_t caught_up_epoch;     /* likewise */
-    bool view_waits;              /* a state has no view yet for want of a place */
-    struct os_mutex lock;         /* of `status` */
-    struct control_status status; /* a copy for others */
+    struct admin_control admin;         /* what operators wait for */
+    uint64_t adopted_epoch;             /* as told to the control */
+    uint64_t caught_up_epoch;           /* likewise */
+    bool view_waits;                    /* a state has no view yet for want of a place */
+    uint64_t load_ms;                   /* monotonic: when the load is told again */
+    uint32_t leader_told;               /* id, in the log; 0 = none yet */
+    uint64_t term_told;                 /* in which it led */
+    char wait_told[CONTROL_LINE_BYTES]; /* in the log: what is waited for without a cluster */
+    struct change_watch watch;          /* of the running change */
+    struct os_mutex lock;               /* of what follows */
+    struct control_status status;       /* a copy for others */
+    struct node_change change;          /* likewise; .id 0 = none is running */
 };
 
 /* Requires  shard 0 exists and does not run */
@@ -57,6 +66,7 @@ void node_control_receive(struct link *l, struct bytes message);
 void node_control_linked(const struct link *l, bool up);
 
 /* As of the last tick; any thread. */
-void node_control_status(struct node_control *c, struct control_status *ret_status);
+void node_control_status(struct node_control *c, struct control_status *ret_status,
+                         struct node_change *ret_change);
 
 #endif

@@ -240,6 +240,8 @@ struct shard {
     struct node_view view;      /* scratch for INFO and the like */
     struct node_member members_view[MEMBERS_MAX]; /* of it */
     uint8_t members_index[MEMBERS_MAX];           /* of it: by place, into members_view */
+    struct control_status status_view;            /* of it */
+    char cluster_id_view[CLUSTER_ID_TEXT_BYTES];  /* of it */
     _Atomic uint64_t hints_for[MEMBERS_MAX]; /* waiting here, for each member; for others to read */
     struct os_timer tick;                    /* every SHARD_TICK_MS */
     uint64_t ticks;
@@ -280,6 +282,8 @@ void shard_node_view(struct shard *s, const struct connection *asker, struct nod
 
 /* ---- among the shard's own files ---- */
 
+/* Live keys and bytes of records of all shards, as last published. */
+void node_holdings(const struct node *n, uint64_t *ret_keys, uint64_t *ret_bytes);
 /* Let others see this shard's figures. */
 void shard_figures_publish(struct shard *s);
 /* Collect and send this client's replies at the end of the turn. */
@@ -376,8 +380,8 @@ void shard_slow_turn(struct shard *s, uint32_t requests, uint64_t took_ns);
 /* Answer a PLAN_NODE, once what it asks for is done. */
 void shard_node_call(struct shard *s, const struct connection *c, const struct plan *plan,
                      struct buffer *out);
-/* Answer a PLAN_ADMIN. */
-void shard_admin_call(struct shard *s, const struct connection *c, const struct plan *plan,
+/* Answer a PLAN_ADMIN; false: it needs the control plane. */
+bool shard_admin_call(struct shard *s, const struct connection *c, const struct plan *plan,
                       struct buffer *out);
 
 /* Whether a read found something. */

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "shard/admin_judge.h"
 #include "shard/operation.h"
 #include "shard/replica.h"
 #include "shard/shard.h"
@@ -116,6 +117,16 @@ static void call_init(struct shard *s, struct task *t, struct call *c, const str
     list_init(&c->link);
     list_init(&c->parked);
     c->request = *q;
+}
+
+/* One call to shard 0, where the control plane is. */
+static void admin_init(struct shard *s, struct task *t, const struct admin_request *q) {
+    const struct request none = { .op = OP_GET };
+    t->calls = &t->one;
+    t->calls_count = 1;
+    call_init(s, t, &t->one, &none, 0);
+    t->one.admin = admin_work_create(q);
+    task_hold(s, t, sizeof *t->one.admin);
 }
 
 /* Whether this node's own shards have a part in range requests. */
@@ -259,8 +270,12 @@ struct task *task_take(struct shard *s, struct connection *c, const struct plan 
     ASSERT(t->rows == NULL);
     t->plan.detail = arena_copy(&t->arena, plan->detail);
     t->plan.admin = NULL; /* the session has another by then */
-    if (plan->kind == PLAN_REPLIED || plan->kind == PLAN_NODE || plan->kind == PLAN_ADMIN) {
+    if (plan->kind == PLAN_REPLIED || plan->kind == PLAN_NODE) {
         t->started = t->finished = true;
+        return t;
+    }
+    if (plan->kind == PLAN_ADMIN) {
+        admin_init(s, t, plan->admin);
         return t;
     }
     if (plan->requests[0].op != OP_FIGURES) t->kind = kind_of(s, plan);
@@ -270,9 +285,11 @@ struct task *task_take(struct shard *s, struct connection *c, const struct plan 
 
 void shard_call_clear(struct call *c) {
     walk_destroy(c->walk);
+    admin_work_destroy(c->admin);
     mem_free(c->value_copy);
     mem_free(c->page);
     c->walk = NULL;
+    c->admin = NULL;
     c->value_copy = NULL;
     c->page = NULL;
     c->response.page = NULL;
@@ -681,6 +698,12 @@ static void requests_answered(struct shard *s, struct task *t) {
     t->finished = true;
 }
 
+static void admin_answered(struct task *t) {
+    ASSERT(t->connection->protocol == PROTOCOL_HTTP);
+    http_encode_admin(&t->plan, &t->one.admin->reply, &t->reply);
+    t->finished = true;
+}
+
 static void count_unsent(struct task *t) {
     const bool unsent = t->calls_sent < t->calls_count && !t->finished;
     if (t->connection == NULL || unsent == t->unsent) return;
@@ -724,6 +747,8 @@ void task_call_answered(struct shard *s, struct call *c) {
     if (c->last_member != MEMBER_NONE) t->last_member = c->last_member;
     if (t->plan.kind == PLAN_SCAN)
         scan_answered(s, t);
+    else if (t->plan.kind == PLAN_ADMIN)
+        admin_answered(t);
     else
         requests_answered(s, t);
     if (t->finished) t->finished_ns = s->turn_ns;

@@ -1,0 +1,142 @@
+#include "shard/change_watch.h"
+
+#include "base/assert.h"
+
+/* ---- slots ---- */
+
+struct slot_sums {
+    uint32_t joint;       /* slots under way */
+    uint32_t left;        /* slots that are not through */
+    uint64_t copies_left; /* that are new in the targets of these */
+    uint64_t members;     /* bits of indexes of those that have a part in joint ones */
+    uint64_t epoch;       /* of the latest joint one */
+};
+
+static uint64_t bits_of(const struct slot_list *list) {
+    uint64_t bits = 0;
+    for (uint32_t i = 0; i < list->count; i++) bits |= UINT64_C(1) << list->members[i];
+    return bits;
+}
+
+static void sum_slots(const struct slot_table *t, struct slot_sums *sums) {
+    *sums = (struct slot_sums){ 0 };
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
+        const enum slot_phase phase = t->phases[slot];
+        if (phase != SLOT_OLD && phase != SLOT_JOINT) continue;
+        const uint64_t old = bits_of(&t->lists[slot]), next = bits_of(&t->targets[slot]);
+        sums->left++;
+        sums->copies_left += (uint32_t)__builtin_popcountll(next & ~old);
+        if (phase != SLOT_JOINT) continue;
+        sums->joint++;
+        sums->members |= old | next;
+        if (t->epochs[slot] > sums->epoch) sums->epoch = t->epochs[slot];
+    }
+}
+
+static const struct control_report *report_of(const struct control_status *status, uint32_t id) {
+    for (uint32_t i = 0; i < status->report_count; i++) {
+        if (status->reports[i].member == id) return &status->reports[i];
+    }
+    return NULL;
+}
+
+/* As the leader's barrier has it. */
+static void find_waits(struct node_change *c, const struct metadata *m,
+                       const struct control_status *status, const struct slot_sums *sums) {
+    c->waits_count = 0;
+    for (uint32_t i = 0; i < m->members_count && c->waits_count < NODE_CHANGE_WAITS_MAX; i++) {
+        const struct metadata_member *member = &m->members[i];
+        if ((sums->members >> i & 1) == 0 || member->state == MEMBER_DEAD) continue;
+        const struct control_report *r = report_of(status, member->id);
+        if (r != NULL && r->boot == member->boot && r->epoch_caught_up >= sums->epoch) continue;
+        c->waits_for[c->waits_count++] = member->id;
+    }
+}
+
+/* ---- bytes ---- */
+
+static uint64_t sent_by_all(const struct control_status *status) {
+    uint64_t sent = 0;
+    for (uint32_t i = 0; i < status->report_count; i++) sent += status->reports[i].load.sent;
+    return sent;
+}
+
+/* Copies of slots that are through were as many in proportion, and all copies are alike. */
+static uint64_t estimate_total(const struct metadata *m, const struct control_status *status,
+                               const struct slot_sums *sums) {
+    uint32_t owned[MEMBERS_MAX], kept[MEMBERS_MAX];
+    double bytes = 0, copies = 0;
+    if (sums->left == 0) return NODE_UNKNOWN;
+    slot_table_count(&m->slots, m->members_count, owned, kept);
+    for (uint32_t i = 0; i < status->report_count; i++) {
+        const uint32_t at = metadata_find_member(m, status->reports[i].member);
+        if (at == MEMBER_NONE || kept[at] == 0) continue;
+        bytes += (double)status->reports[i].load.held;
+        copies += kept[at];
+    }
+    if (copies == 0) return NODE_UNKNOWN;
+    const double whole = (double)m->change.slots_total / sums->left;
+    return (uint64_t)(bytes / copies * (double)sums->copies_left * whole);
+}
+
+static void remember(struct change_watch *w, uint64_t sent, uint64_t now_ms) {
+    struct change_sample *last = w->samples_count == 0 ? NULL : &w->samples[w->samples_count - 1];
+    if (last != NULL && now_ms - last->at_ms < CHANGE_SAMPLE_MS) return;
+    if (w->samples_count == CHANGE_SAMPLES) {
+        w->samples_count--;
+        memmove(w->samples, w->samples + 1, w->samples_count * sizeof w->samples[0]);
+    }
+    w->samples[w->samples_count++] = (struct change_sample){ .at_ms = now_ms, .sent = sent };
+}
+
+/* A member that starts again begins to count anew. */
+static uint64_t rate_of(const struct change_watch *w, uint64_t sent, uint64_t now_ms) {
+    if (w->samples_count == 0) return NODE_UNKNOWN;
+    const struct change_sample *first = &w->samples[0];
+    ASSERT(now_ms >= first->at_ms);
+    const uint64_t passed_ms = now_ms - first->at_ms;
+    if (passed_ms < CHANGE_RATE_MS_MIN) return NODE_UNKNOWN;
+    return sent > first->sent ? (sent - first->sent) * 1000 / passed_ms : 0;
+}
+
+static void show_bytes(struct change_watch *w, uint64_t sent, uint64_t now_ms) {
+    struct node_change *c = &w->shown;
+    c->bytes_done = sent;
+    c->bytes_total = w->bytes_total;
+    if (c->bytes_total != NODE_UNKNOWN && c->bytes_total < sent) c->bytes_total = sent;
+    c->rate_bytes_s = rate_of(w, sent, now_ms);
+    c->eta_ms = NODE_UNKNOWN;
+    if (c->bytes_total == NODE_UNKNOWN || c->rate_bytes_s == NODE_UNKNOWN) return;
+    if (c->rate_bytes_s == 0 || c->paused) return;
+    c->eta_ms = (uint64_t)((double)(c->bytes_total - sent) * 1000.0 / (double)c->rate_bytes_s);
+}
+
+void change_watch_look(struct change_watch *w, const struct metadata *state,
+                       const struct control_status *status, uint64_t now_ms) {
+    if (state == NULL || state->change.id == 0) {
+        *w = (struct change_watch){ .looked_ms = now_ms };
+        return;
+    }
+    const struct ring_change *running = &state->change;
+    const bool is_other = w->shown.id != running->id;
+    if (!is_other && now_ms - w->looked_ms < CHANGE_LOOK_MS) return;
+    if (is_other) *w = (struct change_watch){ .bytes_total = NODE_UNKNOWN };
+    w->looked_ms = now_ms;
+    struct slot_sums sums;
+    sum_slots(&state->slots, &sums);
+    w->shown = (struct node_change){
+        .id = running->id,
+        .reason = change_reason_name(running->reason),
+        .slots_total = running->slots_total,
+        .slots_joint = sums.joint,
+        .slots_done = running->slots_done,
+        .throttle = running->throttle,
+        .paused = running->paused,
+        .started_ms = running->started_ms,
+    };
+    find_waits(&w->shown, state, status, &sums);
+    if (w->bytes_total == NODE_UNKNOWN) w->bytes_total = estimate_total(state, status, &sums);
+    const uint64_t sent = sent_by_all(status);
+    remember(w, sent, now_ms);
+    show_bytes(w, sent, now_ms);
+}
