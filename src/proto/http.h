@@ -93,6 +93,9 @@ void http_encode_refusal(const struct plan *plan, const struct response *respons
 /* What a node tells of itself, for OP_FIGURES: one JSON object. */
 void http_figures_append(struct buffer *out, const struct node_view *view);
 
+/* There is no keyspace of the name that the plan has. */
+void http_encode_no_keyspace(const struct plan *plan, struct buffer *out);
+
 void http_encode_node(const struct plan *plan, const struct node_view *view, struct buffer *out);
 /* The answer to a PLAN_ADMIN. `plan->admin` is not read. */
 void http_encode_admin(const struct plan *plan, const struct admin_reply *reply,

@@ -270,6 +270,7 @@ void http_batch_translate(struct http *h, const struct http_params *params, uint
     }
     plan->kind = PLAN_REQUESTS;
     plan->shape = HTTP_SHAPE_BATCH;
+    plan->keyspace = params->keyspace;
     plan->request_count = count;
     plan->requests = requests;
     plan->detail = bytes_of(operations, count);

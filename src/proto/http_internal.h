@@ -163,6 +163,7 @@ struct http_params {
     uint64_t ttl_ms;     /* 0 = not given */
     uint64_t op_high, op_low;
     struct bytes start, end, prefix, cursor;
+    struct bytes keyspace; /* empty = the default one */
     uint32_t limit;
     bool keys_only;
     bool prometheus;

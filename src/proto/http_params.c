@@ -124,13 +124,6 @@ static bool read_replicas(const struct http *h, struct bytes value, struct buffe
     return fail(h, out, "bad_replicas", "replicas must be true or false");
 }
 
-static bool read_keyspace(const struct http *h, struct bytes value, struct buffer *out) {
-    if (value.len == 0 || bytes_equal(value, BYTES_LIT("default"))) return true;
-    http_reply_error(out, h->flags, 404, "no_such_keyspace",
-                     "there is no such keyspace; this version has only `default`");
-    return false;
-}
-
 static bool read_key(const struct http *h, struct bytes value, struct buffer *out,
                      struct bytes *ret_key) {
     if (value.len > KEY_BYTES_MAX) {
@@ -143,7 +136,9 @@ static bool read_key(const struct http *h, struct bytes value, struct buffer *ou
 static bool read_param(const struct http *h, uint32_t bit, struct bytes value, struct buffer *out,
                        struct http_params *p) {
     switch (bit) {
-    case HTTP_PARAM_KEYSPACE: return read_keyspace(h, value, out);
+    case HTTP_PARAM_KEYSPACE:
+        if (!bytes_equal(value, BYTES_LIT("default"))) p->keyspace = value;
+        return true;
     case HTTP_PARAM_LEVEL: return read_level(h, value, out, p);
     case HTTP_PARAM_OP: return read_op(h, value, out, p);
     case HTTP_PARAM_START: return read_key(h, value, out, &p->start);

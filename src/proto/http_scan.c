@@ -142,6 +142,12 @@ void http_encode_scan_end(const struct plan *plan, bool more, struct bytes curso
     last_chunk(plan, out);
 }
 
+void http_encode_no_keyspace(const struct plan *plan, struct buffer *out) {
+    ASSERT(plan->keyspace.len > 0);
+    http_reply_error(out, plan->dialect, 404, "no_such_keyspace", "%s",
+                     admin_outcome_text(ADMIN_NO_KEYSPACE));
+}
+
 void http_encode_outcome(const struct plan *plan, enum outcome outcome, bool begun,
                          struct buffer *out) {
     const struct response response = { .outcome = outcome };

@@ -256,6 +256,7 @@ static void translate_kv(struct http *h, uint64_t now_ms, struct buffer *out, st
         r->expires_at_ms = now_ms + params.ttl_ms;
     }
     plan->kind = PLAN_REQUESTS;
+    plan->keyspace = params.keyspace;
     plan->request_count = 1;
     plan->requests = r;
 }
@@ -300,6 +301,7 @@ static void translate_scan(struct http *h, struct buffer *out, struct plan *plan
     if ((h->flags & HTTP_OLD) != 0) plan->close_after = true;
     plan->kind = PLAN_SCAN;
     plan->shape = HTTP_SHAPE_SCAN;
+    plan->keyspace = params.keyspace;
     plan->request_count = 1;
     plan->requests = r;
     plan->rows_wanted = params.limit;

@@ -59,6 +59,8 @@ struct plan {
     struct bytes detail;  /* the protocol's own: what else the encoder needs, e.g. a
                                   pattern or INFO section; view like a request's bytes */
     uint64_t detail_number;            /* the protocol's own */
+    struct bytes keyspace;             /* name of that of all requests; empty = the default one.
+                                          View as `detail`, until the requests have its id */
     const struct admin_request *admin; /* PLAN_ADMIN: the session's, until the next translate:
                                           who keeps the plan for longer copies it */
 };

@@ -38,6 +38,7 @@ void shard_view_taken(struct shard *s) {
     s->keeps_all = s->alone || keeps_all(s);
     s->only_joins = only_joins(s);
     shard_kinds_init(s);
+    shard_keyspaces_taken(s);
     atomic_store_explicit(&s->adopted_epoch, m->epoch, memory_order_release);
     atomic_store_explicit(&s->adopted_revision, m->revision, memory_order_release);
     /* Of a shard that keeps data catch-up says how far it is. */

@@ -487,6 +487,10 @@ static bool run_command(struct connection *c, struct bytes rest, size_t *ret_con
             resp_translate(&c->resp, s->turn_wall_ms, out, &plan);
         else
             http_translate(c->http, s->turn_wall_ms, out, &plan);
+        if (!shard_keyspace_take(s, &plan)) {
+            http_encode_no_keyspace(&plan, out);
+            plan.kind = PLAN_REPLIED;
+        }
         shard_route(s->node, &plan);
         if (began_ns != 0) s->parse_us = (uint32_t)((os_mono_ns(s->os) - began_ns) / 1000);
         if ((grouped || *ret_consumed < rest.len) && joins_group(c, &plan, rest)) {

@@ -139,17 +139,33 @@ static void tell_epochs(struct node_control *c) {
         control_news_wanted(c->control);
 }
 
-/* Bytes sent and received for the running change. */
-static void add_traffic(const struct node_control *c, struct control_load *load) {
-    (void)c;
-    load->sent = 0;
-    load->received = 0;
+static struct node_traffic traffic_of(const struct node *n) {
+    struct node_traffic sum = { 0 };
+    for (uint32_t i = 0; i < n->shards_count; i++) {
+        const struct moved *m = &n->shards[i]->moved;
+        sum.sent += atomic_load_explicit(&m->bytes_sent, memory_order_relaxed);
+        sum.received += atomic_load_explicit(&m->bytes_taken, memory_order_relaxed);
+    }
+    return sum;
+}
+
+/* Shards count on from one change to the next. */
+static void add_traffic(struct node_control *c, struct control_load *load) {
+    const struct metadata *m = control_state(c->control);
+    const struct node_traffic now = traffic_of(c->node);
+    const uint64_t change = m == NULL ? 0 : m->change.id;
+    if (change != c->traffic_change) c->traffic_before = now;
+    c->traffic_change = change;
+    load->sent = change == 0 ? 0 : now.sent - c->traffic_before.sent;
+    load->received = change == 0 ? 0 : now.received - c->traffic_before.received;
 }
 
 static void tell_load(struct node_control *c) {
     const struct node *n = c->node;
     struct control_load load = { 0 };
-    if (now_ms(c) < c->load_ms) return;
+    const struct metadata *m = control_state(c->control);
+    const bool is_other = m != NULL && m->change.id != c->traffic_change;
+    if (now_ms(c) < c->load_ms && !is_other) return;
     c->load_ms = now_ms(c) + NODE_LOAD_MS;
     node_holdings(n, &load.keys, &load.held);
     if (!status_ok(os_disk_free(n->os, n->data_dir, &load.disk_free))) load.disk_free = 0;

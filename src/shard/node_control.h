@@ -29,6 +29,12 @@ struct node_control_options {
     void *user;                                   /* its first argument */
 };
 
+/* Bytes of records for slots on their way. */
+struct node_traffic {
+    uint64_t sent;     /* to others */
+    uint64_t received; /* from others */
+};
+
 struct node_control {
     struct node *node;
     struct node_control_options options;
@@ -38,6 +44,8 @@ struct node_control {
     uint64_t adopted_epoch;             /* as told to the control */
     uint64_t caught_up_epoch;           /* likewise */
     bool view_waits;                    /* a state has no view yet for want of a place */
+    uint64_t traffic_change;            /* id of the change that traffic is counted for */
+    struct node_traffic traffic_before; /* what had passed when it was first seen */
     uint64_t load_ms;                   /* monotonic: when the load is told again */
     uint32_t leader_told;               /* id, in the log; 0 = none yet */
     uint64_t term_told;                 /* in which it led */

@@ -166,6 +166,7 @@ struct shard {
     struct list truncations; /* not durable yet */
     /* replication; untouched on a node alone */
     const struct membership *members; /* the view that it works with; never NULL */
+    uint64_t default_ttl_ms;          /* of the default keyspace; 0 = none */
     uint64_t view_serial;             /* of it among the node's views */
     bool keeps_all;                   /* the node keeps all slots of this shard */
     bool only_joins;                  /* all it keeps is on its way here: it is in no list */
@@ -291,6 +292,11 @@ void shard_flush_later(struct shard *s, struct connection *c);
 uint16_t shard_of_key(const struct node *n, struct bytes key);
 /* Fill `home` of a plan's requests. */
 void shard_route(const struct node *n, struct plan *plan);
+/* Fill `keyspace` of a plan's requests by its name, and the expiry of puts without one by its
+ * settings; false: there is none of this name. */
+bool shard_keyspace_take(struct shard *s, struct plan *plan);
+/* After a view was adopted. */
+void shard_keyspaces_taken(struct shard *s);
 /* Run a single-key request on the own replica alone, at once.
  * Errors  ST_WAIT (r->fetch names a block), ST_BUSY (write stall); anything else is an
  *         outcome in the response, which then holds until the next call */

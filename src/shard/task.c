@@ -270,6 +270,7 @@ struct task *task_take(struct shard *s, struct connection *c, const struct plan 
     ASSERT(t->rows == NULL);
     t->plan.detail = arena_copy(&t->arena, plan->detail);
     t->plan.admin = NULL; /* the session has another by then */
+    t->plan.keyspace = BYTES_NONE;
     if (plan->kind == PLAN_REPLIED || plan->kind == PLAN_NODE) {
         t->started = t->finished = true;
         return t;
