@@ -267,6 +267,8 @@ static void publish(struct control *c) {
         c->cluster = c->state->cluster;
         c->store.cluster(c->store.user, c->cluster.bytes);
     }
+    /* One that joins hears the log from its beginning, of a time before it was a member. */
+    if (metadata_member_state(c->state, c->self) == MEMBER_UNKNOWN) return;
     if (!may_go_on(c)) return;
     if (c->state->revision != c->shown_revision) {
         ASSERT(c->state->revision > c->shown_revision);
