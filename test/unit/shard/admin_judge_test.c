@@ -1,0 +1,351 @@
+/* What an operator's request comes to, for each state that the cluster may be in. */
+#include "shard/admin_judge.h"
+
+#include "harness.h"
+
+#include <stdio.h>
+
+struct world {
+    struct metadata *m;           /* owned */
+    struct control_status status; /* of member 1 */
+    struct admin_world seen;      /* of both */
+    uint64_t sequence;            /* of the last proposal of member 1 */
+};
+
+static const struct cluster_id some_cluster = { { 7 } };
+
+static struct metadata_result apply(struct world *w, struct metadata_command c) {
+    c.cluster = some_cluster;
+    c.proposal = (struct proposal){ .node = 1, .sequence = ++w->sequence };
+    return metadata_apply(w->m, &c);
+}
+
+/* Members 1.. at 127.0.0.1:8001.., all of them alive, started and voters; 1 leads. */
+static void world_init(struct world *w, uint32_t members) {
+    static char addresses[8][MEMBER_ADDRESS_BYTES];
+    *w = (struct world){ .m = metadata_create() };
+    struct metadata_command c = { .kind = METADATA_BOOTSTRAP,
+                                  .first_count = members,
+                                  .replicas = 3,
+                                  .settings = { .replication = { .replicas = 3 } } };
+    for (uint32_t i = 0; i < members; i++) {
+        (void)snprintf(addresses[i], sizeof addresses[i], "127.0.0.1:%u", 8001 + i);
+        c.first[i] = (struct member_wish){ .id = i + 1,
+                                           .weight = 1,
+                                           .address = bytes_of_string(addresses[i]) };
+        w->status.voters[w->status.voter_count++] = i + 1;
+    }
+    CHECK(metadata_result_ok(apply(w, c)));
+    w->status.self = w->status.leader = 1;
+    w->status.stage = CONTROL_MEMBER;
+    w->seen = (struct admin_world){ .state = w->m, .status = &w->status };
+    w->seen.alive = (UINT64_C(1) << members) - 1;
+}
+
+static void world_deinit(struct world *w) {
+    metadata_destroy(w->m);
+}
+
+/* Judge, and have the command carried out if there is one, until it is answered. */
+static enum admin_outcome carry_out(struct world *w, struct admin_work *work) {
+    struct metadata_command c;
+    enum admin_verdict verdict = admin_judge(work, &w->seen, &c);
+    while (verdict == ADMIN_NEEDS_COMMAND) {
+        const struct metadata_result result = apply(w, c);
+        verdict = admin_settle(work, &w->seen, CONTROL_ANSWERED, result, &c);
+    }
+    CHECK(verdict == ADMIN_ANSWERED);
+    return work->reply.outcome;
+}
+
+static enum admin_outcome outcome_of(struct world *w, const struct admin_request *q) {
+    struct admin_work *work = admin_work_create(q);
+    const enum admin_outcome outcome = carry_out(w, work);
+    admin_work_destroy(work);
+    return outcome;
+}
+
+static struct admin_request about_node(enum admin_op op, uint32_t node) {
+    struct admin_request q;
+    admin_request_init(&q, op);
+    q.node = node;
+    return q;
+}
+
+static struct admin_request about_keyspace(enum admin_op op, const char *name) {
+    struct admin_request q;
+    admin_request_init(&q, op);
+    (void)snprintf(q.keyspace, sizeof q.keyspace, "%s", name);
+    return q;
+}
+
+/* Every refusal has an outcome that is none of success, and none says that it is unknown what
+ * happened but for the one that has been forgotten. */
+TEST(admin_judge, every_refusal_is_an_outcome) {
+    for (uint32_t code = META_OK + 1; code < META_CODES; code++) {
+        const enum admin_outcome outcome = admin_outcome_of((enum metadata_code)code);
+        CHECK(outcome < ADMIN_OUTCOMES);
+        CHECK(!admin_outcome_ok(outcome));
+        CHECK((outcome == ADMIN_TIMEOUT) == (code == META_SEQUENCE));
+    }
+    CHECK(admin_outcome_of(META_BELOW_N) == ADMIN_AT_RISK);
+    CHECK(admin_outcome_of(META_NO_MEMBER) == ADMIN_NO_NODE);
+    CHECK(admin_outcome_of(META_NO_KEYSPACE) == ADMIN_NO_KEYSPACE);
+    CHECK(admin_outcome_of(META_NO_CHANGE) == ADMIN_NO_CHANGE);
+    CHECK(admin_outcome_of(META_SETTINGS) == ADMIN_REFUSED);
+    CHECK(admin_outcome_of(META_LAST_NODE) == ADMIN_CONFLICT);
+}
+
+/* What the control could not do is told from what the metadata refused. */
+TEST(admin_judge, outcomes_of_the_control) {
+    struct world w;
+    struct metadata_command c;
+    world_init(&w, 3);
+    struct admin_request q = about_node(ADMIN_NODE_WEIGHT, 2);
+    q.given = ADMIN_HAS_WEIGHT;
+    q.weight = 5;
+    struct admin_work *work = admin_work_create(&q);
+    CHECK(admin_judge(work, &w.seen, &c) == ADMIN_NEEDS_COMMAND);
+    CHECK(c.kind == METADATA_MEMBER_WEIGHT && c.member.id == 2 && c.member.weight == 5);
+    const struct metadata_result none = { .code = META_OK };
+    CHECK(admin_settle(work, &w.seen, CONTROL_BUSY, none, &c) == ADMIN_ANSWERED);
+    CHECK(work->reply.outcome == ADMIN_BUSY);
+    CHECK(admin_settle(work, &w.seen, CONTROL_TIMEOUT, none, &c) == ADMIN_ANSWERED);
+    CHECK(work->reply.outcome == ADMIN_TIMEOUT);
+    const struct metadata_result state = { .code = META_STATE };
+    CHECK(admin_settle(work, &w.seen, CONTROL_ANSWERED, state, &c) == ADMIN_ANSWERED);
+    CHECK(work->reply.outcome == ADMIN_CONFLICT);
+    CHECK(strcmp(admin_reply_code(&work->reply), "state") == 0);
+    CHECK(strcmp(admin_reply_text(&work->reply), metadata_code_text(META_STATE)) == 0);
+    w.status.leader = 0;
+    CHECK(admin_judge(work, &w.seen, &c) == ADMIN_NEEDS_LEADER);
+    w.seen.state = NULL;
+    CHECK(admin_judge(work, &w.seen, &c) == ADMIN_ANSWERED);
+    CHECK(work->reply.outcome == ADMIN_NO_CLUSTER);
+    admin_work_destroy(work);
+    world_deinit(&w);
+}
+
+TEST(admin_judge, proxies_only_read) {
+    struct world w;
+    world_init(&w, 3);
+    w.status.self = 0;
+    const struct admin_request list = { .op = ADMIN_KEYSPACE_LIST };
+    const struct admin_request plan = { .op = ADMIN_PLAN };
+    const struct admin_request leave = about_node(ADMIN_NODE_LEAVE, 2);
+    CHECK(outcome_of(&w, &list) == ADMIN_DONE);
+    CHECK(outcome_of(&w, &plan) == ADMIN_DONE);
+    CHECK(outcome_of(&w, &leave) == ADMIN_UNAVAILABLE);
+    world_deinit(&w);
+}
+
+TEST(admin_judge, weights) {
+    struct world w;
+    world_init(&w, 4);
+    struct admin_request q = about_node(ADMIN_NODE_WEIGHT, 0);
+    (void)snprintf(q.address, sizeof q.address, "localhost:8003");
+    q.given = ADMIN_HAS_WEIGHT;
+    q.weight = 9;
+    q.dry_run = true;
+    struct admin_work *work = admin_work_create(&q);
+    CHECK(carry_out(&w, work) == ADMIN_ACCEPTED);
+    CHECK(work->reply.has_plan && work->reply.plan.slots_changed > 0);
+    CHECK(work->reply.plan.nodes[2].weight == 9 && work->reply.plan.bytes == NODE_UNKNOWN);
+    CHECK(w.m->members[2].weight == 1);
+    admin_work_destroy(work);
+    q.dry_run = false;
+    CHECK(outcome_of(&w, &q) == ADMIN_ACCEPTED);
+    CHECK(w.m->members[2].weight == 9);
+    CHECK(outcome_of(&w, &q) == ADMIN_DONE);
+    q.op = ADMIN_NODE_ADD;
+    q.given |= ADMIN_HAS_ZONE;
+    q.zone = 4;
+    CHECK(outcome_of(&w, &q) == ADMIN_CONFLICT);
+    world_deinit(&w);
+}
+
+/* A node leaves if it answers, and if enough are left. */
+TEST(admin_judge, leaving) {
+    struct world w;
+    world_init(&w, 4);
+    struct admin_request q = about_node(ADMIN_NODE_LEAVE, 4);
+    w.seen.alive = 7;
+    CHECK(outcome_of(&w, &q) == ADMIN_CONFLICT);
+    w.seen.alive = 15;
+    CHECK(outcome_of(&w, &q) == ADMIN_ACCEPTED);
+    CHECK(w.m->members[3].state == MEMBER_LEAVING);
+    CHECK(outcome_of(&w, &q) == ADMIN_ACCEPTED); /* it is on its way */
+    q.node = 3;
+    struct admin_work *work = admin_work_create(&q);
+    CHECK(carry_out(&w, work) == ADMIN_AT_RISK);
+    CHECK(work->reply.has_risk && work->reply.risk.slots_lost == 0);
+    CHECK(work->reply.risk.slots_short > 0);
+    admin_work_destroy(work);
+    q.accept_loss = true;
+    CHECK(outcome_of(&w, &q) == ADMIN_ACCEPTED);
+    q.node = 9;
+    CHECK(outcome_of(&w, &q) == ADMIN_NO_NODE);
+    world_deinit(&w);
+}
+
+/* One dead node of four is given up at once; the second leaves writes on nobody else. */
+TEST(admin_judge, giving_up) {
+    struct world w;
+    world_init(&w, 5);
+    struct admin_request q = about_node(ADMIN_NODE_REMOVE, 5);
+    CHECK(outcome_of(&w, &q) == ADMIN_CONFLICT); /* it answers */
+    w.seen.alive = 7;
+    CHECK(outcome_of(&w, &q) == ADMIN_ACCEPTED);
+    CHECK(w.m->members[4].state == MEMBER_DEAD);
+    q.node = 4;
+    struct admin_work *work = admin_work_create(&q);
+    CHECK(carry_out(&w, work) == ADMIN_AT_RISK);
+    CHECK(work->reply.risk.slots_short > 0 && work->reply.risk.slots_lost == 0);
+    CHECK(w.m->members[3].state == MEMBER_ACTIVE);
+    admin_work_destroy(work);
+    q.accept_loss = true;
+    work = admin_work_create(&q);
+    CHECK(carry_out(&w, work) == ADMIN_ACCEPTED);
+    CHECK(w.m->members[3].state == MEMBER_DEAD);
+    CHECK(w.m->change.id != 0 && work->reply.change == w.m->change.id);
+    admin_work_destroy(work);
+    world_deinit(&w);
+}
+
+TEST(admin_judge, lost_slots_are_counted) {
+    struct world w;
+    world_init(&w, 3);
+    CHECK(admin_risk_of(w.m, 2, false).slots_short == RING_SLOTS); /* two cannot keep three */
+    CHECK(admin_risk_of(w.m, 2, false).slots_lost == 0);
+    w.m->members[0].state = w.m->members[1].state = MEMBER_DEAD;
+    CHECK(admin_risk_of(w.m, 2, false).slots_lost == RING_SLOTS);
+    CHECK(admin_risk_of(w.m, 2, true).slots_lost == 0);
+    world_deinit(&w);
+}
+
+TEST(admin_judge, leaders) {
+    struct world w;
+    struct metadata_command c;
+    world_init(&w, 3);
+    struct admin_request q = about_node(ADMIN_LEADER, 2);
+    struct admin_work *work = admin_work_create(&q);
+    CHECK(admin_judge(work, &w.seen, &c) == ADMIN_NEEDS_LEAD);
+    CHECK(work->member == 2);
+    w.status.leader = 2;
+    admin_leads(work, &w.seen);
+    CHECK(work->reply.outcome == ADMIN_DONE && work->reply.node == 2);
+    CHECK(strcmp(work->reply.address, "127.0.0.1:8002") == 0);
+    w.status.leader = 1;
+    w.status.voter_count = 1;
+    CHECK(admin_judge(work, &w.seen, &c) == ADMIN_ANSWERED);
+    CHECK(work->reply.outcome == ADMIN_CONFLICT);
+    admin_work_destroy(work);
+    q.dry_run = true;
+    w.status.voter_count = 3;
+    CHECK(outcome_of(&w, &q) == ADMIN_DONE);
+    world_deinit(&w);
+}
+
+TEST(admin_judge, changes_are_steered) {
+    struct world w;
+    world_init(&w, 3);
+    struct admin_request q = { .op = ADMIN_CHANGE_PAUSE };
+    CHECK(outcome_of(&w, &q) == ADMIN_NO_CHANGE);
+    struct metadata_command c = { .kind = METADATA_MEMBER_WEIGHT,
+                                  .member = { .id = 1, .weight = 4 } };
+    CHECK(metadata_result_ok(apply(&w, c)));
+    c = (struct metadata_command){ .kind = METADATA_CHANGE_BEGIN };
+    metadata_inputs(w.m, &c.target);
+    CHECK(metadata_result_ok(apply(&w, c)));
+    CHECK(outcome_of(&w, &q) == ADMIN_DONE && w.m->change.paused);
+    q.op = ADMIN_CHANGE_RESUME;
+    CHECK(outcome_of(&w, &q) == ADMIN_DONE && !w.m->change.paused);
+    q.op = ADMIN_CHANGE_THROTTLE;
+    q.given = ADMIN_HAS_RATE;
+    q.bytes_per_second = 77;
+    CHECK(outcome_of(&w, &q) == ADMIN_DONE && w.m->change.throttle == 77);
+    q = (struct admin_request){ .op = ADMIN_CHANGE_CANCEL, .dry_run = true };
+    CHECK(outcome_of(&w, &q) == ADMIN_DONE && w.m->change.id != 0);
+    q.dry_run = false;
+    CHECK(outcome_of(&w, &q) == ADMIN_DONE && w.m->change.id == 0);
+    world_deinit(&w);
+}
+
+TEST(admin_judge, keyspaces) {
+    struct world w;
+    world_init(&w, 3);
+    struct admin_request q = about_keyspace(ADMIN_KEYSPACE_PUT, "b");
+    q.presence = ADMIN_THERE;
+    CHECK(outcome_of(&w, &q) == ADMIN_CONDITION);
+    q.presence = ADMIN_NEW;
+    q.given = ADMIN_HAS_TTL;
+    q.ttl_ms = 1000;
+    CHECK(outcome_of(&w, &q) == ADMIN_CREATED);
+    CHECK(outcome_of(&w, &q) == ADMIN_CONDITION);
+    q.presence = ADMIN_ANY;
+    CHECK(outcome_of(&w, &q) == ADMIN_DONE); /* as it is */
+    q.given = ADMIN_HAS_REPLICAS;
+    q.replicas = 2;
+    struct admin_work *work = admin_work_create(&q);
+    CHECK(carry_out(&w, work) == ADMIN_DONE);
+    CHECK(work->reply.keyspaces_count == 1 && work->reply.keyspaces[0].replicas == 2);
+    CHECK(work->reply.keyspaces[0].ttl_ms == 1000); /* was not given, and stays */
+    admin_work_destroy(work);
+    q.replicas = 7;
+    CHECK(outcome_of(&w, &q) == ADMIN_CONFLICT);
+    q = about_keyspace(ADMIN_KEYSPACE_PUT, "a");
+    q.given = ADMIN_HAS_DISCIPLINE;
+    q.discipline = ADMIN_STRICT;
+    CHECK(outcome_of(&w, &q) == ADMIN_UNAVAILABLE);
+    q.given = 0;
+    q.discipline = ADMIN_EVENTUAL;
+    q.dry_run = true;
+    CHECK(outcome_of(&w, &q) == ADMIN_CREATED && w.m->keyspaces_count == 2);
+    q.dry_run = false;
+    CHECK(outcome_of(&w, &q) == ADMIN_CREATED && w.m->keyspaces_count == 3);
+
+    const struct admin_request list = { .op = ADMIN_KEYSPACE_LIST };
+    work = admin_work_create(&list);
+    CHECK(carry_out(&w, work) == ADMIN_DONE);
+    CHECK(work->reply.keyspaces_count == 3);
+    CHECK(strcmp(work->reply.keyspaces[0].name, "a") == 0);
+    CHECK(strcmp(work->reply.keyspaces[2].name, "default") == 0);
+    admin_work_destroy(work);
+    q = about_keyspace(ADMIN_KEYSPACE_DROP, "a");
+    CHECK(outcome_of(&w, &q) == ADMIN_DONE);
+    CHECK(outcome_of(&w, &q) == ADMIN_NO_KEYSPACE);
+    q = about_keyspace(ADMIN_KEYSPACE_DROP, "default");
+    CHECK(outcome_of(&w, &q) == ADMIN_REFUSED);
+    world_deinit(&w);
+}
+
+/* A node that joins has no id yet; its copies are what must be sent. */
+TEST(admin_judge, plans) {
+    struct world w;
+    world_init(&w, 3);
+    w.status.report_count = 3;
+    for (uint32_t i = 0; i < 3; i++)
+        w.status.reports[i] =
+            (struct control_report){ .member = i + 1, .load = { .held = RING_SLOTS * 100 } };
+    struct admin_request q = { .op = ADMIN_PLAN, .plan_of = ADMIN_PLAN_JOIN };
+    (void)snprintf(q.address, sizeof q.address, "10.0.0.9:80");
+    q.given = ADMIN_HAS_RATE;
+    q.bytes_per_second = 1000;
+    struct admin_work *work = admin_work_create(&q);
+    CHECK(carry_out(&w, work) == ADMIN_DONE);
+    const struct admin_plan *p = &work->reply.plan;
+    CHECK(work->reply.has_plan && p->nodes_count == 4);
+    CHECK(p->nodes[3].id == 0 && strcmp(p->nodes[3].address, "10.0.0.9:80") == 0);
+    CHECK(p->nodes[3].kept_after == p->copies_moved);
+    CHECK(p->bytes == UINT64_C(100) * p->copies_moved && p->nodes[3].bytes_in == p->bytes);
+    CHECK(p->time_ms != NODE_UNKNOWN && p->time_ms >= p->bytes / 3);
+    admin_work_destroy(work);
+    q = about_node(ADMIN_PLAN, 2);
+    q.plan_of = ADMIN_PLAN_LEAVE;
+    work = admin_work_create(&q);
+    CHECK(carry_out(&w, work) == ADMIN_DONE);
+    CHECK(work->reply.plan.nodes[1].weight == 0 && work->reply.plan.nodes[1].kept_after == 0);
+    CHECK(work->reply.plan.time_ms == NODE_UNKNOWN); /* there is no rate */
+    admin_work_destroy(work);
+    world_deinit(&w);
+}
