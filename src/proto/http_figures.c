@@ -11,7 +11,7 @@
 
 static uint32_t member_id(const struct node_view *view) {
     const struct node_cluster *c = &view->cluster;
-    if (node_view_is_alone(view)) return view->node_id;
+    if (node_view_is_alone(view)) return node_view_own_id(view);
     for (uint32_t i = 0; i < c->members_count; i++) {
         if (c->members[i].self) return c->members[i].id;
     }

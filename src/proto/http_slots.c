@@ -41,7 +41,7 @@ void http_slots_encode(const struct plan *plan, const struct node_view *view, st
     const size_t mark = http_reply_begin(out);
     buffer_printf(out, "{\"slots\":%u,\"epoch\":%" PRIu64 ",\"copies\":%" PRIu32 ",\"nodes\":[",
                   SLOTS, c->epoch == 0 ? 1 : c->epoch, alone ? 1 : copies);
-    if (alone) buffer_append_u64(out, view->node_id);
+    if (alone) buffer_append_u64(out, node_view_own_id(view));
     for (uint32_t i = 0; !alone && i < c->members_count; i++)
         buffer_printf(out, "%s%" PRIu32, i > 0 ? "," : "", c->members[i].id);
     buffer_append(out, BYTES_LIT("],\"runs\":["));

@@ -286,6 +286,14 @@ static inline bool node_view_is_alone(const struct node_view *view) {
            (view->cluster.members_count == 1 && !view->cluster.proxy);
 }
 
+/* Member id of this node; of one alone without a control plane, the id of its data directory. */
+static inline uint32_t node_view_own_id(const struct node_view *view) {
+    const struct node_cluster *c = &view->cluster;
+    for (uint32_t i = 0; c->members != NULL && i < c->members_count; i++)
+        if (c->members[i].self) return c->members[i].id;
+    return view->node_id;
+}
+
 /* Members that answer, this node among them. */
 static inline uint32_t node_view_alive(const struct node_view *view) {
     uint32_t alive = 0;

@@ -106,9 +106,7 @@ static bool next_run(const struct topology *t, uint32_t member, uint32_t *slot,
 /* ---- nodes ---- */
 
 void resp_cluster_id(const struct node_view *view, char id[RESP_CLUSTER_ID_BYTES + 1]) {
-    uint32_t number = view->node_id;
-    for (uint32_t i = 0; view->cluster.members != NULL && i < view->cluster.members_count; i++)
-        if (view->cluster.members[i].self) number = view->cluster.members[i].id;
+    const uint32_t number = node_view_own_id(view);
     (void)snprintf(id, RESP_CLUSTER_ID_BYTES + 1, "%040" PRIx32, number);
 }
 

@@ -123,8 +123,6 @@ TEST(http_translate, says_what_is_wrong) {
     REPLIES("GET /v1/kv/", "\"empty_key\"");
     REPLIES("GET /v1/kv/%", "\"bad_escape\"");
     REPLIES("GET /v1/kv/a?level=%zz", "\"bad_escape\"");
-    REPLIES("GET /v1/kv/a?keyspace=other", "404 Not Found");
-    REPLIES("GET /v1/kv/a?keyspace=other", "\"no_such_keyspace\"");
     REPLIES("GET /v1/kv/a?level=two",
             "level must be one, quorum, all or a number of replicas from 1 to 7");
     REPLIES("PUT /v1/kv/a?level=0", "\"bad_level\"");
