@@ -191,15 +191,19 @@ void catch_up_adopt(struct shard *s) {
                           memory_order_release);
 }
 
-bool catch_up_hides(const struct shard *s, const struct record *r) {
-    const struct membership *m = s->members;
-    if (s->repair == NULL || !s->repair->gaining) return false;
-    if (atomic_load_explicit(&s->caught_up_epoch, memory_order_relaxed) != 0) return false;
-    const uint32_t slot = crc16_slot(ikey_key(r->ikey));
-    if (m->slots.phases[slot] != SLOT_JOINT || is_listed(m, slot, m->self)) return false;
+uint64_t catch_up_hidden_before(const struct shard *s) {
+    if (s->repair == NULL || !s->repair->gaining) return 0;
+    if (atomic_load_explicit(&s->caught_up_epoch, memory_order_relaxed) != 0) return 0;
     const uint64_t settled = hlc_ms(s->repair->gained_stamp);
     const uint64_t margin_ms = REPAIR_SETTLE_MS - HLC_SKEW_MS_MAX;
-    return settled > margin_ms && r->ballot.stamp < hlc_of_ms(settled - margin_ms);
+    return settled > margin_ms ? hlc_of_ms(settled - margin_ms) : 0;
+}
+
+bool catch_up_hides(const struct shard *s, const struct record *r) {
+    const struct membership *m = s->members;
+    if (r->ballot.stamp >= catch_up_hidden_before(s)) return false;
+    const uint32_t slot = crc16_slot(ikey_key(r->ikey));
+    return m->slots.phases[slot] == SLOT_JOINT && !is_listed(m, slot, m->self);
 }
 
 /* ---- how far it is ---- */

@@ -66,7 +66,10 @@ void catch_up_count_taken(struct shard *s, const struct record *r);
 void catch_up_adopt(struct shard *s);
 /* Say how far the shard is; every tick. */
 void catch_up_tick(struct shard *s);
-/* Whether this record was left here when the slot was kept before: nobody but repair may see it. */
+/* What is stamped below this in a joint slot that this node is only to get was left here when it
+ * kept the slot before: nobody but repair may see it. 0 = there is no such thing. */
+uint64_t catch_up_hidden_before(const struct shard *s);
+/* Whether the record is one of these. */
 bool catch_up_hides(const struct shard *s, const struct record *r);
 
 /* ---- what is left behind ---- */

@@ -1,4 +1,5 @@
 #include "shard/coordinate.h"
+#include "shard/catch_up.h"
 
 #include "base/assert.h"
 #include "base/hash.h"
@@ -180,6 +181,7 @@ static uint16_t ask_own(struct shard *s, struct coordination *k, uint32_t place)
     if (replica_may_tell(s, k->slot)) st = lookup_begin(s, &k->local, buffer_bytes(&k->ikey));
     if (st.code == ST_WAIT) return 0;
     struct ballot version = { 0 };
+    if (status_ok(st) && catch_up_hides(s, &k->local.read.record)) st = status_of(ST_NOT_FOUND);
     if (status_ok(st)) {
         version = k->local.read.record.ballot;
         if (k->local.read.sequence > k->shown) k->shown = k->local.read.sequence;

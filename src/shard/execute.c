@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/mutant.h"
 #include "shard/admin_control.h"
+#include "shard/catch_up.h"
 #include "shard/forward.h"
 #include "shard/inspect.h"
 #include "shard/operation.h"
@@ -386,7 +387,9 @@ static void call_walk(struct shard *s, struct call *c) {
     }
     if (part_is_outdated(s, c)) return;
     if (c->walk == NULL) c->walk = walk_create(++s->random * 0x9E3779B97F4A7C15ULL | 1);
-    walk_keeps(c->walk, s->keeps_all ? NULL : s->members);
+    const uint64_t hidden_before = catch_up_hidden_before(s);
+    const bool sees_all = s->keeps_all && hidden_before == 0;
+    walk_keeps(c->walk, sees_all ? NULL : s->members, hidden_before);
     const struct status st = walk_slice(c->walk, s->engine, s->node->cache, &c->request,
                                         s->turn_wall_ms, s->ikey_space, &c->read.fetch);
     if (st.code == ST_WAIT) {

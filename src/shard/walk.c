@@ -61,15 +61,19 @@ void walk_let_go(struct walk *w, struct cache *cache) {
     held_release(w, cache);
 }
 
-void walk_keeps(struct walk *w, const struct membership *kept_by) {
+void walk_keeps(struct walk *w, const struct membership *kept_by, uint64_t hidden_before) {
     ASSERT(kept_by == NULL || kept_by->self != MEMBER_NONE);
     w->kept_by = kept_by;
+    w->hidden_before = hidden_before;
 }
 
 /* What is left of a slot that went to other members is not there any more. */
-static bool is_kept(const struct walk *w, struct bytes key) {
-    if (w->kept_by == NULL) return true;
-    return membership_keeps(w->kept_by, crc16_slot(key), w->kept_by->self);
+static bool is_kept(const struct walk *w, struct bytes key, const struct record *r) {
+    const struct membership *m = w->kept_by;
+    if (m == NULL) return true;
+    const uint32_t slot = crc16_slot(key);
+    if (membership_place(m, slot, m->self) >= 0) return true;
+    return membership_keeps(m, slot, m->self) && r->ballot.stamp >= w->hidden_before;
 }
 
 static bool row_is_wanted(const struct request *q, struct bytes key, const struct record *r,
@@ -107,7 +111,7 @@ static bool examine(struct walk *w, struct engine_iterator *it, const struct req
         return true;
     }
     if (engine_iterator_sequence(it) > w->sequence) w->sequence = engine_iterator_sequence(it);
-    if (row_is_wanted(q, key, r, now_ms) && is_kept(w, key)) page_add(w, q, key, r, now_ms);
+    if (row_is_wanted(q, key, r, now_ms) && is_kept(w, key, r)) page_add(w, q, key, r, now_ms);
     buffer_reset(&w->at);
     buffer_append(&w->at, key);
     w->moved = true;
@@ -164,7 +168,7 @@ static STATUS seek_live(const struct walk *w, struct engine_iterator *it, const 
     for (uint32_t i = 0; i < WALK_SLICE_RECORDS && engine_iterator_valid(it); i++) {
         const struct record *r = engine_iterator_record(it);
         if (ikey_keyspace(r->ikey) != q->keyspace) break;
-        *ret_found = !record_is_absent(r, now_ms) && is_kept(w, ikey_key(r->ikey));
+        *ret_found = !record_is_absent(r, now_ms) && is_kept(w, ikey_key(r->ikey), r);
         if (*ret_found) break;
         TRY(engine_iterator_next(it));
     }

@@ -29,6 +29,7 @@ struct walk {
     size_t bytes;                     /* in the page's rows */
     uint64_t sequence;                /* highest log position of what was seen */
     const struct membership *kept_by; /* see walk_keeps */
+    uint64_t hidden_before;           /* see walk_keeps */
     uint64_t random;                  /* OP_RANDOM_KEY: same seed after a fetch, same path */
     struct engine_iterator *iterator; /* only while a block is fetched */
     struct cache_block *held; /* fetched since the walk last moved: a full cache cannot starve it */
@@ -47,8 +48,9 @@ void walk_destroy(struct walk *w);
 STATUS walk_slice(struct walk *w, struct engine *e, struct cache *cache, const struct request *q,
                   uint64_t now_ms, uint8_t *ikey_space, struct table_fetch *ret_fetch);
 /* From the next slice on only keys of slots that the own member of `kept_by` keeps are seen; NULL =
- * all. It must hold for as long as slices are taken. */
-void walk_keeps(struct walk *w, const struct membership *kept_by);
+ * all. It must hold for as long as slices are taken. Nor is seen what is stamped below
+ * `hidden_before` in slots that this member is only to get (shard/catch_up.h). */
+void walk_keeps(struct walk *w, const struct membership *kept_by, uint64_t hidden_before);
 /* The block is cached: the walk goes on at its last key. */
 void walk_fetched(struct walk *w, struct cache_block block);
 /* Forget the answer and take the request for another page, which says itself where to begin.

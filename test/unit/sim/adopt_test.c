@@ -360,7 +360,7 @@ TEST(adopt, slots_that_went_away_are_hidden) {
     struct table_fetch fetch;
     static uint8_t space[IKEY_BYTES_MAX];
     const struct request q = { .op = OP_SCAN, .rows_max = 1000 };
-    walk_keeps(walk, s->members);
+    walk_keeps(walk, s->members, 0);
     struct status st = status_of(ST_BUSY);
     while (st.code == ST_BUSY)
         st = walk_slice(walk, s->engine, s->node->cache, &q, s->turn_wall_ms, space, &fetch);

@@ -185,6 +185,12 @@ void slot_world_begin(struct slot_world *w, uint32_t at, const char *words,
     }
 }
 
+/* A string comes in two lines, which may come apart. */
+static bool is_whole(const char *reply, size_t len) {
+    if (len < 2 || reply[len - 1] != '\n') return false;
+    return reply[0] != '$' || reply[1] == '-' || strchr(reply, '\n') != reply + len - 1;
+}
+
 const char *slot_world_end(struct slot_world *w, struct asked *asked, uint32_t for_ms) {
     for (uint32_t ms = 0; ms < for_ms; ms++) {
         size_t len = 0;
@@ -192,7 +198,7 @@ const char *slot_world_end(struct slot_world *w, struct asked *asked, uint32_t f
                                               sizeof w->reply - 1 - asked->len, &len);
         CHECK(status_ok(st) || st.code == ST_WAIT);
         if (status_ok(st)) asked->len += len;
-        if (asked->len >= 2 && w->reply[asked->len - 1] == '\n') break;
+        if (is_whole(w->reply, asked->len)) break;
         slot_world_run(w, 1);
     }
     return w->reply;
