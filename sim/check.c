@@ -73,7 +73,7 @@ static uint32_t *losses_of(const struct history *h) {
         const struct history_event *e = &h->events[i];
         if (e->kind != HISTORY_LOSS) continue;
         for (uint32_t k = 0; k < h->keys_count; k++)
-            losses[k] += (uint32_t)(h->keys[k].replicas >> e->index & 1);
+            losses[k] += (uint32_t)(h->keys[k].kept >> e->index & 1);
     }
     return losses;
 }
@@ -126,7 +126,7 @@ static void walk_loss(struct walk *w, uint32_t node) {
     const struct history *h = w->check->history;
     ASSERT(node < HISTORY_NODES_MAX);
     for (uint32_t k = 0; k < h->keys_count; k++) {
-        if ((h->keys[k].replicas >> node & 1) == 0) continue;
+        if ((h->keys[k].kept >> node & 1) == 0) continue;
         held_lose(&w->held[k]);
         w->losses[k]++;
     }

@@ -46,6 +46,7 @@ static bool connect_to_node(struct client *c) {
 }
 
 static bool may_begin(const struct client *c) {
+    if (c->probe && (c->all->nodes >> c->node & 1) == 0) return false;
     return c->all->mode == (c->probe ? CLIENTS_PROBE : CLIENTS_LOAD);
 }
 
@@ -62,12 +63,21 @@ static bool pump_out(struct client *c) {
     return true;
 }
 
+static uint32_t any_node(struct client *c) {
+    const uint64_t nodes = c->all->nodes;
+    ASSERT(nodes != 0);
+    uint64_t skip = sim_random_below(&c->dice, (uint64_t)__builtin_popcountll(nodes));
+    uint64_t rest = nodes;
+    for (; skip > 0; skip--) rest &= rest - 1;
+    return (uint32_t)__builtin_ctzll(rest);
+}
+
 static void begin_request(struct client *c) {
     const struct scenario *s = c->all->scenario;
     ASSERT(!c->waiting);
     if (!c->probe && c->requests_left == 0) {
         hang_up(c);
-        c->node = (uint32_t)sim_random_below(&c->dice, s->nodes);
+        c->node = any_node(c);
         c->requests_left = 1 + (uint32_t)sim_random_below(&c->dice, REQUESTS_AT_A_NODE_MAX);
     }
     if (c->sock.os == NULL && !connect_to_node(c)) {
@@ -141,7 +151,7 @@ static void client_init(struct client *c, struct clients *all, uint32_t index, u
     buffer_init(&c->in, CLIENT_ANSWER_BYTES_MAX);
     buffer_init(&c->body, CLIENT_ANSWER_BYTES_MAX);
     c->seen = mem_alloc_zeroed(HISTORY_KEYS_MAX * sizeof *c->seen);
-    ASSERT(c->node < all->scenario->nodes);
+    ASSERT(c->node < scenario_machines(all->scenario));
 }
 
 static void client_deinit(struct client *c) {
@@ -171,7 +181,8 @@ struct clients *clients_create(const struct clients_options *options, uint64_t w
     c->place = sim_net_attach(options->net, c->os, CLIENTS_IP);
     c->loop = os_loop_create(c->os);
     workload_init(&c->workload, &c->scenario->mix, c->scenario->keys);
-    c->count = c->scenario->clients + c->scenario->nodes;
+    c->nodes = (UINT64_C(1) << c->scenario->nodes) - 1;
+    c->count = c->scenario->clients + scenario_machines(c->scenario);
     c->clients = mem_alloc_zeroed(c->count * sizeof *c->clients);
     for (uint32_t i = 0; i < c->count; i++)
         client_init(&c->clients[i], c, i, sim_random_next(&dice));
@@ -198,6 +209,12 @@ void clients_mode(struct clients *c, enum clients_mode mode, uint64_t world_ns) 
         struct client *one = &c->clients[i];
         if (!one->waiting && may_begin(one)) rest(one);
     }
+}
+
+void clients_know(struct clients *c, uint64_t nodes) {
+    ASSERT(nodes != 0);
+    ASSERT(nodes >> scenario_machines(c->scenario) == 0);
+    c->nodes = nodes;
 }
 
 uint64_t clients_due_ns(const struct clients *c) {

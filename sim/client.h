@@ -28,7 +28,7 @@ static inline uint32_t clients_probe_key(const struct scenario *s, uint32_t node
     return s->keys + node;
 }
 static inline uint32_t clients_missing_key(const struct scenario *s) {
-    return s->keys + s->nodes;
+    return s->keys + scenario_machines(s);
 }
 
 enum clients_mode {
@@ -50,6 +50,8 @@ struct clients *clients_create(const struct clients_options *options, uint64_t w
 void clients_destroy(struct clients *c);
 /* What the clients do from now on. */
 void clients_mode(struct clients *c, enum clients_mode mode, uint64_t world_ns);
+/* Which nodes they ask: a bit each. At first those that begin the cluster. */
+void clients_know(struct clients *c, uint64_t nodes);
 /* World time at which some client has something to do; UINT64_MAX = never. */
 uint64_t clients_due_ns(const struct clients *c);
 void clients_turn(struct clients *c, uint64_t world_ns);

@@ -18,7 +18,7 @@ static uint64_t below(struct world *w, uint64_t bound) {
 }
 
 static struct world_node *any_node(struct world *w) {
-    return &w->nodes[below(w, w->scenario->nodes)];
+    return &w->nodes[below(w, scenario_machines(w->scenario))];
 }
 
 static uint64_t in_ms(const struct world *w, uint64_t ms) {
@@ -36,7 +36,7 @@ static uint64_t place_bit(const struct world *w, uint32_t node) {
 
 static uint64_t all_places(const struct world *w) {
     uint64_t bits = 0;
-    for (uint32_t i = 0; i < w->scenario->nodes; i++) bits |= place_bit(w, i);
+    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) bits |= place_bit(w, i);
     return bits;
 }
 
@@ -90,11 +90,11 @@ static void set_link(struct world *w, uint32_t from, uint32_t to) {
 
 static void set_links(struct world *w) {
     const uint32_t client = clients_place(w->clients);
-    ASSERT(w->scenario->nodes <= SCENARIO_NODES_MAX);
-    for (uint32_t i = 0; i < w->scenario->nodes; i++) {
+    ASSERT(scenario_machines(w->scenario) <= SCENARIO_NODES_MAX);
+    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) {
         set_link(w, w->places[i], client);
         set_link(w, client, w->places[i]);
-        for (uint32_t j = 0; j < w->scenario->nodes; j++) {
+        for (uint32_t j = 0; j < scenario_machines(w->scenario); j++) {
             if (i != j) set_link(w, w->places[i], w->places[j]);
         }
     }
@@ -103,10 +103,13 @@ static void set_links(struct world *w) {
 static void window_close(struct world *w, struct fault_window *f) {
     ASSERT(f->open);
     f->open = false;
-    if (f->node >= w->scenario->nodes) return;
+    if (f->node >= scenario_machines(w->scenario)) return;
     struct world_node *n = &w->nodes[f->node];
     switch (f->kind) {
-    case FAULT_DISK_FULL: sim_disk_set_capacity(n->disk, SIM_DISK_UNLIMITED); break;
+    case FAULT_DISK_FULL:
+        sim_disk_set_capacity(n->disk, SIM_DISK_UNLIMITED);
+        n->is_full = false;
+        break;
     case FAULT_CLOCK_JUMP:
     case FAULT_CLOCK_WILD:
         n->skew_ms = 0;
@@ -127,14 +130,14 @@ static bool network_fault(struct world *w, enum fault_kind kind) {
     const uint64_t all = all_places(w);
     struct fault_window *f = window_open(w, kind);
     if (f == NULL) return false;
-    const uint32_t a = (uint32_t)below(w, w->scenario->nodes);
-    const uint32_t b = (uint32_t)below(w, w->scenario->nodes);
+    const uint32_t a = (uint32_t)below(w, scenario_machines(w->scenario));
+    const uint32_t b = (uint32_t)below(w, scenario_machines(w->scenario));
     f->node = UINT32_MAX;
     f->from = place_bit(w, a);
     f->to = all & ~f->from;
     switch (kind) {
     case FAULT_PARTITION:
-        for (uint32_t i = 0; i < w->scenario->nodes; i++) {
+        for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) {
             if (below(w, 3) == 0) f->from |= place_bit(w, i);
         }
         f->to = all & ~f->from;
@@ -208,6 +211,7 @@ static bool disk_fault(struct world *w, enum fault_kind kind) {
         f = window_open(w, kind);
         if (f == NULL) return false;
         f->node = n->index;
+        n->is_full = true;
         sim_disk_set_capacity(n->disk, sim_disk_used_bytes(n->disk) + below(w, 1 << 18));
         return true;
     case FAULT_STALL:
@@ -311,7 +315,7 @@ static bool node_fault(struct world *w, enum fault_kind kind) {
 }
 
 static bool blackout(struct world *w) {
-    for (uint32_t i = 0; i < w->scenario->nodes; i++)
+    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++)
         world_crash(w, &w->nodes[i], true, back_ns(w));
     return true;
 }
@@ -394,10 +398,11 @@ void faults_end(struct world *w) {
     close_windows(w, true);
     w->faults.next_ns = NEVER_NS;
     sim_net_heal(w->net);
-    for (uint32_t i = 0; i < w->scenario->nodes; i++) {
+    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) {
         struct world_node *n = &w->nodes[i];
         sim_disk_heal(n->disk);
         n->resume_ns = n->resume_ns == 0 ? 0 : w->now_ns;
+        if (n->out) continue;
         if (n->suspect)
             world_wipe(w, n, w->now_ns);
         else if (n->state == NODE_DOWN || n->boot_ns != NEVER_NS)

@@ -26,7 +26,7 @@ uint32_t history_key(struct history *h, const char *text, uint64_t replicas) {
     ASSERT(len < HISTORY_KEY_BYTES_MAX);
     struct history_key *k = &h->keys[h->keys_count];
     memcpy(k->text, text, len + 1);
-    k->replicas = replicas;
+    k->replicas = k->kept = replicas;
     k->last = HISTORY_NONE;
     return h->keys_count++;
 }

@@ -43,7 +43,8 @@ enum history_outcome {
 
 struct history_key {
     char text[HISTORY_KEY_BYTES_MAX]; /* the key itself, NUL behind it */
-    uint64_t replicas;                /* bit per node that keeps it */
+    uint64_t replicas;                /* bit per node that keeps it in the end */
+    uint64_t kept;                    /* bit per node that ever kept it: whose loss counts */
     uint32_t last;                    /* newest operation on it, or HISTORY_NONE */
 };
 
@@ -90,7 +91,7 @@ struct history {
 void history_init(struct history *h);
 void history_deinit(struct history *h);
 
-/* Add a key; returns its index.
+/* Add a key that the same nodes keep all the time, unless the fields are set; returns its index.
  * Requires  text shorter than HISTORY_KEY_BYTES_MAX, `replicas` not empty */
 uint32_t history_key(struct history *h, const char *text, uint64_t replicas);
 /* The key of this text, or HISTORY_NONE. */

@@ -198,9 +198,10 @@ STATUS scenario_set(struct scenario *s, const char *name, const char *value) {
 
 bool scenario_check(const struct scenario *s) {
     if (s->nodes < 1 || s->nodes > SCENARIO_NODES_MAX) return false;
+    if (s->spares > SCENARIO_NODES_MAX - s->nodes) return false;
     if (s->replicas < 1 || s->replicas > s->nodes) return false;
     if (s->write_quorum > s->replicas || s->read_quorum > s->replicas) return false;
-    if (s->alone && s->nodes != 1) return false;
+    if (s->alone && scenario_machines(s) != 1) return false;
     if (s->shards < 1 || s->shards > SHARDS_MAX) return false;
     if (s->clients < 1 || s->clients > SCENARIO_CLIENTS_MAX) return false;
     if (s->keys < 1 || s->keys > 3000) return false;

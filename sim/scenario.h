@@ -18,6 +18,9 @@
 #define SCENARIO_NODES_MAX 7u
 #define SCENARIO_CLIENTS_MAX 64u
 
+/* A cluster has so long to begin, before there is load and faults. */
+#define SCENARIO_BEGIN_MS 15000u
+
 /* After the faults a cluster has so long to be whole again ... */
 #define SCENARIO_HEALING_MS 30000u
 /* ... then every node is asked for everything, and at last nothing happens any more. */
@@ -59,11 +62,12 @@ const char *fault_name(enum fault_kind kind);
 
 struct scenario {
     uint64_t seed;           /* it all follows from this */
-    uint32_t nodes;          /* 1..SCENARIO_NODES_MAX */
+    uint32_t nodes;          /* that begin the cluster; with the spares 1..SCENARIO_NODES_MAX */
+    uint32_t spares;         /* machines that may join it */
     uint8_t replicas;        /* N, 1..nodes */
     uint8_t write_quorum;    /* W; 0 = majority of N */
     uint8_t read_quorum;     /* R; likewise */
-    bool alone;              /* one node without a membership */
+    bool alone;              /* one node that was told of no others */
     uint32_t shards;         /* of each node */
     enum wal_sync sync;      /* when a write is durable */
     uint32_t interval_ms;    /* with WAL_SYNC_INTERVAL */
@@ -90,6 +94,10 @@ void scenario_draw(struct scenario *s, uint64_t seed);
 STATUS scenario_set(struct scenario *s, const char *name, const char *value);
 bool scenario_check(const struct scenario *s);
 
+/* Nodes that there are, in the cluster or not. */
+static inline uint32_t scenario_machines(const struct scenario *s) {
+    return s->nodes + s->spares;
+}
 /* How many replicas must answer an operation of this level. */
 uint8_t scenario_need(const struct scenario *s, bool is_write, enum work_level level);
 

@@ -14,6 +14,7 @@
 /* Turns in one moment before the world is sure that it does not get on. */
 #define SAME_MOMENT_MAX 100000u
 #define PROBE_SLICE_MS 100u
+#define BEGIN_SLICE_MS 100u
 /* Each replica may find damage of its own, one table after the other. */
 #define PROBES_MAX 8u
 #define HEAL_SECONDS_MAX 60u
@@ -53,31 +54,18 @@ static void on_die(void *user, const char *message) {
 
 /* ---- building ---- */
 
-static uint64_t replicas_of(const struct world *w, const char *key) {
-    const struct membership *m = w->nodes[0].members;
-    if (w->scenario->alone) return 1;
-    const struct slot_list *list = membership_list(m, crc16_slot(bytes_of_string(key)));
-    uint64_t bits = 0;
-    for (uint32_t i = 0; i < list->count; i++) {
-        const char *address = m->all[list->members[i]].address;
-        for (uint32_t n = 0; n < w->scenario->nodes; n++) {
-            if (strcmp(address, w->nodes[n].address) == 0) bits |= UINT64_C(1) << n;
-        }
-    }
-    ASSERT(__builtin_popcountll(bits) == (int)w->scenario->replicas);
-    return bits;
-}
-
 static void add_key(struct world *w, const char *prefix, uint32_t number) {
     char text[HISTORY_KEY_BYTES_MAX];
     snprintf(text, sizeof text, "%s%u", prefix, number);
-    history_key(&w->history, text, replicas_of(w, text));
+    /* Who keeps it is known when there is a cluster. */
+    const uint64_t all = (UINT64_C(1) << scenario_machines(w->scenario)) - 1;
+    w->history.keys[history_key(&w->history, text, all)].kept = 0;
 }
 
 static void add_keys(struct world *w) {
     history_init(&w->history);
     for (uint32_t i = 0; i < w->scenario->keys; i++) add_key(w, "key:", i);
-    for (uint32_t i = 0; i < w->scenario->nodes; i++) add_key(w, "probe:", i);
+    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) add_key(w, "probe:", i);
     add_key(w, "missing:", 0);
     ASSERT(w->history.keys_count == clients_missing_key(w->scenario) + 1);
 }
@@ -91,13 +79,14 @@ struct world *world_create(const struct world_options *options) {
     w->scenario = options->scenario;
     w->dice = sim_random_of(w->scenario->seed ^ 0x3031d);
     w->now_ns = NS_A_MS;
+    w->faults.next_ns = NEVER_NS; /* none before the cluster has begun */
     findings_init(&w->findings);
     log_set_sink(on_log);
     log_set_level(LOG_INFO);
     sim_on_die(on_die, w);
     w->net = sim_net_create(sim_random_next(&w->dice));
     sim_net_set_trace(w->net, &w->trace);
-    for (uint32_t i = 0; i < w->scenario->nodes; i++) world_node_init(w, i);
+    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) world_node_init(w, i);
     add_keys(w);
     const struct clients_options clients = {
         .scenario = w->scenario, .history = &w->history, .net = w->net, .trace = &w->trace
@@ -115,7 +104,7 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 static uint64_t due_ns(const struct world *w) {
     uint64_t due = earlier(sim_net_due_ns(w->net), faults_due_ns(w));
     due = earlier(due, clients_due_ns(w->clients));
-    for (uint32_t i = 0; i < w->scenario->nodes; i++)
+    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++)
         due = earlier(due, world_node_due_ns(&w->nodes[i]));
     return due;
 }
@@ -125,7 +114,7 @@ static uint64_t due_ns(const struct world *w) {
 static void step(struct world *w) {
     sim_net_advance(w->net, w->now_ns);
     if (faults_due_ns(w) <= w->now_ns) faults_step(w);
-    for (uint32_t i = 0; i < w->scenario->nodes; i++) {
+    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) {
         if (world_node_due_ns(&w->nodes[i]) <= w->now_ns) world_node_turn(w, &w->nodes[i]);
     }
     if (clients_due_ns(w->clients) <= w->now_ns) clients_turn(w->clients, w->now_ns);
@@ -135,12 +124,12 @@ static void say_progress(struct world *w) {
     char line[160];
     uint32_t up = 0;
     uint64_t faults = 0;
-    for (uint32_t i = 0; i < w->scenario->nodes; i++) up += w->nodes[i].state == NODE_UP;
+    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) up += w->nodes[i].state == NODE_UP;
     for (uint32_t i = 0; i < FAULT_KINDS; i++) faults += w->faults.counts[i];
     w->said_ns += PROGRESS_NS;
     snprintf(line, sizeof line, "%4llu s: %u operations, %llu faults, %u of %u nodes up",
              (unsigned long long)(w->said_ns / NS_A_MS / 1000), w->history.ops_count,
-             (unsigned long long)faults, up, w->scenario->nodes);
+             (unsigned long long)faults, up, scenario_machines(w->scenario));
     w->options.say(w->options.user, line);
 }
 
@@ -165,8 +154,9 @@ static void run_until(struct world *w, uint64_t end_ns) {
 static bool too_many_heal(const struct world *w) {
     const uint8_t need = scenario_need(w->scenario, false, WORK_DEFAULT);
     uint32_t healing = 0;
-    for (uint32_t i = 0; i < w->scenario->nodes; i++) {
+    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) {
         const struct world_node *n = &w->nodes[i];
+        if ((world_members(w) >> i & 1) == 0) continue;
         bool filled = n->state == NODE_UP;
         for (uint32_t k = 0; filled && k < n->process->node.shards_count; k++)
             filled = n->process->node.shards[k]->filled;
@@ -209,9 +199,20 @@ static void probe_until_whole(struct world *w) {
     }
 }
 
+/* All nodes of the list start, and find each other. */
+static void begin(struct world *w) {
+    const uint64_t end_ns = w->now_ns + SCENARIO_BEGIN_MS * NS_A_MS;
+    while (w->now_ns < end_ns && !world_has_begun(w))
+        run_until(w, w->now_ns + BEGIN_SLICE_MS * NS_A_MS);
+    if (!world_has_begun(w))
+        findings_add(&w->findings, "the nodes have not made a cluster after %u ms",
+                     SCENARIO_BEGIN_MS);
+    world_note(w, "the cluster has begun");
+}
+
 void world_run(struct world *w) {
     ASSERT(w->settled_ns == 0);
-    for (uint32_t i = 0; i < w->scenario->nodes; i++) world_boot(w, &w->nodes[i]);
+    begin(w);
     clients_mode(w->clients, CLIENTS_LOAD, w->now_ns);
     faults_init(w);
     run_until(w, w->now_ns + w->scenario->faulty_ms * NS_A_MS);
@@ -220,6 +221,7 @@ void world_run(struct world *w) {
     faults_end(w);
     run_until(w, w->now_ns + SCENARIO_HEALING_MS * NS_A_MS);
     w->settled_ns = w->now_ns;
+    if (world_members(w) != 0) clients_know(w->clients, world_members(w));
     probe_until_whole(w);
     run_until(w, w->now_ns + SCENARIO_QUIET_MS * NS_A_MS);
 }
@@ -230,7 +232,7 @@ struct world_counts world_counts(const struct world *w) {
                               .simulated_ms = w->now_ns / NS_A_MS,
                               .losses = w->history.losses };
     memcpy(c.faults, w->faults.counts, sizeof c.faults);
-    for (uint32_t i = 0; i < w->scenario->nodes; i++) c.boots += w->nodes[i].boots;
+    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) c.boots += w->nodes[i].boots;
     for (uint32_t i = 0; i < w->history.ops_count; i++) {
         const struct history_op *op = &w->history.ops[i];
         c.operations[op->kind][op->outcome]++;

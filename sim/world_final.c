@@ -67,8 +67,10 @@ static int row_order(const void *a, const void *b) {
 struct check_row *world_rows(struct world *w, uint32_t *ret_count) {
     struct rows rows = { 0 };
     ASSERT(w->running == NULL);
-    for (uint32_t i = 0; i < w->scenario->nodes; i++) {
-        struct world_node *n = &w->nodes[i];
+    const uint64_t members = world_members(w);
+    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) {
+        const struct world_node *n = &w->nodes[i];
+        if ((members >> i & 1) == 0) continue;
         if (n->state != NODE_UP) {
             findings_add(&w->findings, "node %u is not up in the end", i + 1);
             continue;
@@ -89,12 +91,14 @@ void world_check(struct world *w, struct world_findings *ret_findings) {
     ASSERT(w->settled_ns != 0);
     ASSERT(history_check(&w->history));
     uint32_t count = 0;
+    world_control_check(w);
     struct check_row *rows = world_rows(w, &count);
     const struct check check = {
         .history = &w->history,
         .rows = rows,
         .rows_count = count,
-        .nodes = w->scenario->nodes,
+        .nodes = scenario_machines(w->scenario),
+        .members = world_members(w),
         .copies = w->scenario->replicas,
         /* Two clocks take part in an expiry, and the answer takes a while to arrive. */
         .clock_spread_ms = 2 * w->skew_ms_max + CLOCK_SPREAD_MS_MIN,

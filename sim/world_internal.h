@@ -15,6 +15,7 @@
 #include "sim/random.h"
 #include "sim/trace.h"
 #include "sim/world.h"
+#include "storage/identity.h"
 #include "storage/rate_limit.h"
 
 #include <setjmp.h>
@@ -26,6 +27,10 @@
 #define LINK_DELAY_US_MAX 500u
 /* How far apart clocks may be and answers late before an expiry counts as one. */
 #define CLOCK_SPREAD_MS_MIN 1000u
+
+#define WORLD_DATA_DIR "data"
+#define WORLD_IDS_MAX 1024u /* member ids: a run gives out some dozens */
+#define WORLD_TERMS 1024u   /* of Raft, remembered; terms that far apart do not meet */
 
 enum node_state { NODE_DOWN, NODE_UP, NODE_STOPPING };
 
@@ -46,7 +51,8 @@ struct world_node {
     uint32_t index;                     /* 0.. */
     enum node_state state;              /* whether it runs */
     char address[OS_ADDRESS_BYTES_MAX]; /* canonical */
-    struct membership *members;         /* the cluster as it knows it when it starts */
+    enum control_want want;             /* what it is told to do if it is no member yet */
+    bool names_itself;                  /* its list of nodes has its own address too */
     struct sim_disk *disk;              /* its data */
     struct world_process *process;      /* NULL while DOWN */
     uint64_t boot_ns;                   /* DOWN: when it is started; NEVER_NS = by a fault's end */
@@ -57,7 +63,39 @@ struct world_node {
     bool may_die;                       /* a disk error since its start: ending is right */
     bool suspect;                       /* its disk was damaged: the operator replaces it */
     bool astray;                        /* some write landed elsewhere on its disk */
-    bool rotten; /* a bit of a table flipped: it heals, or refuses to start */
+    bool rotten;  /* a bit of a table flipped: it heals, or refuses to start */
+    bool is_full; /* its disk has no space for a while: what cannot wait for some may end it */
+    bool out;     /* not in the cluster, and nobody starts it */
+    bool retired; /* it was removed: it is given a new disk before it starts again */
+    bool refused; /* its control plane may not go on, as `refusal` says; seen to after the turn */
+    char refusal[CONTROL_LINE_BYTES];
+    uint64_t nonce;      /* of its data directory */
+    uint32_t member;     /* id; 0 = none yet */
+    uint64_t epoch;      /* published last by this data directory */
+    uint64_t views_seen; /* serial of the view looked at last */
+};
+
+struct world_member {
+    uint64_t nonce;          /* of the data directory that is it; 0 = not seen yet */
+    uint32_t node;           /* index + 1; 0 = not known */
+    enum member_state state; /* in the newest state */
+};
+
+struct world_term {
+    uint64_t term;
+    uint32_t leader; /* the first that somebody saw in it */
+};
+
+/* What the nodes' control planes have published, the newest of any. */
+struct world_cluster {
+    struct cluster_id id;                       /* zero: none yet */
+    uint64_t revision;                          /* of the newest state */
+    uint64_t epoch;                             /* the same */
+    uint64_t change;                            /* that runs in it; 0 = none */
+    uint64_t hash;                              /* of the state in the end; 0 = not looked at */
+    uint32_t member_last;                       /* highest id given out */
+    struct world_member members[WORLD_IDS_MAX]; /* by id */
+    struct world_term terms[WORLD_TERMS];       /* by remainder */
 };
 
 struct world {
@@ -69,6 +107,7 @@ struct world {
     struct sim_net *net;
     uint32_t places[SCENARIO_NODES_MAX]; /* of the nodes in the network */
     struct world_node nodes[SCENARIO_NODES_MAX];
+    struct world_cluster cluster;
     struct clients *clients;
     struct history history;
     struct faults faults;
@@ -97,6 +136,8 @@ void world_boot(struct world *w, struct world_node *n);
 void world_crash(struct world *w, struct world_node *n, bool power_lost, uint64_t boot_ns);
 /* Tell it to stop; it comes back a while after it has. */
 void world_stop(struct world *w, struct world_node *n, uint64_t boot_ns);
+/* Give a node that is down an empty disk: whatever it was, it is somebody new. */
+void world_renew(struct world *w, struct world_node *n);
 /* Crash it if it runs, and give it an empty disk. A replica less of all it held. */
 void world_wipe(struct world *w, struct world_node *n, uint64_t boot_ns);
 /* Set its clocks as `skew_ms` and `drift_ppm` say. */
@@ -105,6 +146,25 @@ void world_set_clocks(struct world *w, struct world_node *n);
 uint64_t world_node_due_ns(const struct world_node *n);
 /* Whatever of it is due now. */
 void world_node_turn(struct world *w, struct world_node *n);
+
+/* ---- world_control.c ---- */
+
+/* Make the node's control plane and open it, as server/serve.c does. */
+STATUS world_control_open(struct world *w, struct world_node *n, const struct identity *id);
+/* After a turn of its shard 0: see what it has published, and whether that may be. */
+void world_control_look(struct world *w, struct world_node *n);
+/* It said that it may not go on: whether that is right, and what becomes of it. */
+void world_control_refused(struct world *w, struct world_node *n);
+/* Nothing is left of the cluster. */
+void world_control_forget(struct world *w);
+/* Whether all nodes that begin the cluster serve. */
+bool world_has_begun(const struct world *w);
+/* Bits of the nodes that are members in the newest state, or join. */
+uint64_t world_members(const struct world *w);
+/* Index of the node that is or was this member, or HISTORY_NONE. */
+uint32_t world_node_of_member(const struct world *w, uint32_t id);
+/* In the end: all agree, nothing is under way. */
+void world_control_check(struct world *w);
 
 /* ---- world_final.c ---- */
 

@@ -3,11 +3,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sim/world_internal.h"
-#include "storage/identity.h"
 
 #include <stdio.h>
 
-#define DATA_DIR "data"
+#define START_MS_MAX 1500u /* a list of nodes is not started in one moment */
 #define IO_THREADS 2u
 #define BACKGROUND_THREADS 1u
 /* A node that cannot start (no space, a read error) is tried again. */
@@ -22,28 +21,33 @@
 #define HINT_AGE_MS (3600u * 1000)
 #define INPUT_BYTES_MAX (64u * 1024 * 1024)
 
+struct ip {
+    char text[OS_ADDRESS_BYTES_MAX];
+};
+
+static struct ip address_ip(const struct world_node *n) {
+    struct ip ip;
+    snprintf(ip.text, sizeof ip.text, "10.0.0.%u", n->index + 1);
+    return ip;
+}
+
 void world_node_init(struct world *w, uint32_t index) {
-    ASSERT(index < w->scenario->nodes);
+    ASSERT(index < scenario_machines(w->scenario));
     struct world_node *n = &w->nodes[index];
     *n = (struct world_node){ .index = index, .boot_ns = w->now_ns };
     snprintf(n->address, sizeof n->address, "10.0.0.%u:%u", index + 1, NODE_PORT);
     n->disk = sim_disk_create(sim_random_next(&w->dice));
     sim_disk_trace(n->disk, false);
     sim_disk_set_trace(n->disk, &w->trace);
-
-    char texts[SCENARIO_NODES_MAX][OS_ADDRESS_BYTES_MAX];
-    const char *addresses[SCENARIO_NODES_MAX];
-    for (uint32_t i = 0; i < w->scenario->nodes; i++) {
-        snprintf(texts[i], sizeof texts[i], "10.0.0.%u:%u", i + 1, NODE_PORT);
-        addresses[i] = texts[i];
-    }
-    const struct replication replication = { .replicas = w->scenario->replicas,
-                                             .write_quorum = w->scenario->write_quorum,
-                                             .read_quorum = w->scenario->read_quorum };
-    const struct status st =
-        membership_create(addresses, w->scenario->alone ? 0 : w->scenario->nodes, n->address,
-                          replication, &n->members);
-    ASSERT(status_ok(st));
+    n->out = index >= w->scenario->nodes;
+    n->want = n->out               ? CONTROL_WANT_JOIN
+              : w->scenario->alone ? CONTROL_WANT_ALONE
+                                   : CONTROL_WANT_LIST;
+    n->names_itself = sim_random_chance(&w->dice, 1, 2);
+    if (w->scenario->nodes > 1)
+        n->boot_ns += sim_random_below(&w->dice, START_MS_MAX) * NS_A_MS;
+    if (n->out) n->boot_ns = NEVER_NS;
+    w->places[index] = sim_net_place(w->net, address_ip(n).text);
 }
 
 /* ---- start ---- */
@@ -58,12 +62,12 @@ static void fill_node(const struct world *w, struct world_node *n, const struct 
     node->pool = p->pool;
     node->cache = p->cache;
     node->shards_count = id->shards;
-    views_init(&node->views, membership_clone(n->members));
+    views_init(&node->views, membership_create_empty());
     node->node_id = id->node_id;
     node->boot_count = id->boot_count;
     node->version = ATOLL_VERSION;
     node->address = n->address;
-    node->data_dir = DATA_DIR;
+    node->data_dir = WORLD_DATA_DIR;
     node->sync_mode = syncs[w->scenario->sync];
     node->port = NODE_PORT;
     node->started_ms = os_wall_ms(p->os);
@@ -96,10 +100,10 @@ static void build(struct world *w, struct world_node *n, const struct identity *
     fill_node(w, n, id);
 }
 
-static STATUS open_shard(const struct world *w, struct world_node *n, uint16_t shard) {
+static STATUS open_shard(const struct world *w, const struct world_node *n, uint16_t shard) {
     struct world_process *p = n->process;
     char path[OS_PATH_BYTES_MAX];
-    snprintf(path, sizeof path, "%s/shard-%02u", DATA_DIR, (unsigned)shard);
+    snprintf(path, sizeof path, "%s/shard-%02u", WORLD_DATA_DIR, (unsigned)shard);
     struct engine_options o = engine_options_default();
     o.os = p->os;
     o.pool = p->pool;
@@ -111,20 +115,24 @@ static STATUS open_shard(const struct world *w, struct world_node *n, uint16_t s
     o.wal_segment_bytes = w->scenario->segment_bytes;
     o.level1_bytes = 4 * (uint64_t)w->scenario->memtable_bytes;
     o.table_bytes = w->scenario->memtable_bytes;
-    p->wake_ns[shard] = w->now_ns;
-    TRY(shard_create(&p->node, shard, &p->node.shards[shard]));
     return shard_open(p->node.shards[shard], &o);
 }
 
 static STATUS boot(struct world *w, struct world_node *n) {
     struct world_process *p = n->process;
     struct identity id;
-    TRY(os_dir_create(p->os, DATA_DIR));
-    TRY(os_file_lock(p->os, DATA_DIR "/LOCK", &p->lock));
-    TRY(identity_open(p->os, DATA_DIR, w->scenario->shards, w->scenario->shards, &id));
+    TRY(os_dir_create(p->os, WORLD_DATA_DIR));
+    TRY(os_file_lock(p->os, WORLD_DATA_DIR "/LOCK", &p->lock));
+    TRY(identity_open(p->os, WORLD_DATA_DIR, w->scenario->shards, w->scenario->shards, &id));
     build(w, n, &id);
+    for (uint16_t i = 0; i < id.shards; i++) {
+        p->wake_ns[i] = w->now_ns;
+        TRY(shard_create(&p->node, i, &p->node.shards[i]));
+    }
+    TRY(world_control_open(w, n, &id));
     for (uint16_t i = 0; i < id.shards; i++) TRY(open_shard(w, n, i));
     for (uint16_t i = 0; i < id.shards; i++) TRY(shard_listen(p->node.shards[i], n->address));
+    node_control_begin(p->node.control);
     atomic_store(&p->node.ready, true);
     return status_of(ST_OK);
 }
@@ -173,7 +181,8 @@ static void boot_refused(struct world *w, struct world_node *n, struct status st
 /* It called os_die. */
 static void process_died(struct world *w, struct world_node *n) {
     world_note(w, "node %u ended itself: %s", n->index + 1, w->died);
-    if (!n->may_die)
+    const bool for_space = n->is_full && strstr(w->died, "raft store") != NULL;
+    if (!n->may_die && !for_space)
         findings_add(&w->findings, "at %llu ms node %u ended itself without cause: %s",
                      (unsigned long long)(w->now_ns / NS_A_MS), n->index + 1, w->died);
     w->died = NULL;
@@ -198,6 +207,7 @@ static void process_died(struct world *w, struct world_node *n) {
 void world_boot(struct world *w, struct world_node *n) {
     ASSERT(n->state == NODE_DOWN);
     ASSERT(n->process == NULL);
+    if (n->retired) world_renew(w, n);
     n->process = mem_alloc_zeroed(sizeof *n->process);
     n->process->os = sim_os_create(sim_random_next(&w->dice), n->disk);
     n->state = NODE_UP;
@@ -205,13 +215,14 @@ void world_boot(struct world *w, struct world_node *n) {
     n->boots++;
     sim_os_set_trace(n->process->os, &w->trace);
     sim_os_drive(n->process->os, w->now_ns);
-    char ip[OS_ADDRESS_BYTES_MAX];
-    snprintf(ip, sizeof ip, "10.0.0.%u", n->index + 1);
-    w->places[n->index] = sim_net_attach(w->net, n->process->os, ip);
+    const uint32_t place = sim_net_attach(w->net, n->process->os, address_ip(n).text);
+    ASSERT(place == w->places[n->index]);
     world_set_clocks(w, n);
     struct status st = status_of(ST_IO);
     GUARDED(w, n, st = boot(w, n));
-    if (status_ok(st))
+    if (status_ok(st) && n->refused)
+        world_control_refused(w, n);
+    else if (status_ok(st))
         world_note(w, "node %u is up, start %llu", n->index + 1, (unsigned long long)n->boots);
     else
         boot_refused(w, n, st);
@@ -237,17 +248,28 @@ void world_crash(struct world *w, struct world_node *n, bool power_lost, uint64_
     n->boot_ns = boot_ns;
 }
 
-void world_wipe(struct world *w, struct world_node *n, uint64_t boot_ns) {
-    world_crash(w, n, false, boot_ns);
+void world_renew(struct world *w, struct world_node *n) {
+    ASSERT(n->state == NODE_DOWN);
     world_note(w, "node %u gets an empty disk", n->index + 1);
     replace_disk(w, n, sim_disk_create(sim_random_next(&w->dice)));
     sim_disk_trace(n->disk, false);
     sim_disk_set_trace(n->disk, &w->trace);
-    history_loss(&w->history, n->index);
     n->suspect = false;
     n->astray = false;
     n->rotten = false;
     n->may_die = false;
+    n->refused = false;
+    n->retired = false;
+    n->member = 0;
+    n->epoch = 0;
+    /* Who was the only one begins anew. */
+    if (scenario_machines(w->scenario) == 1) world_control_forget(w);
+}
+
+void world_wipe(struct world *w, struct world_node *n, uint64_t boot_ns) {
+    world_crash(w, n, false, boot_ns);
+    world_renew(w, n);
+    history_loss(&w->history, n->index);
     n->boot_ns = boot_ns;
 }
 
@@ -273,6 +295,7 @@ static void close_all(struct world_node *n) {
         ASSERT(p->node.shards[i]->engine == NULL);
         shard_destroy(p->node.shards[i]);
     }
+    node_control_destroy(p->node.control);
     os_pool_destroy(p->pool);
     cache_destroy(p->cache);
     rate_limit_deinit(&p->rate_limit);
@@ -345,6 +368,8 @@ void world_node_turn(struct world *w, struct world_node *n) {
     for (uint32_t i = 0; i < n->process->node.shards_count; i++) {
         if (shard_due_ns(n->process, i) > w->now_ns) continue;
         GUARDED(w, n, shard_turn_now(w, n, i));
+        if (i == 0) world_control_look(w, n);
+        if (n->refused) world_control_refused(w, n);
     }
     if (n->state != NODE_STOPPING || !has_ended(n->process)) return;
     GUARDED(w, n, close_all(n));

@@ -28,7 +28,7 @@ static inline void made_init(struct made *m) {
     history_key(&m->history, "a", 7);
     history_key(&m->history, "b", 3);
     m->check = (struct check){
-        .history = &m->history, .rows = m->rows, .nodes = 3, .copies = 3, .clock_spread_ms = 100
+        .history = &m->history, .rows = m->rows, .nodes = 3, .members = 7, .copies = 3, .clock_spread_ms = 100
     };
 }
 
