@@ -94,7 +94,7 @@ void repair_members_learn(struct shard *s) {
     ASSERT(s->repair != NULL);
     for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         struct repair_member *k = &s->repair->members[i];
-        k->common = i != m->self && common_rests(s, i, 1) != 0;
+        k->common = i != m->self && (m->used >> i & 1) != 0 && common_rests(s, i, 1) != 0;
         k->shards = 0; /* `wanted` is to be worked out anew */
         if (s->peers[i] == NULL) k->away_since_ms = k->warned_ms = 0;
     }
