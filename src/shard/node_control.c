@@ -234,6 +234,7 @@ void node_control_linked(const struct link *l, bool up) {
     const struct shard *s = l->shard;
     const struct node_control *c = s->node->control;
     if (c == NULL || s->id != 0 || l->peer == NULL || l->remote_shard != 0) return;
+    if (s->peers[l->peer->member] != l->peer) return; /* no member any more */
     control_linked(c->control, s->members->all[l->peer->member].id, up);
 }
 
