@@ -240,6 +240,8 @@ void control_member_deinit(struct control *c) {
 /* Whether this start of this data directory may go on as the member that the state has. */
 static bool may_go_on(struct control *c) {
     const uint32_t at = metadata_find_member(c->state, c->self);
+    /* The log has not come to where it was added. */
+    if (metadata_member_state(c->state, c->self) == MEMBER_UNKNOWN) return false;
     if (at == MEMBER_NONE) {
         control_refuse(c, "member %u was removed from the cluster", c->self);
         return false;
