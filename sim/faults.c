@@ -187,8 +187,7 @@ static bool reset_fault(struct world *w) {
     return sim_net_reset(w->net, w->places[a], to) > 0;
 }
 
-/* Whether one more node may lose what it stored; if so it is counted. */
-static bool take_loss(struct world *w) {
+bool faults_take_loss(struct world *w) {
     if (w->faults.losses >= w->scenario->losses_max) return false;
     w->faults.losses++;
     return true;
@@ -221,7 +220,7 @@ static bool disk_fault(struct world *w, enum fault_kind kind) {
     default: break;
     }
     ASSERT(kind == FAULT_MISDIRECT);
-    if (!take_loss(w)) return false;
+    if (!faults_take_loss(w)) return false;
     n->may_die = n->suspect = true;
     sim_disk_misdirect_write(n->disk, 1 + below(w, 10));
     return true;
@@ -271,7 +270,7 @@ static bool rot_fault(struct world *w) {
     if (!status_ok(sim_disk_view(n->disk, path, &content)) || content.len == 0) return false;
     /* More of it in the tables of one node is no more than the loss of that node. */
     const bool again = n->rotten && files.tables_only;
-    if (!again && !take_loss(w)) return false;
+    if (!again && !faults_take_loss(w)) return false;
     const uint64_t offset = below(w, content.len);
     const struct status st = sim_disk_flip(n->disk, path, offset, (uint32_t)below(w, 8));
     ASSERT(status_ok(st));
@@ -309,7 +308,7 @@ static bool node_fault(struct world *w, enum fault_kind kind) {
     default: break;
     }
     ASSERT(kind == FAULT_WIPE);
-    if (!take_loss(w)) return false;
+    if (!faults_take_loss(w)) return false;
     world_wipe(w, n, back_ns(w));
     return true;
 }
@@ -338,6 +337,11 @@ static bool inject(struct world *w, enum fault_kind kind) {
     case FAULT_STALL:
     case FAULT_MISDIRECT: return disk_fault(w, kind);
     case FAULT_ROT: return rot_fault(w);
+    case FAULT_JOIN:
+    case FAULT_LEAVE:
+    case FAULT_REMOVE:
+    case FAULT_WEIGHT:
+    case FAULT_CONTROL: return operator_fault(w, kind);
     default: return network_fault(w, kind);
     }
 }

@@ -43,6 +43,8 @@ void faults_init(struct world *w);
 uint64_t faults_due_ns(const struct world *w);
 /* Begin and end what is due now. */
 void faults_step(struct world *w);
+/* Whether one more node may lose what it stored; if so it is counted. */
+bool faults_take_loss(struct world *w);
 /* No more from now on: end all windows, heal the network, the disks and the clocks. */
 void faults_end(struct world *w);
 

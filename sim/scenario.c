@@ -33,6 +33,11 @@ static const char *const fault_names[FAULT_KINDS] = {
     [FAULT_STALL] = "stall",
     [FAULT_ROT] = "rot",
     [FAULT_MISDIRECT] = "misdirect",
+    [FAULT_JOIN] = "join",
+    [FAULT_LEAVE] = "leave",
+    [FAULT_REMOVE] = "remove",
+    [FAULT_WEIGHT] = "weight",
+    [FAULT_CONTROL] = "control",
 };
 
 const char *fault_name(enum fault_kind kind) {
@@ -123,6 +128,7 @@ void scenario_draw(struct scenario *s, uint64_t seed) {
     s->timeout_ms = PICK(&dice, 1000, 3000, 8000);
     draw_mix(s, &dice);
     draw_faults(s, &dice);
+    if (!s->alone) s->spares = PICK(&dice, 0, 1, 2);
     ASSERT(scenario_check(s));
 }
 
@@ -159,6 +165,8 @@ STATUS scenario_set(struct scenario *s, const char *name, const char *value) {
     if (strcmp(name, "nodes") == 0) {
         to.nodes = n;
         to.alone = to.alone && n == 1;
+        if (n <= SCENARIO_NODES_MAX && to.spares > SCENARIO_NODES_MAX - n)
+            to.spares = SCENARIO_NODES_MAX - n;
         if (to.replicas > n && n > 0) to.replicas = (uint8_t)n;
         if (to.write_quorum > to.replicas) to.write_quorum = 0;
         if (to.read_quorum > to.replicas) to.read_quorum = 0;
@@ -169,7 +177,10 @@ STATUS scenario_set(struct scenario *s, const char *name, const char *value) {
         to.losses_max = n > 0 ? (n - 1u) / 2 : 0;
     } else if (strcmp(name, "alone") == 0) {
         to.alone = n != 0;
+        if (to.alone) to.spares = 0;
         if (to.alone && to.sync != WAL_SYNC_ALWAYS) to.mix.session_permille = 0;
+    } else if (strcmp(name, "spares") == 0) {
+        to.spares = n;
     } else if (strcmp(name, "repair") == 0) {
         to.repair_rate = n;
     } else if (strcmp(name, "hints") == 0) {
@@ -228,9 +239,9 @@ void scenario_print(const struct scenario *s, char text[SCENARIO_TEXT_BYTES_MAX]
     };
     ASSERT(scenario_check(s));
     int len = snprintf(text, SCENARIO_TEXT_BYTES_MAX,
-                       "%u nodes%s, N=%u W=%u R=%u, %u shards, sync %s, %u clients, %u keys, "
+                       "%u nodes%s and %u spare, N=%u W=%u R=%u, %u shards, sync %s, %u clients, %u keys, "
                        "%u s with faults, one in %u ms:",
-                       s->nodes, s->alone ? " alone" : "", s->replicas,
+                       s->nodes, s->alone ? " alone" : "", s->spares, s->replicas,
                        scenario_need(s, true, WORK_DEFAULT), scenario_need(s, false, WORK_DEFAULT),
                        s->shards, syncs[s->sync], s->clients, s->keys, s->faulty_ms / 1000,
                        s->fault_gap_ms);

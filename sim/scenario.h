@@ -26,6 +26,8 @@
 /* ... then every node is asked for everything, and at last nothing happens any more. */
 #define SCENARIO_PROBING_MS 10000u
 #define SCENARIO_QUIET_MS 20000u
+/* Who joins or leaves then has so much more time before that. */
+#define SCENARIO_SETTLING_MS 60000u
 
 enum fault_kind {
     FAULT_KILL,        /* the process dies; what it wrote the kernel keeps */
@@ -52,11 +54,17 @@ enum fault_kind {
     FAULT_STALL,      /* syncs take seconds */
     FAULT_ROT,        /* a bit of what is stored flips */
     FAULT_MISDIRECT,  /* a write lands elsewhere */
+    FAULT_JOIN,       /* a machine that is not in the cluster joins it */
+    FAULT_LEAVE,      /* a member is asked to leave */
+    FAULT_REMOVE,     /* a node goes down and is given up; it counts as dead */
+    FAULT_WEIGHT,     /* a member is given another weight */
+    FAULT_CONTROL,    /* a change is paused, resumed, throttled, cancelled; another leader */
     FAULT_KINDS,
 };
 
 /* What is used up by one of these does not come back in the run: a replica less. */
-#define FAULTS_THAT_LOSE (1u << FAULT_WIPE | 1u << FAULT_ROT | 1u << FAULT_MISDIRECT)
+#define FAULTS_THAT_LOSE \
+    (1u << FAULT_WIPE | 1u << FAULT_ROT | 1u << FAULT_MISDIRECT | 1u << FAULT_REMOVE)
 
 const char *fault_name(enum fault_kind kind);
 

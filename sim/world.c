@@ -79,6 +79,7 @@ struct world *world_create(const struct world_options *options) {
     w->scenario = options->scenario;
     w->dice = sim_random_of(w->scenario->seed ^ 0x3031d);
     w->now_ns = NS_A_MS;
+    w->operator.next_ns = NEVER_NS;
     w->faults.next_ns = NEVER_NS; /* none before the cluster has begun */
     findings_init(&w->findings);
     log_set_sink(on_log);
@@ -104,6 +105,7 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 static uint64_t due_ns(const struct world *w) {
     uint64_t due = earlier(sim_net_due_ns(w->net), faults_due_ns(w));
     due = earlier(due, clients_due_ns(w->clients));
+    due = earlier(due, operator_due_ns(w));
     for (uint32_t i = 0; i < scenario_machines(w->scenario); i++)
         due = earlier(due, world_node_due_ns(&w->nodes[i]));
     return due;
@@ -114,6 +116,7 @@ static uint64_t due_ns(const struct world *w) {
 static void step(struct world *w) {
     sim_net_advance(w->net, w->now_ns);
     if (faults_due_ns(w) <= w->now_ns) faults_step(w);
+    if (operator_due_ns(w) <= w->now_ns) operator_step(w);
     for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) {
         if (world_node_due_ns(&w->nodes[i]) <= w->now_ns) world_node_turn(w, &w->nodes[i]);
     }
@@ -210,16 +213,28 @@ static void begin(struct world *w) {
     world_note(w, "the cluster has begun");
 }
 
+static void heal(struct world *w) {
+    run_until(w, w->now_ns + SCENARIO_HEALING_MS * NS_A_MS);
+    const uint64_t end_ns = w->now_ns + SCENARIO_SETTLING_MS * NS_A_MS;
+    if (operator_is_done(w)) return;
+    while (w->now_ns < end_ns && !operator_is_done(w))
+        run_until(w, w->now_ns + 1000 * NS_A_MS);
+    /* Who was just told of it finishes. */
+    run_until(w, w->now_ns + 5000 * NS_A_MS);
+}
+
 void world_run(struct world *w) {
     ASSERT(w->settled_ns == 0);
     begin(w);
     clients_mode(w->clients, CLIENTS_LOAD, w->now_ns);
     faults_init(w);
+    operator_init(w);
     run_until(w, w->now_ns + w->scenario->faulty_ms * NS_A_MS);
     world_note(w, "the faults are over");
     clients_mode(w->clients, CLIENTS_REST, w->now_ns);
     faults_end(w);
-    run_until(w, w->now_ns + SCENARIO_HEALING_MS * NS_A_MS);
+    operator_tidy(w);
+    heal(w);
     w->settled_ns = w->now_ns;
     if (world_members(w) != 0) clients_know(w->clients, world_members(w));
     probe_until_whole(w);

@@ -7,6 +7,7 @@
 
 #define CONTROL_DIR WORLD_DATA_DIR "/control"
 /* After what it was refused for is set right. */
+#define NOTE_BYTES 512u
 #define REFUSED_WAIT_NS (500 * NS_A_MS)
 
 /* ---- start ---- */
@@ -94,6 +95,23 @@ static void take_slots(struct world *w, const struct metadata *state) {
     }
 }
 
+/* For people who look for a failure. */
+static void note_state(struct world *w, const struct metadata *state) {
+    char line[NOTE_BYTES] = "";
+    size_t fill = 0;
+    for (uint32_t i = 0; i < state->members_count && fill < sizeof line; i++) {
+        const struct metadata_member *m = &state->members[i];
+        const int len = snprintf(line + fill, sizeof line - fill, ", %u (node %u, weight %u) %s",
+                                 m->id, w->cluster.members[m->id].node, m->weight,
+                                 member_state_name(m->state));
+        ASSERT(len > 0);
+        fill += (size_t)len;
+    }
+    world_note(w, "state %llu: epoch %llu, change %llu%s%s",
+               (unsigned long long)state->revision, (unsigned long long)state->epoch,
+               (unsigned long long)state->change.id, state->change.paused ? " paused" : "", line);
+}
+
 /* The newest state that any node has published. */
 static void take_state(struct world *w, const struct metadata *state) {
     struct world_cluster *c = &w->cluster;
@@ -102,15 +120,19 @@ static void take_state(struct world *w, const struct metadata *state) {
     for (uint32_t i = 0; i < state->members_count; i++) {
         const struct metadata_member *m = &state->members[i];
         struct world_member *own = member_of(w, m->id);
+        own->weight = m->weight;
         if (own->node == 0 && m->address[0] != 0) own->node = node_of_address(w, m->address) + 1;
     }
     for (uint32_t id = 1; id <= state->member_last && id < WORLD_IDS_MAX; id++)
         c->members[id].state = metadata_member_state(state, id);
     c->member_last = state->member_last;
     c->change = state->change.id;
+    c->throttle = state->change.throttle;
+    c->paused = state->change.paused;
     if (state->epoch > c->epoch) take_slots(w, state);
     c->epoch = state->epoch;
     c->revision = state->revision;
+    note_state(w, state);
 }
 
 /* A member id belongs to one data directory for ever. */
@@ -159,12 +181,28 @@ void world_control_look(struct world *w, struct world_node *n) {
     check_published(w, n, state);
 }
 
+void world_wish(struct world *w, struct world_node *n, const struct metadata_command *command) {
+    ASSERT(n->state == NODE_UP);
+    n->wish = *command;
+    n->has_wish = true;
+    n->process->wake_ns[0] = w->now_ns;
+}
+
+void world_control_wish(struct world_node *n) {
+    struct control *c = n->process->node.control->control;
+    if (n->wish_leader != 0) control_transfer(c, n->wish_leader);
+    if (n->has_wish) control_propose(c, &n->wish, NULL, NULL);
+    n->wish_leader = 0;
+    n->has_wish = false;
+}
+
 void world_control_forget(struct world *w) {
     w->cluster = (struct world_cluster){ 0 };
 }
 
 /* ---- refused ---- */
 
+/* What the state says of it; who left, or was given up, has no place in the cluster. */
 static bool is_removed(const struct world *w, const struct world_node *n) {
     if (n->member == 0) return false;
     const enum member_state state = w->cluster.members[n->member].state;
@@ -177,11 +215,11 @@ void world_control_refused(struct world *w, struct world_node *n) {
     world_note(w, "node %u may not go on: %s", n->index + 1, n->refusal);
     n->refused = false;
     if (is_removed(w, n))
-        n->retired = true;
+        n->retired = n->out = true;
     else if (!no_store || !(n->may_die || n->is_full))
         findings_add(&w->findings, "at %llu ms node %u may not go on: %s",
                      (unsigned long long)(w->now_ns / NS_A_MS), n->index + 1, n->refusal);
-    world_stop(w, n, w->now_ns + REFUSED_WAIT_NS);
+    world_stop(w, n, n->out ? NEVER_NS : w->now_ns + REFUSED_WAIT_NS);
 }
 
 /* ---- phases ---- */
@@ -243,8 +281,11 @@ void world_control_check(struct world *w) {
     const struct world_cluster *c = &w->cluster;
     const uint64_t members = world_members(w);
     for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) {
-        if ((members >> i & 1) != 0 && w->nodes[i].state == NODE_UP)
-            check_settled(w, &w->nodes[i]);
+        const struct world_node *n = &w->nodes[i];
+        if ((members >> i & 1) != 0 && n->state == NODE_UP) check_settled(w, n);
+        if (((members >> i & 1) == 0) == n->out) continue;
+        findings_add(&w->findings, "node %u is %s the cluster in the end", i + 1,
+                     n->out ? "still in" : "not in");
     }
     for (uint32_t id = 1; id <= c->member_last && id < WORLD_IDS_MAX; id++) {
         const enum member_state state = c->members[id].state;

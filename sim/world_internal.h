@@ -11,6 +11,7 @@
 #include "sim/client.h"
 #include "sim/faults.h"
 #include "sim/net.h"
+#include "sim/operator.h"
 #include "sim/os_sim.h"
 #include "sim/random.h"
 #include "sim/trace.h"
@@ -73,12 +74,16 @@ struct world_node {
     uint32_t member;     /* id; 0 = none yet */
     uint64_t epoch;      /* published last by this data directory */
     uint64_t views_seen; /* serial of the view looked at last */
+    bool has_wish;       /* there is one */
+    uint32_t wish_leader;         /* member that is to lead; 0 = no such wish */
+    struct metadata_command wish; /* to be proposed by its control plane */
 };
 
 struct world_member {
     uint64_t nonce;          /* of the data directory that is it; 0 = not seen yet */
     uint32_t node;           /* index + 1; 0 = not known */
-    enum member_state state; /* in the newest state */
+    uint32_t weight;         /* in the newest state */
+    enum member_state state; /* the same */
 };
 
 struct world_term {
@@ -92,6 +97,8 @@ struct world_cluster {
     uint64_t revision;                          /* of the newest state */
     uint64_t epoch;                             /* the same */
     uint64_t change;                            /* that runs in it; 0 = none */
+    uint64_t throttle;                          /* of that */
+    bool paused;                                /* that */
     uint64_t hash;                              /* of the state in the end; 0 = not looked at */
     uint32_t member_last;                       /* highest id given out */
     struct world_member members[WORLD_IDS_MAX]; /* by id */
@@ -111,6 +118,7 @@ struct world {
     struct clients *clients;
     struct history history;
     struct faults faults;
+    struct operator operator;
     struct findings findings;   /* what went wrong in the nodes themselves */
     uint64_t turns;             /* of shards */
     uint64_t skew_ms_max;       /* largest of any node at any time */
@@ -155,6 +163,10 @@ STATUS world_control_open(struct world *w, struct world_node *n, const struct id
 void world_control_look(struct world *w, struct world_node *n);
 /* It said that it may not go on: whether that is right, and what becomes of it. */
 void world_control_refused(struct world *w, struct world_node *n);
+/* Have its control plane propose this in its next turn. Requires  the node runs */
+void world_wish(struct world *w, struct world_node *n, const struct metadata_command *command);
+/* In a turn of its shard 0: what was wished. */
+void world_control_wish(struct world_node *n);
 /* Nothing is left of the cluster. */
 void world_control_forget(struct world *w);
 /* Whether all nodes that begin the cluster serve. */

@@ -155,6 +155,8 @@ static void forget(struct world *w, struct world_node *n, enum sim_net_crash_sty
     n->process = NULL;
     n->state = NODE_DOWN;
     n->resume_ns = 0;
+    n->has_wish = false;
+    n->wish_leader = 0;
 }
 
 static void replace_disk(struct world *w, struct world_node *n, struct sim_disk *disk) {
@@ -245,7 +247,7 @@ void world_crash(struct world *w, struct world_node *n, bool power_lost, uint64_
     if (n->astray) history_loss(&w->history, n->index);
     /* Faults that were to come go with the old disk. */
     if (power_lost && !n->suspect) n->may_die = false;
-    n->boot_ns = boot_ns;
+    n->boot_ns = n->out ? NEVER_NS : boot_ns;
 }
 
 void world_renew(struct world *w, struct world_node *n) {
@@ -270,7 +272,7 @@ void world_wipe(struct world *w, struct world_node *n, uint64_t boot_ns) {
     world_crash(w, n, false, boot_ns);
     world_renew(w, n);
     history_loss(&w->history, n->index);
-    n->boot_ns = boot_ns;
+    n->boot_ns = n->out ? NEVER_NS : boot_ns;
 }
 
 void world_stop(struct world *w, struct world_node *n, uint64_t boot_ns) {
@@ -336,6 +338,7 @@ static void shard_turn_now(struct world *w, struct world_node *n, uint32_t shard
     sim_trace_add(&w->trace, head, sizeof head);
     w->turns++;
     sim_os_now(p->os, w->now_ns);
+    if (shard == 0 && n->state == NODE_UP) world_control_wish(n);
     shard_turn(s, s->events, os_loop_wait(s->loop, 0, s->events, SHARD_EVENTS_MAX));
     p->ended[shard] = shard_is_over(s);
     if (p->ended[shard]) shard_close(s);

@@ -1,0 +1,230 @@
+#include "sim/operator.h"
+
+#include "base/assert.h"
+#include "sim/world_internal.h"
+
+#define LOOK_NS (500 * NS_A_MS)
+/* Longer than the leader waits for further members, and than an election takes. */
+#define STUCK_NS (6000 * NS_A_MS)
+#define REJOIN_MS_MAX 5000u
+#define WEIGHT_MAX 4u
+
+static uint64_t below(struct world *w, uint64_t bound) {
+    return sim_random_below(&w->operator.dice, bound);
+}
+
+static uint64_t bit_of(const struct world_node *n) {
+    return UINT64_C(1) << n->index;
+}
+
+static uint32_t machines(const struct world *w) {
+    return scenario_machines(w->scenario);
+}
+
+/* ---- wishes ---- */
+
+/* Any node that runs; NULL: none does. */
+static struct world_node *any_up(struct world *w) {
+    const uint32_t first = (uint32_t)below(w, machines(w));
+    for (uint32_t i = 0; i < machines(w); i++) {
+        struct world_node *n = &w->nodes[(first + i) % machines(w)];
+        if (n->state == NODE_UP && n->resume_ns == 0 && n->member != 0) return n;
+    }
+    return NULL;
+}
+
+static bool wish(struct world *w, const struct metadata_command *command) {
+    struct world_node *n = any_up(w);
+    if (n == NULL) return false;
+    world_wish(w, n, command);
+    return true;
+}
+
+static bool wish_of_member(struct world *w, enum metadata_kind kind, uint32_t member,
+                           uint32_t weight) {
+    ASSERT(member != 0);
+    const struct metadata_command command = { .kind = kind,
+                                              .member = { .id = member, .weight = weight } };
+    return wish(w, &command);
+}
+
+static bool wish_of_change(struct world *w, enum metadata_kind kind, uint64_t throttle) {
+    const struct metadata_command command = { .kind = kind,
+                                              .change = w->cluster.change,
+                                              .throttle = throttle };
+    return command.change != 0 && wish(w, &command);
+}
+
+/* ---- members ---- */
+
+static uint32_t members_that_stay(const struct world *w) {
+    return (uint32_t)__builtin_popcountll(world_members(w) & ~w->operator.doomed);
+}
+
+/* A node of the cluster, not given up; NULL: the one that the dice chose is none. */
+static struct world_node *any_member(struct world *w) {
+    struct world_node *n = &w->nodes[below(w, machines(w))];
+    if (n->out || (w->operator.doomed & bit_of(n)) != 0) return NULL;
+    return n->member != 0 && (world_members(w) & bit_of(n)) != 0 ? n : NULL;
+}
+
+/* With an empty disk, told of everybody or, if most of these are there, of those that began. */
+static void join(struct world *w, struct world_node *n, uint64_t boot_ns) {
+    ASSERT(n->state == NODE_DOWN);
+    const uint64_t first = (UINT64_C(1) << w->scenario->nodes) - 1;
+    const uint32_t there = (uint32_t)__builtin_popcountll(world_members(w) & first);
+    const bool listed = n->index < w->scenario->nodes && 2 * there > w->scenario->nodes;
+    n->want = listed && w->scenario->nodes > 1 && below(w, 2) == 0 ? CONTROL_WANT_LIST
+                                                                    : CONTROL_WANT_JOIN;
+    n->out = false;
+    n->boot_ns = boot_ns;
+}
+
+static bool join_one(struct world *w) {
+    const uint32_t first = (uint32_t)below(w, machines(w));
+    for (uint32_t i = 0; i < machines(w); i++) {
+        struct world_node *n = &w->nodes[(first + i) % machines(w)];
+        if (!n->out || n->state != NODE_DOWN || (w->operator.doomed & bit_of(n)) != 0) continue;
+        join(w, n, w->now_ns);
+        return true;
+    }
+    return false;
+}
+
+static bool leave(struct world *w) {
+    const struct world_node *n = any_member(w);
+    if (n == NULL || members_that_stay(w) <= w->scenario->replicas) return false;
+    return wish_of_member(w, METADATA_MEMBER_LEAVE, n->member, 0);
+}
+
+/* It is down, and does not come back before its member is dead: what it would answer until it
+ * hears of that would count for nothing. */
+static bool remove_one(struct world *w) {
+    struct world_node *n = any_member(w);
+    if (n == NULL || members_that_stay(w) <= w->scenario->replicas) return false;
+    if (w->cluster.members[n->member].state != MEMBER_ACTIVE) return false;
+    if (!faults_take_loss(w)) return false;
+    world_crash(w, n, below(w, 2) == 0, NEVER_NS);
+    n->boot_ns = NEVER_NS;
+    n->out = true;
+    history_loss(&w->history, n->index);
+    w->operator.doomed |= bit_of(n);
+    if (below(w, 2) == 0) w->operator.rejoin |= bit_of(n);
+    return wish_of_member(w, METADATA_MEMBER_DEAD, n->member, 0);
+}
+
+static bool weigh(struct world *w) {
+    const struct world_node *n = any_member(w);
+    if (n == NULL) return false;
+    return wish_of_member(w, METADATA_MEMBER_WEIGHT, n->member,
+                          1 + (uint32_t)below(w, WEIGHT_MAX));
+}
+
+static bool meddle(struct world *w) {
+    struct world_node *up;
+    const struct world_node *n;
+    switch (below(w, 5)) {
+    case 0: return wish_of_change(w, METADATA_CHANGE_PAUSE, 0);
+    case 1: return wish_of_change(w, METADATA_CHANGE_RESUME, 0);
+    case 2: return wish_of_change(w, METADATA_CHANGE_THROTTLE, below(w, 200000));
+    case 3: return wish_of_change(w, METADATA_CHANGE_CANCEL, 0);
+    default: break;
+    }
+    up = any_up(w);
+    n = any_member(w);
+    if (up == NULL || n == NULL) return false;
+    up->wish_leader = n->member;
+    return true;
+}
+
+bool operator_fault(struct world *w, enum fault_kind kind) {
+    switch (kind) {
+    case FAULT_JOIN: return join_one(w);
+    case FAULT_LEAVE: return leave(w);
+    case FAULT_REMOVE: return remove_one(w);
+    case FAULT_WEIGHT: return weigh(w);
+    default: break;
+    }
+    ASSERT(kind == FAULT_CONTROL);
+    return meddle(w);
+}
+
+/* ---- what he began ---- */
+
+/* Ask again until it is dead; then it may get a new disk and come back. */
+static void see_to_doomed(struct world *w, struct world_node *n) {
+    const enum member_state state = w->cluster.members[n->member].state;
+    if (state != MEMBER_DEAD && state != MEMBER_REMOVED) {
+        (void)wish_of_member(w, METADATA_MEMBER_DEAD, n->member, 0);
+        return;
+    }
+    w->operator.doomed &= ~bit_of(n);
+    n->retired = true;
+    if ((w->operator.rejoin & bit_of(n)) == 0) return;
+    w->operator.rejoin &= ~bit_of(n);
+    join(w, n, w->now_ns + below(w, REJOIN_MS_MAX) * NS_A_MS);
+}
+
+/* A change that somebody cancelled is begun again when weights are others. */
+static void unstick(struct world *w) {
+    const struct world_cluster *c = &w->cluster;
+    if (w->operator.stuck_ns == 0) w->operator.stuck_ns = w->now_ns;
+    if (w->now_ns - w->operator.stuck_ns < STUCK_NS) return;
+    w->operator.stuck_ns = w->now_ns;
+    for (uint32_t id = 1; id <= c->member_last && id < WORLD_IDS_MAX; id++) {
+        if (c->members[id].state != MEMBER_ACTIVE) continue;
+        (void)wish_of_member(w, METADATA_MEMBER_WEIGHT, id,
+                             1 + c->members[id].weight % WEIGHT_MAX);
+        return;
+    }
+}
+
+static void tidy(struct world *w) {
+    const struct world_cluster *c = &w->cluster;
+    if (members_that_stay(w) < w->scenario->replicas) (void)join_one(w);
+    if (c->change != 0 && c->paused) (void)wish_of_change(w, METADATA_CHANGE_RESUME, 0);
+    if (c->change != 0 && c->throttle != 0) (void)wish_of_change(w, METADATA_CHANGE_THROTTLE, 0);
+    if (c->change != 0 || operator_is_done(w))
+        w->operator.stuck_ns = 0;
+    else
+        unstick(w);
+}
+
+bool operator_is_done(const struct world *w) {
+    const struct world_cluster *c = &w->cluster;
+    if (c->change != 0 || w->operator.doomed != 0) return false;
+    for (uint32_t id = 1; id <= c->member_last && id < WORLD_IDS_MAX; id++) {
+        const enum member_state state = c->members[id].state;
+        if (state != MEMBER_ACTIVE && state != MEMBER_REMOVED) return false;
+    }
+    for (uint32_t i = 0; i < machines(w); i++) {
+        if (!w->nodes[i].out && (world_members(w) >> i & 1) == 0) return false;
+    }
+    return true;
+}
+
+void operator_init(struct world *w) {
+    ASSERT(w->operator.next_ns == NEVER_NS);
+    w->operator.dice = sim_random_of(w->scenario->seed ^ 0x09e4a7);
+    w->operator.next_ns = w->now_ns + LOOK_NS;
+}
+
+uint64_t operator_due_ns(const struct world *w) {
+    return w->operator.next_ns;
+}
+
+void operator_step(struct world *w) {
+    ASSERT(w->operator.next_ns <= w->now_ns);
+    w->operator.next_ns = w->now_ns + LOOK_NS;
+    if (w->cluster.revision == 0) return;
+    for (uint32_t i = 0; i < machines(w); i++) {
+        if ((w->operator.doomed >> i & 1) != 0) see_to_doomed(w, &w->nodes[i]);
+    }
+    if (world_members(w) != 0) clients_know(w->clients, world_members(w));
+    if (w->operator.tidies) tidy(w);
+}
+
+void operator_tidy(struct world *w) {
+    ASSERT(!w->operator.tidies);
+    w->operator.tidies = true;
+}
