@@ -75,7 +75,7 @@ static void join(struct world *w, struct world_node *n, uint64_t boot_ns) {
     const uint32_t there = (uint32_t)__builtin_popcountll(world_members(w) & first);
     const bool listed = n->index < w->scenario->nodes && 2 * there > w->scenario->nodes;
     n->want = listed && w->scenario->nodes > 1 && below(w, 2) == 0 ? CONTROL_WANT_LIST
-                                                                    : CONTROL_WANT_JOIN;
+                                                                   : CONTROL_WANT_JOIN;
     n->out = false;
     n->boot_ns = boot_ns;
 }
@@ -101,23 +101,23 @@ static bool leave(struct world *w) {
  * hears of that would count for nothing. */
 static bool remove_one(struct world *w) {
     struct world_node *n = any_member(w);
-    if (n == NULL || members_that_stay(w) <= w->scenario->replicas) return false;
+    if (n == NULL || members_that_stay(w) < w->scenario->replicas) return false;
     if (w->cluster.members[n->member].state != MEMBER_ACTIVE) return false;
+    const bool is_needed = members_that_stay(w) == w->scenario->replicas;
     if (!faults_take_loss(w)) return false;
     world_crash(w, n, below(w, 2) == 0, NEVER_NS);
     n->boot_ns = NEVER_NS;
     n->out = true;
     history_loss(&w->history, n->index);
     w->operator.doomed |= bit_of(n);
-    if (below(w, 2) == 0) w->operator.rejoin |= bit_of(n);
+    if (is_needed || below(w, 2) == 0) w->operator.rejoin |= bit_of(n);
     return wish_of_member(w, METADATA_MEMBER_DEAD, n->member, 0);
 }
 
 static bool weigh(struct world *w) {
     const struct world_node *n = any_member(w);
     if (n == NULL) return false;
-    return wish_of_member(w, METADATA_MEMBER_WEIGHT, n->member,
-                          1 + (uint32_t)below(w, WEIGHT_MAX));
+    return wish_of_member(w, METADATA_MEMBER_WEIGHT, n->member, 1 + (uint32_t)below(w, WEIGHT_MAX));
 }
 
 static bool meddle(struct world *w) {
@@ -169,12 +169,11 @@ static void see_to_doomed(struct world *w, struct world_node *n) {
 static void unstick(struct world *w) {
     const struct world_cluster *c = &w->cluster;
     if (w->operator.stuck_ns == 0) w->operator.stuck_ns = w->now_ns;
-    if (w->now_ns - w->operator.stuck_ns < STUCK_NS) return;
+    if (w->now_ns - w->operator.stuck_ns<STUCK_NS) return;
     w->operator.stuck_ns = w->now_ns;
     for (uint32_t id = 1; id <= c->member_last && id < WORLD_IDS_MAX; id++) {
         if (c->members[id].state != MEMBER_ACTIVE) continue;
-        (void)wish_of_member(w, METADATA_MEMBER_WEIGHT, id,
-                             1 + c->members[id].weight % WEIGHT_MAX);
+        (void)wish_of_member(w, METADATA_MEMBER_WEIGHT, id, 1 + c->members[id].weight % WEIGHT_MAX);
         return;
     }
 }
@@ -218,7 +217,7 @@ void operator_step(struct world *w) {
     w->operator.next_ns = w->now_ns + LOOK_NS;
     if (w->cluster.revision == 0) return;
     for (uint32_t i = 0; i < machines(w); i++) {
-        if ((w->operator.doomed >> i & 1) != 0) see_to_doomed(w, &w->nodes[i]);
+        if ((w->operator.doomed>> i & 1) != 0) see_to_doomed(w, &w->nodes[i]);
     }
     if (world_members(w) != 0) clients_know(w->clients, world_members(w));
     if (w->operator.tidies) tidy(w);

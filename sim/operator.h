@@ -18,13 +18,13 @@
 struct world;
 struct world_node;
 
-struct operator {
+struct operator{
     struct sim_random dice;
-    uint64_t next_ns;       /* world time of his next look; UINT64_MAX = he does not look */
-    uint64_t stuck_ns;      /* since when nothing goes on though something should; 0 = it does */
-    uint64_t rejoin;        /* bit per node that is to come back once its member is dead */
-    uint64_t doomed;        /* bit per node that is given up, and not dead yet */
-    bool tidies;            /* the faults are over */
+    uint64_t next_ns;  /* world time of his next look; UINT64_MAX = he does not look */
+    uint64_t stuck_ns; /* since when nothing goes on though something should; 0 = it does */
+    uint64_t rejoin;   /* bit per node that is to come back once its member is dead */
+    uint64_t doomed;   /* bit per node that is given up, and not dead yet */
+    bool tidies;       /* the faults are over */
 };
 
 void operator_init(struct world *w);

@@ -128,7 +128,7 @@ void scenario_draw(struct scenario *s, uint64_t seed) {
     s->timeout_ms = PICK(&dice, 1000, 3000, 8000);
     draw_mix(s, &dice);
     draw_faults(s, &dice);
-    if (!s->alone) s->spares = PICK(&dice, 0, 1, 2);
+    if (!s->alone) s->spares = PICK(&dice, 0, 1, 1, 2);
     ASSERT(scenario_check(s));
 }
 
@@ -238,13 +238,13 @@ void scenario_print(const struct scenario *s, char text[SCENARIO_TEXT_BYTES_MAX]
         [WAL_SYNC_ALWAYS] = "always", [WAL_SYNC_INTERVAL] = "interval", [WAL_SYNC_NEVER] = "never"
     };
     ASSERT(scenario_check(s));
-    int len = snprintf(text, SCENARIO_TEXT_BYTES_MAX,
-                       "%u nodes%s and %u spare, N=%u W=%u R=%u, %u shards, sync %s, %u clients, %u keys, "
-                       "%u s with faults, one in %u ms:",
-                       s->nodes, s->alone ? " alone" : "", s->spares, s->replicas,
-                       scenario_need(s, true, WORK_DEFAULT), scenario_need(s, false, WORK_DEFAULT),
-                       s->shards, syncs[s->sync], s->clients, s->keys, s->faulty_ms / 1000,
-                       s->fault_gap_ms);
+    int len = snprintf(
+        text, SCENARIO_TEXT_BYTES_MAX,
+        "%u nodes%s and %u spare, N=%u W=%u R=%u, %u shards, sync %s, %u clients, %u keys, "
+        "%u s with faults, one in %u ms:",
+        s->nodes, s->alone ? " alone" : "", s->spares, s->replicas,
+        scenario_need(s, true, WORK_DEFAULT), scenario_need(s, false, WORK_DEFAULT), s->shards,
+        syncs[s->sync], s->clients, s->keys, s->faulty_ms / 1000, s->fault_gap_ms);
     for (uint32_t i = 0; i < FAULT_KINDS; i++) {
         ASSERT(len > 0);
         ASSERT((size_t)len < SCENARIO_TEXT_BYTES_MAX - 32);

@@ -127,7 +127,8 @@ static void say_progress(struct world *w) {
     char line[160];
     uint32_t up = 0;
     uint64_t faults = 0;
-    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) up += w->nodes[i].state == NODE_UP;
+    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++)
+        up += w->nodes[i].state == NODE_UP;
     for (uint32_t i = 0; i < FAULT_KINDS; i++) faults += w->faults.counts[i];
     w->said_ns += PROGRESS_NS;
     snprintf(line, sizeof line, "%4llu s: %u operations, %llu faults, %u of %u nodes up",
@@ -217,8 +218,7 @@ static void heal(struct world *w) {
     run_until(w, w->now_ns + SCENARIO_HEALING_MS * NS_A_MS);
     const uint64_t end_ns = w->now_ns + SCENARIO_SETTLING_MS * NS_A_MS;
     if (operator_is_done(w)) return;
-    while (w->now_ns < end_ns && !operator_is_done(w))
-        run_until(w, w->now_ns + 1000 * NS_A_MS);
+    while (w->now_ns < end_ns && !operator_is_done(w)) run_until(w, w->now_ns + 1000 * NS_A_MS);
     /* Who was just told of it finishes. */
     run_until(w, w->now_ns + 5000 * NS_A_MS);
 }

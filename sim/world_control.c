@@ -43,9 +43,10 @@ STATUS world_control_open(struct world *w, struct world_node *n, const struct id
     o.control.address_count = list_addresses(w, n, addresses);
     o.control.addresses = addresses;
     o.control.replicas = w->scenario->replicas;
-    o.control.settings.replication = (struct replication){ .replicas = w->scenario->replicas,
-                                                           .write_quorum = w->scenario->write_quorum,
-                                                           .read_quorum = w->scenario->read_quorum };
+    o.control.settings.replication =
+        (struct replication){ .replicas = w->scenario->replicas,
+                              .write_quorum = w->scenario->write_quorum,
+                              .read_quorum = w->scenario->read_quorum };
     o.control.boot = id->boot_count;
     o.control.nonce = id->node_id;
     n->nonce = id->node_id;
@@ -101,15 +102,15 @@ static void note_state(struct world *w, const struct metadata *state) {
     size_t fill = 0;
     for (uint32_t i = 0; i < state->members_count && fill < sizeof line; i++) {
         const struct metadata_member *m = &state->members[i];
-        const int len = snprintf(line + fill, sizeof line - fill, ", %u (node %u, weight %u) %s",
-                                 m->id, w->cluster.members[m->id].node, m->weight,
-                                 member_state_name(m->state));
+        const int len =
+            snprintf(line + fill, sizeof line - fill, ", %u (node %u, weight %u) %s", m->id,
+                     w->cluster.members[m->id].node, m->weight, member_state_name(m->state));
         ASSERT(len > 0);
         fill += (size_t)len;
     }
-    world_note(w, "state %llu: epoch %llu, change %llu%s%s",
-               (unsigned long long)state->revision, (unsigned long long)state->epoch,
-               (unsigned long long)state->change.id, state->change.paused ? " paused" : "", line);
+    world_note(w, "state %llu: epoch %llu, change %llu%s%s", (unsigned long long)state->revision,
+               (unsigned long long)state->epoch, (unsigned long long)state->change.id,
+               state->change.paused ? " paused" : "", line);
 }
 
 /* The newest state that any node has published. */
@@ -202,11 +203,16 @@ void world_control_forget(struct world *w) {
 
 /* ---- refused ---- */
 
-/* What the state says of it; who left, or was given up, has no place in the cluster. */
-static bool is_removed(const struct world *w, const struct world_node *n) {
-    if (n->member == 0) return false;
-    const enum member_state state = w->cluster.members[n->member].state;
+static bool is_gone(enum member_state state) {
     return state == MEMBER_REMOVED || state == MEMBER_DEAD;
+}
+
+/* By the newest state or by its own, which is agreed, but may not be published anywhere yet. */
+static bool is_removed(const struct world *w, const struct world_node *n) {
+    const struct metadata *own = control_state(n->process->node.control->control);
+    if (n->member == 0) return false;
+    if (is_gone(w->cluster.members[n->member].state)) return true;
+    return own != NULL && is_gone(metadata_member_state(own, n->member));
 }
 
 void world_control_refused(struct world *w, struct world_node *n) {
@@ -214,6 +220,7 @@ void world_control_refused(struct world *w, struct world_node *n) {
     const bool no_store = strstr(n->refusal, "cannot be made") != NULL;
     world_note(w, "node %u may not go on: %s", n->index + 1, n->refusal);
     n->refused = false;
+    /* Who left, or was given up, has no place in the cluster. */
     if (is_removed(w, n))
         n->retired = n->out = true;
     else if (!no_store || !(n->may_die || n->is_full))
@@ -263,11 +270,11 @@ static void check_settled(struct world *w, const struct world_node *n) {
     if (n->member != s->self || s->self == 0)
         findings_add(&w->findings, "node %u is no member in the end", name);
     if (state->epoch != w->cluster.epoch || state->revision != w->cluster.revision)
-        findings_add(&w->findings, "node %u is at epoch %llu, revision %llu in the end, not %llu, "
-                                   "%llu",
+        findings_add(&w->findings,
+                     "node %u is at epoch %llu, revision %llu in the end, not %llu, "
+                     "%llu",
                      name, (unsigned long long)state->epoch, (unsigned long long)state->revision,
-                     (unsigned long long)w->cluster.epoch,
-                     (unsigned long long)w->cluster.revision);
+                     (unsigned long long)w->cluster.epoch, (unsigned long long)w->cluster.revision);
     if (node_adopted_epoch(&n->process->node) != state->epoch)
         findings_add(&w->findings, "node %u has not adopted epoch %llu in the end", name,
                      (unsigned long long)state->epoch);

@@ -70,11 +70,11 @@ struct world_node {
     bool retired; /* it was removed: it is given a new disk before it starts again */
     bool refused; /* its control plane may not go on, as `refusal` says; seen to after the turn */
     char refusal[CONTROL_LINE_BYTES];
-    uint64_t nonce;      /* of its data directory */
-    uint32_t member;     /* id; 0 = none yet */
-    uint64_t epoch;      /* published last by this data directory */
-    uint64_t views_seen; /* serial of the view looked at last */
-    bool has_wish;       /* there is one */
+    uint64_t nonce;               /* of its data directory */
+    uint32_t member;              /* id; 0 = none yet */
+    uint64_t epoch;               /* published last by this data directory */
+    uint64_t views_seen;          /* serial of the view looked at last */
+    bool has_wish;                /* there is one */
     uint32_t wish_leader;         /* member that is to lead; 0 = no such wish */
     struct metadata_command wish; /* to be proposed by its control plane */
 };

@@ -44,8 +44,7 @@ void world_node_init(struct world *w, uint32_t index) {
               : w->scenario->alone ? CONTROL_WANT_ALONE
                                    : CONTROL_WANT_LIST;
     n->names_itself = sim_random_chance(&w->dice, 1, 2);
-    if (w->scenario->nodes > 1)
-        n->boot_ns += sim_random_below(&w->dice, START_MS_MAX) * NS_A_MS;
+    if (w->scenario->nodes > 1) n->boot_ns += sim_random_below(&w->dice, START_MS_MAX) * NS_A_MS;
     if (n->out) n->boot_ns = NEVER_NS;
     w->places[index] = sim_net_place(w->net, address_ip(n).text);
 }

@@ -27,9 +27,12 @@ static inline void made_init(struct made *m) {
     history_init(&m->history);
     history_key(&m->history, "a", 7);
     history_key(&m->history, "b", 3);
-    m->check = (struct check){
-        .history = &m->history, .rows = m->rows, .nodes = 3, .members = 7, .copies = 3, .clock_spread_ms = 100
-    };
+    m->check = (struct check){ .history = &m->history,
+                               .rows = m->rows,
+                               .nodes = 3,
+                               .members = 7,
+                               .copies = 3,
+                               .clock_spread_ms = 100 };
 }
 
 static inline void made_deinit(struct made *m) {
