@@ -171,6 +171,7 @@ static void check_published(struct world *w, struct world_node *n, const struct 
 
 void world_control_look(struct world *w, struct world_node *n) {
     struct node *node = &n->process->node;
+    if (node->control == NULL) return; /* a test gives it views of its own */
     const struct control_status *s = &node->control->status;
     if (s->self != 0) check_id(w, n, s->self);
     n->member = s->self;
@@ -190,6 +191,7 @@ void world_wish(struct world *w, struct world_node *n, const struct metadata_com
 }
 
 void world_control_wish(struct world_node *n) {
+    if (n->wish_leader == 0 && !n->has_wish) return;
     struct control *c = n->process->node.control->control;
     if (n->wish_leader != 0) control_transfer(c, n->wish_leader);
     if (n->has_wish) control_propose(c, &n->wish, NULL, NULL);

@@ -11,6 +11,7 @@
 
 #define CLIENT_IP "10.0.9.9"
 #define SEED 0x51075u
+#define SETTLE_SECONDS_MAX 30u
 
 static struct world_node *node_at(const struct slot_world *w, uint32_t at) {
     ASSERT(at < SLOT_WORLD_NODES);
@@ -53,7 +54,7 @@ static void ignore(void *user, const char *line) {
 
 /* The nodes of the slot's list in its order, then the others. */
 static void learn_order(struct slot_world *w) {
-    const struct membership *m = w->world->nodes[0].members;
+    const struct membership *m = w->world->nodes[0].process->node.shards[0]->members;
     const struct slot_list *list = membership_list(m, w->slot);
     uint32_t count = 0;
     ASSERT(list->count == 3);
@@ -71,10 +72,27 @@ static void learn_order(struct slot_world *w) {
     ASSERT(count == SLOT_WORLD_NODES);
 }
 
+static bool has_cluster(const struct slot_world *w) {
+    for (uint32_t i = 0; i < SLOT_WORLD_NODES; i++) {
+        if (w->world->nodes[i].process->node.shards[0]->members->epoch == 0) return false;
+    }
+    return true;
+}
+
+/* From here on views come from the test. */
+static void leave_control(struct slot_world *w) {
+    for (uint32_t i = 0; i < SLOT_WORLD_NODES; i++) {
+        struct node *n = &w->world->nodes[i].process->node;
+        os_timer_disarm(n->shards[0]->loop, &n->control->timer);
+        n->control = NULL;
+    }
+}
+
 void slot_world_open(struct slot_world *w) {
     *w = (struct slot_world){ .slot = crc16_slot(BYTES_LIT(SLOT_WORLD_KEY)) };
     scenario_draw(&w->scenario, SEED);
     w->scenario.nodes = SLOT_WORLD_NODES;
+    w->scenario.spares = 0;
     w->scenario.alone = false;
     w->scenario.replicas = 3;
     w->scenario.write_quorum = w->scenario.read_quorum = 0;
@@ -89,12 +107,14 @@ void slot_world_open(struct slot_world *w) {
     const struct world_options options = { .scenario = &w->scenario, .say = ignore };
     world_now = NULL; /* a test that failed left its own */
     w->world = world_create(&options);
-    learn_order(w);
     for (uint32_t i = 0; i < SLOT_WORLD_NODES; i++) world_boot(w->world, &w->world->nodes[i]);
     w->client = sim_os_create(SEED, sim_disk_create(SEED));
     sim_os_drive(w->client, w->world->now_ns);
     w->place = sim_net_attach(w->world->net, w->client, CLIENT_IP);
+    for (uint32_t s = 0; s < SETTLE_SECONDS_MAX && !has_cluster(w); s++) slot_world_run(w, 1000);
     slot_world_run(w, 3000);
+    learn_order(w);
+    leave_control(w);
     for (uint32_t i = 0; i < SLOT_WORLD_NODES; i++) {
         CHECK(slot_world_shard(w, i)->filled);
         CHECK(atomic_load(&slot_world_shard(w, i)->settled));
@@ -128,7 +148,7 @@ void slot_world_publish(struct slot_world *w, uint32_t nodes, uint64_t epoch,
             ends[1].members[i] = place_of(w, m, 3 - w->shared + i);
         }
         m->epoch = epoch;
-        m->revision = epoch;
+        m->revision++;
         m->slots.epochs[w->slot] = epoch;
         m->slots.phases[w->slot] = (uint8_t)phase;
         m->slots.lists[w->slot] = ends[phase == SLOT_NEW ? 1 : 0];
