@@ -135,7 +135,9 @@ void change_watch_look(struct change_watch *w, const struct metadata *state,
         .started_ms = running->started_ms,
     };
     find_waits(&w->shown, state, status, &sums);
-    if (w->bytes_total == NODE_UNKNOWN) w->bytes_total = estimate_total(state, status, &sums);
+    const uint64_t total = estimate_total(state, status, &sums);
+    if (w->bytes_total == NODE_UNKNOWN || (total != NODE_UNKNOWN && total > w->bytes_total))
+        w->bytes_total = total;
     const uint64_t sent = sent_by_all(status);
     remember(w, sent, now_ms);
     show_bytes(w, sent, now_ms);

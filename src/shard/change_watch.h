@@ -1,7 +1,7 @@
 /* change_watch.h - how far the running change of the ring is, as one node sees it.
  *
  * Looks now and then at the agreed state and at what members report, and remembers what they had
- * sent over the last seconds. What a change will send in all is estimated when it is first seen.
+ * sent over the last seconds. What a change will send in all is estimated, and only rises.
  *
  * Pure. Lifecycle  zeros -> change_watch_look* -> `shown` may be read
  * Owner      one thread

@@ -7,7 +7,9 @@
 #include "shard/seed.h"
 #include "shard/shard.h"
 
-#define NODE_LOAD_MS 1000u /* how often the own load is looked at */
+/* How often the own load is looked at, and while slots are on their way. */
+#define NODE_LOAD_MS 1000u
+#define NODE_LOAD_CHANGE_MS 200u
 
 static struct shard *shard_of(const struct node_control *c) {
     ASSERT(c->node->shards[0] != NULL);
@@ -166,7 +168,8 @@ static void tell_load(struct node_control *c) {
     const struct metadata *m = control_state(c->control);
     const bool is_other = m != NULL && m->change.id != c->traffic_change;
     if (now_ms(c) < c->load_ms && !is_other) return;
-    c->load_ms = now_ms(c) + NODE_LOAD_MS;
+    const bool changing = m != NULL && m->change.id != 0;
+    c->load_ms = now_ms(c) + (changing ? NODE_LOAD_CHANGE_MS : NODE_LOAD_MS);
     node_holdings(n, &load.keys, &load.held);
     if (!status_ok(os_disk_free(n->os, n->data_dir, &load.disk_free))) load.disk_free = 0;
     add_traffic(c, &load);
@@ -214,6 +217,13 @@ void node_control_tick(struct node_control *c) {
     os_timer_arm(s->loop, &c->timer, due_ms);
 }
 
+/* Id of the member at the other end; 0 = none, or none any more. */
+static uint32_t member_of(const struct link *l) {
+    const struct shard *s = l->shard;
+    if (l->peer == NULL || s->peers[l->peer->member] != l->peer) return 0;
+    return s->members->all[l->peer->member].id;
+}
+
 void node_control_receive(struct link *l, struct bytes message) {
     struct shard *s = l->shard;
     struct node_control *c = s->node->control;
@@ -224,7 +234,7 @@ void node_control_receive(struct link *l, struct bytes message) {
     }
     if (c == NULL || s->stop_deadline_ms != 0) return;
     const struct control_source from = {
-        .member = l->peer != NULL ? s->members->all[l->peer->member].id : 0,
+        .member = member_of(l),
         .guest = l->peer == NULL ? l->serial : 0,
     };
     control_receive(c->control, from, bytes, now_ms(c), draw(c));
@@ -233,9 +243,8 @@ void node_control_receive(struct link *l, struct bytes message) {
 void node_control_linked(const struct link *l, bool up) {
     const struct shard *s = l->shard;
     const struct node_control *c = s->node->control;
-    if (c == NULL || s->id != 0 || l->peer == NULL || l->remote_shard != 0) return;
-    if (s->peers[l->peer->member] != l->peer) return; /* no member any more */
-    control_linked(c->control, s->members->all[l->peer->member].id, up);
+    if (c == NULL || s->id != 0 || l->remote_shard != 0 || member_of(l) == 0) return;
+    control_linked(c->control, member_of(l), up);
 }
 
 void node_control_status(struct node_control *c, struct control_status *ret_status,

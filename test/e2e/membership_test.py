@@ -195,6 +195,39 @@ def fourth_joins():
     cluster.nodes.append(d)
 
 
+def fourth_leaves():
+    """It hands its slots over, is told that it is no member any more, and ends."""
+    d = cluster.nodes[3]
+    eventually(60, lambda: member(a, address(d))["membership"] == "active" and a.json("/v1/cluster")["change"] is None)
+    equal(sum(n["slots_kept"] for n in b.json("/v1/cluster")["nodes"]), 3 * 16384)
+    equal(ask(c, "DELETE", "/v1/cluster/nodes/4")[0], 202)
+    eventually(10, lambda: member(b, address(d))["membership"] == "leaving")
+    equal(ask(b, "DELETE", f"/v1/cluster/nodes/{address(d)}")[0], 202)  # it is on its way
+    equal(code(ask(c, "PUT", "/v1/cluster/nodes/4", {"weight": 7})), (409, "conflict"))
+    equal(d.process.wait(timeout=60), 2)
+    contains(d.text(), "member 4 was removed from the cluster")
+    for node in (a, b, c):
+        eventually(10, lambda: len(node.json("/v1/cluster")["nodes"]) == 3)
+        for i in range(200):
+            equal(node.kv("GET", f"plan{i}")[0], 200)
+    equal(code(ask(c, "PUT", "/v1/cluster/nodes/4", {"weight": 7})), (404, "no_such_node"))
+    cluster.nodes.pop()
+
+
+def dead_one_is_given_up():
+    """Two cannot keep three copies: that takes a word more."""
+    cluster.kill(2)
+    eventually(20, lambda: a.sees_up() == 2 and a.json("/v1/cluster")["leader"] in (1, 2))
+    equal(code(ask(a, "DELETE", "/v1/cluster/nodes/3")), (409, "conflict"))
+    equal(code(ask(a, "DELETE", "/v1/cluster/nodes/3?force=true")), (409, "at_risk"))
+    status, body = ask(b, "DELETE", "/v1/cluster/nodes/3?force=true&accept_loss=true")
+    equal((status, body["change"] > 0), (202, True))
+    eventually(30, lambda: len(a.json("/v1/cluster")["nodes"]) == 2 and a.json("/v1/cluster")["change"] is None)
+    for i in range(200):
+        equal(b.kv("GET", f"plan{i}")[0], 200)
+    cluster.nodes.pop()
+
+
 def bad_joins():
     nowhere = Node("--join", f"127.0.0.1:{free_port()}", "--shards", "1", wait=False)
     eventually(10, lambda: "waits_for" in nowhere.json("/ready"))
@@ -250,7 +283,9 @@ test("keyspaces", keyspaces)
 test("requests at once", many_at_once)
 test("client leaves", client_leaves)
 test("a fourth node joins", fourth_joins)
+test("a node leaves", fourth_leaves)
 test("bad joins", bad_joins)
+test("a dead node is given up", dead_one_is_given_up)
 test("no leader", leaderless)
 test("stop while asked", stops_while_asked)
 test("all end", ends)
