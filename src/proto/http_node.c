@@ -92,11 +92,12 @@ static void append_self(struct buffer *out, const struct node_view *view) {
 
 static void append_members(struct buffer *out, const struct node_view *view) {
     const struct node_cluster *c = &view->cluster;
+    const bool alone = node_view_is_alone(view);
     ASSERT(c->members != NULL);
     for (uint32_t i = 0; i < c->members_count; i++) {
         const struct node_member *m = &c->members[i];
         if (i > 0) buffer_append(out, BYTES_LIT(",\n"));
-        append_member(out, m, m->alive ? "up" : "down");
+        append_member(out, m, alone ? state_of(view) : m->alive ? "up" : "down");
         append_holdings(out, view, m);
         if (m->self) append_self(out, view);
         buffer_append_u8(out, '}');
@@ -123,8 +124,8 @@ static void append_alone(struct buffer *out, const struct node_view *view) {
 /* One node leads itself; several have no leader while their list is fixed. */
 static void append_leader(struct buffer *out, const struct node_view *view) {
     const struct node_cluster *c = &view->cluster;
-    const bool alone = c->members == NULL && node_view_is_alone(view);
-    const uint32_t id = alone ? view->node_id : c->leader;
+    const bool alone = node_view_is_alone(view) && !c->none;
+    const uint32_t id = alone ? node_view_own_id(view) : c->leader;
     const char *address = alone ? view->address : NULL;
     if (id == 0) {
         buffer_append(out, BYTES_LIT(",\"leader\":null,\"leader_address\":null"));

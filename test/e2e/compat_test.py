@@ -207,22 +207,24 @@ test("the own API keeps its JSON", own_api_errors)
 
 # ---- members ----
 
-NOT_DONE = (b"not done: the members of a cluster are set with --peers, the same on all its nodes, "
-            b"and cannot be changed while they run\n")
 me = f"127.0.0.1:{node.port}"
+BEGUN = (b"127.0.0.1:1 becomes a member once it is started there with: atoll serve --listen 127.0.0.1:1 --join "
+         + me.encode() + b"%s\n")
+LAST = b"no member would be left to keep the data\n"
 row("list-nodes", (200, TEXT, f"node: {me}\n".encode()), "/list-nodes")
 row("add-node: a member", (200, TEXT, f"node {me} added successfully".encode()), f"/add-node?address={me}")
 row("add-node: a member, as a URL", (200, TEXT, f"node {me} added successfully".encode()),
     f"/add-node?address=http://{me}/", "-X", "POST")
-row("add-node: another", (501, TEXT, NOT_DONE), "/add-node?address=127.0.0.1:1")
+row("add-node: another", (202, TEXT, BEGUN % b""), "/add-node?address=127.0.0.1:1")
 row("add-node without an address", (400, TEXT, b"missing address\n"), "/add-node")
-row("remove-node", (501, TEXT, NOT_DONE), f"/remove-node?address={me}")
+row("remove-node", (409, TEXT, LAST), f"/remove-node?address={me}")
 row("remove-node without an address", (400, TEXT, b"missing address\n"), "/remove-node")
 row("AddServer: a member", (200, JSON, b""), "/AddServer", *post(f'{{"url":"http://{me}","weight":1}}'))
-row("AddServer: a member, another weight", (501, TEXT, NOT_DONE), "/AddServer", *post(f'{{"url":"{me}","weight":5}}'))
-row("AddServer: another", (501, TEXT, NOT_DONE), "/AddServer", *post('{"url":"http://127.0.0.1:1","weight":1}'))
+row("AddServer: a member, another weight", (202, TEXT, b"node 1 gets weight 5; a change of the ring brings it about\n"), "/AddServer",
+    *post(f'{{"url":"{me}","weight":5}}'))
+row("AddServer: another", (202, TEXT, BEGUN % b" --weight 1"), "/AddServer", *post('{"url":"http://127.0.0.1:1","weight":1}'))
 row("AddServer: no JSON", (400, TEXT, b"unable to decode the serverInfo\n"), "/AddServer", *post("x"))
-row("RemoveServer", (501, TEXT, NOT_DONE), "/RemoveServer", *post(f'{{"url":"http://{me}"}}'))
+row("RemoveServer", (409, TEXT, LAST), "/RemoveServer", *post(f'{{"url":"http://{me}"}}'))
 
 
 def cluster():
@@ -239,7 +241,7 @@ def cluster():
     equal(dashboard["numReplicas"], 3)
     proxy = Node("--role", "proxy", "--peers", with_peers.peers)
     equal(sorted(curl("/list-nodes", port=proxy.port)[2].decode().splitlines()), addresses)
-    equal(curl(f"/add-node?address=127.0.0.1:{proxy.port}", port=proxy.port)[0], 501)
+    equal(curl(f"/add-node?address=127.0.0.1:{proxy.port}", port=proxy.port)[0], 202)
     eventually(10, lambda: curl("/set?key=p&value=w", port=proxy.port)[2] == b'{"status":"success"}\n')
     equal(curl("/GET", "-X", "GET", "-d", '{"Key":"p"}', port=proxy.port), (200, JSON, b'"w"\n'))
     equal(json.loads(curl("/scan?start=a&end=z", port=proxy.port)[2]), {"c": "v", "p": "w"})
