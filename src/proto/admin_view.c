@@ -46,7 +46,8 @@ static void expect_node(const struct admin_request *q, const struct node_view *v
     const char *door = view->address;
     const bool proxy = view->cluster.proxy; /* nobody is let in by one */
     for (uint32_t i = 0; view->cluster.members != NULL && i < view->cluster.members_count; i++)
-        if (proxy ? view->cluster.members[i].alive : view->cluster.members[i].self) door = view->cluster.members[i].address;
+        if (proxy ? view->cluster.members[i].alive : view->cluster.members[i].self)
+            door = view->cluster.members[i].address;
     ASSERT(strlen(door) < ADMIN_ADDRESS_BYTES);
     if ((q->given & ADMIN_HAS_WEIGHT) != 0)
         (void)snprintf(weight, sizeof weight, " --weight %u", q->weight);
