@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "proto/http.h"
+#include "proto/http_admin.h"
 #include "proto/http_chunk.h"
 #include "proto/http_events.h"
 #include "proto/replica_report.h"
@@ -164,6 +165,13 @@ static void check_reply(struct bytes reply, bool head_only) {
     if (is_json && !head_only && body.len > 0) check_json(body);
 }
 
+static void run_admin(const struct plan *plan, const struct node_view *view, struct buffer *out) {
+    struct admin_reply reply;
+    if (!admin_answer_from_view(plan->admin, view, &reply))
+        admin_reply_init(&reply, ADMIN_TIMEOUT);
+    http_encode_admin(plan, &reply, out);
+}
+
 static void carry_out(struct run *run, uint64_t seed) {
     static const struct node_view view = { .version = "1", .address = "a:1", .ready = true };
     struct plan plan;
@@ -180,6 +188,7 @@ static void carry_out(struct run *run, uint64_t seed) {
         else
             http_encode_node(&plan, &view, &out);
         break;
+    case PLAN_ADMIN: run_admin(&plan, &view, &out); break;
     }
     ASSERT(!out.overflowed);
     check_reply(buffer_bytes(&out), (plan.dialect & 1) != 0);
