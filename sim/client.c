@@ -217,6 +217,12 @@ void clients_know(struct clients *c, uint64_t nodes) {
     c->nodes = nodes;
 }
 
+void clients_doubt(struct clients *c, uint32_t node, bool doubt) {
+    ASSERT(node < scenario_machines(c->scenario));
+    const uint64_t bit = UINT64_C(1) << node;
+    c->doubtful = doubt ? c->doubtful | bit : c->doubtful & ~bit;
+}
+
 uint64_t clients_due_ns(const struct clients *c) {
     return sim_loop_due_ns(c->loop);
 }

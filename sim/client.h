@@ -52,6 +52,8 @@ void clients_destroy(struct clients *c);
 void clients_mode(struct clients *c, enum clients_mode mode, uint64_t world_ns);
 /* Which nodes they ask: a bit each. At first those that begin the cluster. */
 void clients_know(struct clients *c, uint64_t nodes);
+/* What this node answers by itself counts for nothing from now on, or does again. */
+void clients_doubt(struct clients *c, uint32_t node, bool doubt);
 /* World time at which some client has something to do; UINT64_MAX = never. */
 uint64_t clients_due_ns(const struct clients *c);
 void clients_turn(struct clients *c, uint64_t world_ns);

@@ -43,7 +43,8 @@ struct clients {
     uint32_t place;                  /* in the network */
     uint64_t world_ns;               /* as of this turn */
     enum clients_mode mode;
-    uint64_t nodes; /* bit per node that they ask */
+    uint64_t nodes;    /* bit per node that they ask */
+    uint64_t doubtful; /* bit per node whose own answers count for nothing */
     struct workload workload;
     uint32_t count;                            /* load clients, then one probe for each node */
     struct client *clients;                    /* `count` */

@@ -96,13 +96,15 @@ static void ask_batch(struct client *c) {
 
 static struct history_op op_of(const struct client *c, enum history_kind kind) {
     const struct scenario *s = c->all->scenario;
+    const uint8_t need = scenario_need(s, history_is_write(kind), c->work.level);
+    const bool alone = need == 1 && (c->all->doubtful >> c->node & 1) != 0;
     return (struct history_op){
         .kind = kind,
         .client = c->index,
         .node = c->node,
         .began_ns = c->all->world_ns,
         .wall_ms = SIM_WALL_START_MS + c->all->world_ns / 1000000,
-        .need = scenario_need(s, history_is_write(kind), c->work.level),
+        .need = alone ? 0 : need,
         .must_work = c->probe,
     };
 }

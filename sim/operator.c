@@ -8,6 +8,8 @@
 #define STUCK_NS (6000 * NS_A_MS)
 #define REJOIN_MS_MAX 5000u
 #define WEIGHT_MAX 4u
+#define GHOST_MS_MIN 1000u
+#define GHOST_MS_MAX 10000u
 
 static uint64_t below(struct world *w, uint64_t bound) {
     return sim_random_below(&w->operator.dice, bound);
@@ -97,17 +99,25 @@ static bool leave(struct world *w) {
     return wish_of_member(w, METADATA_MEMBER_LEAVE, n->member, 0);
 }
 
-/* It is down, and does not come back before its member is dead: what it would answer until it
- * hears of that would count for nothing. */
+/* A node that hangs is given up like one that is down, and goes on by what it knew. */
+static bool haunt(struct world *w, struct world_node *n) {
+    if (n->state != NODE_UP || n->resume_ns != 0 || below(w, 3) != 0) return false;
+    n->ghost = true;
+    clients_doubt(w->clients, n->index, true);
+    n->resume_ns = w->now_ns + (GHOST_MS_MIN + below(w, GHOST_MS_MAX - GHOST_MS_MIN)) * NS_A_MS;
+    return true;
+}
+
+/* It is down, or hangs, and is not started again before its member is dead. */
 static bool remove_one(struct world *w) {
     struct world_node *n = any_member(w);
     if (n == NULL || members_that_stay(w) < w->scenario->replicas) return false;
     if (w->cluster.members[n->member].state != MEMBER_ACTIVE) return false;
     const bool is_needed = members_that_stay(w) == w->scenario->replicas;
     if (!faults_take_loss(w)) return false;
-    world_crash(w, n, below(w, 2) == 0, NEVER_NS);
-    n->boot_ns = NEVER_NS;
     n->out = true;
+    if (!haunt(w, n)) world_crash(w, n, below(w, 2) == 0, NEVER_NS);
+    n->boot_ns = NEVER_NS;
     history_loss(&w->history, n->index);
     w->operator.doomed |= bit_of(n);
     if (is_needed || below(w, 2) == 0) w->operator.rejoin |= bit_of(n);
@@ -158,6 +168,7 @@ static void see_to_doomed(struct world *w, struct world_node *n) {
         (void)wish_of_member(w, METADATA_MEMBER_DEAD, n->member, 0);
         return;
     }
+    if (n->state != NODE_DOWN) return; /* it will be told */
     w->operator.doomed &= ~bit_of(n);
     n->retired = true;
     if ((w->operator.rejoin & bit_of(n)) == 0) return;
@@ -216,10 +227,12 @@ void operator_step(struct world *w) {
     ASSERT(w->operator.next_ns <= w->now_ns);
     w->operator.next_ns = w->now_ns + LOOK_NS;
     if (w->cluster.revision == 0) return;
+    const uint64_t members = world_members(w);
     for (uint32_t i = 0; i < machines(w); i++) {
         if ((w->operator.doomed>> i & 1) != 0) see_to_doomed(w, &w->nodes[i]);
     }
-    if (world_members(w) != 0) clients_know(w->clients, world_members(w));
+    const uint64_t known = members & ~w->operator.doomed;
+    if (known != 0) clients_know(w->clients, known);
     if (w->operator.tidies) tidy(w);
 }
 

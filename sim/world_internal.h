@@ -67,6 +67,7 @@ struct world_node {
     bool rotten;  /* a bit of a table flipped: it heals, or refuses to start */
     bool is_full; /* its disk has no space for a while: what cannot wait for some may end it */
     bool out;     /* not in the cluster, and nobody starts it */
+    bool ghost;   /* it hangs and was given up: what it answers alone counts for nothing */
     bool retired; /* it was removed: it is given a new disk before it starts again */
     bool refused; /* its control plane may not go on, as `refusal` says; seen to after the turn */
     char refusal[CONTROL_LINE_BYTES];

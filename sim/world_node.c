@@ -261,6 +261,10 @@ void world_renew(struct world *w, struct world_node *n) {
     n->may_die = false;
     n->refused = false;
     n->retired = false;
+    /* What others think that it still holds. */
+    if (n->ghost) history_loss(&w->history, n->index);
+    n->ghost = false;
+    clients_doubt(w->clients, n->index, false);
     n->member = 0;
     n->epoch = 0;
     /* Who was the only one begins anew. */
