@@ -247,6 +247,15 @@ static bool member_check(const struct metadata *m, uint32_t i) {
     return true;
 }
 
+static bool gone_check(const struct metadata *m) {
+    if (m->gone_count > METADATA_GONE_MAX) return false;
+    for (uint32_t i = 0; i < METADATA_GONE_MAX; i++) {
+        if ((m->gone[i] != 0) != (i < m->gone_count)) return false;
+        if (m->gone[i] != 0 && metadata_find_nonce(m, m->gone[i]) != MEMBER_NONE) return false;
+    }
+    return true;
+}
+
 static bool keyspaces_check(const struct metadata *m) {
     if (m->keyspaces_count > KEYSPACES_KEPT_MAX) return false;
     if (m->keyspaces_count > m->keyspaces_room) return false;
@@ -299,9 +308,9 @@ bool metadata_check(const struct metadata *m) {
         return memcmp(&m->cluster, &none, sizeof none) == 0 && m->revision == 0 &&
                m->change_last == 0 && m->placed == 0 && m->member_last == 0 &&
                m->keyspace_last == 0 && m->replicas == 0 && m->members_count == 0 &&
-               m->keyspaces_count == 0 && m->change.id == 0;
+               m->keyspaces_count == 0 && m->gone_count == 0 && m->change.id == 0;
     }
-    if (m->revision == 0 || m->members_count == 0) return false;
+    if (m->revision == 0 || m->members_count == 0 || !gone_check(m)) return false;
     if (m->member_last > MEMBER_ID_MAX || m->keyspace_last > KEYSPACE_ID_MAX) return false;
     if (m->replicas < 1 || m->replicas > REPLICAS_MAX) return false;
     for (uint32_t i = 0; i < m->members_count; i++) {

@@ -17,6 +17,7 @@
 #include "cluster/slot_table.h"
 
 #define MEMBER_ID_MAX 0x7FFFFFFFu /* ids above stand for empty places while slots are placed */
+#define METADATA_GONE_MAX 256u    /* data directories of removed members that are remembered */
 #define METADATA_SNAPSHOT_BYTES_MAX (2u * 1024 * 1024)
 
 enum member_state {
@@ -64,6 +65,8 @@ struct metadata {
     uint32_t replicas;                           /* lists have min(this, members placed) */
     uint32_t members_count;                      /* 0..MEMBERS_MAX */
     struct metadata_member members[MEMBERS_MAX]; /* by id, ascending; slots hold indexes */
+    uint32_t gone_count;                         /* of `gone` */
+    uint64_t gone[METADATA_GONE_MAX];            /* nonces of removed members, the last ones */
     uint32_t keyspaces_count;                    /* 0..KEYSPACES_KEPT_MAX */
     uint32_t keyspaces_room;                     /* of `keyspaces` */
     struct keyspace *keyspaces;                  /* owned; by id, ascending */

@@ -155,12 +155,30 @@ static enum metadata_code may_replace(const struct metadata *m, uint32_t at,
     return META_OK;
 }
 
+/* A data directory is one member for ever: a wish that was long on its way must not bring one back
+ * that was removed meanwhile (R11). */
+static bool is_gone(const struct metadata *m, uint64_t nonce) {
+    for (uint32_t i = 0; i < m->gone_count; i++) {
+        if (m->gone[i] == nonce) return true;
+    }
+    return false;
+}
+
+static void remember_gone(struct metadata *m, uint64_t nonce) {
+    ASSERT(m->gone_count <= METADATA_GONE_MAX);
+    if (nonce == 0) return;
+    if (m->gone_count == METADATA_GONE_MAX)
+        memmove(m->gone, m->gone + 1, --m->gone_count * sizeof m->gone[0]);
+    m->gone[m->gone_count++] = nonce;
+}
+
 struct metadata_result apply_member_add(struct metadata *m, const struct metadata_command *c) {
     const struct member_wish *w = &c->member;
     if (!member_address_is_valid(w->address)) return metadata_refuse(META_ADDRESS);
     if (!weight_is_valid(w->weight)) return metadata_refuse(META_WEIGHT);
     const uint32_t known = w->nonce != 0 ? metadata_find_nonce(m, w->nonce) : MEMBER_NONE;
     if (known != MEMBER_NONE) return add_again(m, known, w);
+    if (w->nonce != 0 && is_gone(m, w->nonce)) return metadata_refuse(META_BOOT);
     const uint32_t taken = metadata_find_address(m, w->address);
     const enum metadata_code code = taken != MEMBER_NONE ? may_replace(m, taken, w) : META_OK;
     if (code != META_OK) return metadata_refuse(code);
@@ -182,7 +200,8 @@ static enum metadata_code check_boot(const struct metadata *m, uint32_t at,
     const struct metadata_member *member = &m->members[at];
     if (w->boot <= member->boot) return META_BOOT;
     if (member->nonce != 0 && member->nonce != w->nonce) return META_BOOT;
-    if (member->nonce == 0 && w->nonce != 0 && metadata_find_nonce(m, w->nonce) != MEMBER_NONE)
+    if (member->nonce == 0 && w->nonce != 0 &&
+        (metadata_find_nonce(m, w->nonce) != MEMBER_NONE || is_gone(m, w->nonce)))
         return META_BOOT;
     if (w->weight != 0 && !weight_is_valid(w->weight)) return META_WEIGHT;
     if (w->address.len == 0) return member->address[0] == 0 ? META_ADDRESS : META_OK;
@@ -247,6 +266,7 @@ struct metadata_result apply_member_remove(struct metadata *m, const struct meta
     if (slot_table_has(&m->slots, (uint16_t)at)) return metadata_refuse(META_HOLDS_SLOTS);
     ASSERT(m->members_count > 1); /* somebody else keeps the slots */
     slot_table_forget(&m->slots, (uint16_t)at);
+    remember_gone(m, m->members[at].nonce);
     m->members_count--;
     memmove(&m->members[at], &m->members[at + 1], (m->members_count - at) * sizeof m->members[0]);
     m->members[m->members_count] = (struct metadata_member){ 0 };

@@ -78,6 +78,8 @@ void metadata_encode(const struct metadata *m, struct buffer *out) {
     put_u16(out, m->keyspaces_count);
     for (uint32_t i = 0; i < m->members_count; i++) encode_member(&m->members[i], out);
     for (uint32_t i = 0; i < m->keyspaces_count; i++) encode_keyspace(&m->keyspaces[i], out);
+    put_u16(out, m->gone_count);
+    for (uint32_t i = 0; i < m->gone_count; i++) buffer_append_u64_le(out, m->gone[i]);
     encode_change(&m->change, out);
     if (m->epoch > 0) slot_table_encode(&m->slots, m->epoch, out);
     ASSERT(buffer_len(out) - len_before <= METADATA_SNAPSHOT_BYTES_MAX);
@@ -120,6 +122,12 @@ static void take_change(struct cursor *c, struct ring_change *change) {
     change->paused = cursor_u8(c) != 0;
 }
 
+static void take_gone(struct cursor *c, struct metadata *m) {
+    const uint32_t count = cursor_u16_le(c);
+    if (count > METADATA_GONE_MAX) c->failed = true;
+    for (uint32_t i = 0; i < count && !c->failed; i++) m->gone[m->gone_count++] = cursor_u64_le(c);
+}
+
 /* Everything that memory depends on is bounded here; the rest is for metadata_check. */
 static void take_state(struct cursor *c, struct metadata *m) {
     m->replicas = cursor_u16_le(c);
@@ -140,6 +148,7 @@ static void take_state(struct cursor *c, struct metadata *m) {
     m->keyspaces = mem_alloc_zeroed(keyspaces_count * sizeof *m->keyspaces);
     m->keyspaces_room = m->keyspaces_count = keyspaces_count;
     for (uint32_t i = 0; i < keyspaces_count; i++) take_keyspace(c, &m->keyspaces[i]);
+    take_gone(c, m);
     take_change(c, &m->change);
     if (m->epoch == 0 || c->failed) return;
     if (!status_ok(slot_table_decode(c, m->epoch, &m->slots))) c->failed = true;

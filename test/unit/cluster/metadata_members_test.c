@@ -81,6 +81,39 @@ TEST(metadata_members, add) {
     meta_world_deinit(&w);
 }
 
+/* The data directory of a removed member is never let in again: its wish to join may have been on
+ * its way for long. Of these the last 256 are remembered, in snapshots too. */
+TEST(metadata_members, gone_is_gone) {
+    struct meta_world w;
+    meta_world_init(&w, 3, 3);
+    for (uint64_t i = 1; i <= METADATA_GONE_MAX + 1; i++) {
+        struct member_wish one = wish(0, "a:1");
+        one.nonce = i;
+        const struct metadata_result r = meta_world_member(&w, METADATA_MEMBER_ADD, one);
+        CHECK_EQ(r.code, META_OK);
+        CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, of_id((uint32_t)r.value)).code,
+                 META_OK);
+        CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, one).code, META_BOOT);
+        CHECK(metadata_check(w.m));
+    }
+    CHECK_EQ(w.m->gone_count, METADATA_GONE_MAX);
+    struct member_wish late = wish(0, "a:1");
+    late.nonce = 2;
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, late).code, META_BOOT);
+    struct buffer bytes;
+    buffer_init(&bytes, METADATA_SNAPSHOT_BYTES_MAX);
+    metadata_encode(w.m, &bytes);
+    struct metadata *again = NULL;
+    CHECK_OK(metadata_decode(buffer_bytes(&bytes), &again));
+    CHECK_EQ(metadata_hash(again), metadata_hash(w.m));
+    CHECK_EQ(again->gone[0], 2);
+    metadata_destroy(again);
+    buffer_deinit(&bytes);
+    late.nonce = 1; /* too long ago */
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, late).code, META_OK);
+    meta_world_deinit(&w);
+}
+
 TEST(metadata_members, add_too_many) {
     struct meta_world w;
     meta_world_init(&w, MEMBERS_MAX - 1, 3);
