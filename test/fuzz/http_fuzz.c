@@ -167,8 +167,7 @@ static void check_reply(struct bytes reply, bool head_only) {
 
 static void run_admin(const struct plan *plan, const struct node_view *view, struct buffer *out) {
     struct admin_reply reply;
-    if (!admin_answer_from_view(plan->admin, view, &reply))
-        admin_reply_init(&reply, ADMIN_TIMEOUT);
+    if (!admin_answer_from_view(plan->admin, view, &reply)) admin_reply_init(&reply, ADMIN_TIMEOUT);
     http_encode_admin(plan, &reply, out);
 }
 
