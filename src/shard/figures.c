@@ -61,7 +61,7 @@ static uint64_t links_up(const struct shard *s) {
     uint64_t count = 0;
     for (const struct list *n = s->links.next; n != &s->links; n = n->next) {
         const struct link *l = LIST_ENTRY(n, const struct link, all);
-        count += l->state == LINK_UP && l->seed == NULL;
+        count += l->state == LINK_UP && l->peer != NULL;
     }
     return count;
 }
