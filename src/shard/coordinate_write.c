@@ -159,7 +159,8 @@ STATUS coordination_write(struct shard *s, struct coordination *k, const struct 
     };
     if (choose_version(s, k, &r.ballot)) {
         /* Others refuse it: a new data directory under a clock that is behind has no floor yet. */
-        if (r.ballot.stamp > s->heard_floor) return coordination_write_record(s, k, &r);
+        if (r.ballot.stamp > s->heard_floor && r.ballot.stamp > s->floor_stamp)
+            return coordination_write_record(s, k, &r);
         coordination_fail(s, k, OUT_CLOCK);
         return status_of(ST_OK);
     }

@@ -398,6 +398,8 @@ void repair_floors_tick(struct shard *s, uint64_t now_ms) {
     /* Without a pair everything that can be known of is held by all that keep it. */
     const uint64_t settled = repair_below_stamp(s, REPAIR_SETTLE_MS);
     lower(&low.verified, settled == 0 ? 0 : settled - 1);
+    /* Who keeps nothing yet must not refuse what the others of its slots will take. */
+    if (rs->keeps_none || s->only_joins) low.verified = 0;
     claim(s, low.verified);
     end_gains(s);
     fill(s, &low);
