@@ -197,13 +197,14 @@ void repair_gained(struct shard *s, const struct record *taken, const struct pee
 /* The lowest of all pairs; UINT64_MAX if there is none. */
 struct lowest {
     uint64_t verified; /* what this shard's own pairs have proved */
+    uint64_t filling;  /* the same, but for members that were given up: they bring nothing */
     uint64_t heard;    /* what the others have, of theirs */
     uint64_t floor;    /* the others' durable floors */
 };
 
 /* A pair that does not exist yet has proved nothing. */
 static struct lowest lowest_of_member(struct shard *s, struct peer *p) {
-    struct lowest low = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
+    struct lowest low = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
     if (!s->repair->members[p->member].common) return low;
     if (p->shards == 0) return (struct lowest){ 0 };
     const uint64_t wanted = wanted_of(s, p);
@@ -221,11 +222,12 @@ static struct lowest lowest_of_member(struct shard *s, struct peer *p) {
 }
 
 static struct lowest lowest_of_all(struct shard *s) {
-    struct lowest low = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
+    struct lowest low = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
     for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         if (s->peers[i] == NULL) continue;
         const struct lowest one = lowest_of_member(s, s->peers[i]);
         lower(&low.verified, one.verified);
+        if (!repair_is_given_up(s, i)) lower(&low.filling, one.verified);
         lower(&low.heard, one.heard);
         lower(&low.floor, one.floor);
     }
@@ -340,7 +342,7 @@ static void fill(struct shard *s, const struct lowest *low) {
     if (s->filled) return;
     /* Opened under a clock that was ahead: now is late enough too. */
     lower(&s->repair->opened_stamp, hlc_of_ms(s->turn_wall_ms + HLC_SKEW_MS_MAX));
-    const bool is_compared = low->verified >= s->repair->opened_stamp || s->repair->keeps_none;
+    const bool is_compared = low->filling >= s->repair->opened_stamp || s->repair->keeps_none;
     const bool is_off = s->node->repair_rate == 0;
     if (s->repair->heal != HEAL_NONE) return;
     if (!is_compared && s->repair->damaged) return;
@@ -400,6 +402,7 @@ void repair_floors_tick(struct shard *s, uint64_t now_ms) {
     lower(&low.verified, settled == 0 ? 0 : settled - 1);
     /* Who keeps nothing yet must not refuse what the others of its slots will take. */
     if (rs->keeps_none || s->only_joins) low.verified = 0;
+    lower(&low.filling, settled == 0 ? 0 : settled - 1);
     claim(s, low.verified);
     end_gains(s);
     fill(s, &low);

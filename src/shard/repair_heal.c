@@ -15,7 +15,10 @@
  * abstains and is filled.
  *
  * It begins when all members that keep some of the same slots are there: without them it could
- * not be filled, and what is whole in the tables is still of use.
+ * not be filled, and what is whole in the tables is still of use. One that was given up is not
+ * waited for: it loses its slots only by a change of the ring, and that waits for this shard, which
+ * cannot be compared while it is damaged. Where the others of a slot were all given up, the
+ * tables are kept: nobody else has what is whole in them.
  *
  * What is given up may have hidden older versions, which now show. Nobody sees them, as it is not
  * filled. A pass with a filled replica tells them from what belongs: at or below its floor that
@@ -64,7 +67,7 @@ bool repair_has_filled_replica(const struct shard *s, uint32_t slot) {
     const struct slot_list *list = membership_list(m, slot);
     ASSERT(slot < RING_SLOTS);
     for (uint32_t i = 0; i < list->count; i++) {
-        if (list->members[i] == m->self) continue;
+        if (list->members[i] == m->self || repair_is_given_up(s, list->members[i])) continue;
         const struct peer *p = s->peers[list->members[i]];
         if (p == NULL) return true; /* not known yet */
         const struct repair *r = p->shards == 0 ? NULL : p->repairs[slot % p->shards];
@@ -108,7 +111,27 @@ struct record repair_tombstone_above(struct bytes ikey, struct ballot version) {
 static bool all_are_there(struct shard *s) {
     for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         if (s->peers[i] == NULL || !s->repair->members[i].common) continue;
-        if (!peer_is_alive(s, i)) return false;
+        if (!repair_is_given_up(s, i) && !peer_is_alive(s, i)) return false;
+    }
+    return true;
+}
+
+/* Whether this shard is of the slot's list, and the others there were given up. */
+static bool is_last_of(const struct shard *s, uint32_t slot) {
+    const struct slot_list *list = membership_list(s->members, slot);
+    if (membership_place(s->members, slot, s->members->self) < 0) return false;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const uint32_t member = list->members[i];
+        if (member != s->members->self && !repair_is_given_up(s, member)) return false;
+    }
+    return true;
+}
+
+bool repair_can_be_filled(struct shard *s) {
+    ASSERT(s->repair != NULL);
+    if (!all_are_there(s)) return false;
+    for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
+        if (is_last_of(s, slot)) return false;
     }
     return true;
 }
@@ -175,7 +198,7 @@ void repair_heal_tick(struct shard *s) {
     ASSERT(s->engine != NULL);
     if (rs->heal == HEAL_DROPPED) forget_proofs(s);
     if (rs->heal != HEAL_NONE || !engine_is_damaged(s->engine) || !repair_can_heal(s)) return;
-    if (all_are_there(s)) {
+    if (repair_can_be_filled(s)) {
         mark(s);
     } else if (!rs->waits_told) {
         rs->waits_told = true;

@@ -87,8 +87,15 @@ void repair_floors_tick(struct shard *s, uint64_t now_ms);
 
 /* ---- repair_heal.c ---- */
 
-/* Whether what is lost here can be had from others. */
+/* Whether the member was given up: nobody waits for it, as what it held does not come back. */
+static inline bool repair_is_given_up(const struct shard *s, uint32_t member) {
+    return s->members->all[member].state == MEMBER_DEAD;
+}
+/* Whether what is lost here may be had from others. */
 bool repair_can_heal(const struct shard *s);
+/* Whether it can be had now: all that keep some of the same slots are there, but those that were
+ * given up, and of no slot this shard is all that is left of its list. */
+bool repair_can_be_filled(struct shard *s);
 /* Whether this data directory ever gave up tables. */
 bool repair_was_damaged(const struct shard *s);
 /* Give damaged tables up when the time has come. */
