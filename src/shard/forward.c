@@ -110,7 +110,9 @@ bool forward_call(struct shard *s, struct call *c, uint32_t slot,
 
 bool forward_later(struct shard *s, struct call *c) {
     ASSERT(c->task != NULL);
-    if (c->lost > 0 || s->stop_deadline_ms != 0) return false;
+    /* Reads and blind writes may be repeated whatever became of an attempt that was lost. */
+    if (c->lost > 0 && operation_reads_and_writes(&c->request)) return false;
+    if (s->stop_deadline_ms != 0) return false;
     if (os_loop_now_ms(s->loop) >= c->give_up_ms) return false;
     c->tried = 0;
     c->attempts = 0;

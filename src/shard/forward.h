@@ -39,9 +39,9 @@ struct guest {
  * tried. False: nobody is there, or its time is up; nothing was sent. */
 bool forward_call(struct shard *s, struct call *c, uint32_t slot,
                   const struct slot_places *replicas);
-/* Nobody would carry it out, and nothing was done: nodes may disagree for a moment about who keeps
- * the slot, or links are made anew. Try all of them again after a short while, or under the next
- * view. False: its time is up, or somebody may have done it. */
+/* Nobody would carry it out, and nothing was done, or doing it again is harmless: nodes may disagree
+ * for a moment about who keeps the slot, or links are made anew. Try all of them again after a short
+ * while, or under the next view. False: its time is up, or somebody may have done it. */
 bool forward_later(struct shard *s, struct call *c);
 /* The short while is over. */
 void forward_again(struct shard *s);
