@@ -107,6 +107,8 @@ def free_port():
 class Node:
     """A running node. `flags` are those of `atoll serve`."""
 
+    host = "127.0.0.1"
+
     def __init__(self, *flags, dir=None, port=None, wait=True):
         self.port = port or free_port()
         self.dir = dir or os.path.join(work, f"node-{self.port}")
@@ -155,7 +157,7 @@ class Node:
 
     def http(self, method, path, body=None, headers=None):
         """(status, headers, body)"""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=body, method=method,
+        request = urllib.request.Request(f"http://{self.host}:{self.port}{path}", data=body, method=method,
                                          headers=headers or {})
         try:
             with urllib.request.urlopen(request, timeout=20) as reply:
@@ -165,14 +167,14 @@ class Node:
 
     def raw(self, data, seconds=5.0, until=None, shut=False):
         """Send bytes, give back what comes until the end, `until` or the time is over."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as s:
+        with socket.create_connection((self.host, self.port), timeout=seconds) as s:
             s.sendall(data)
             if shut:
                 s.shutdown(socket.SHUT_WR)
             return read_until(s, seconds, until)
 
     def resp(self):
-        return Resp(self.port)
+        return Resp(self.port, host=self.host)
 
     def kv(self, method, key, body=None, headers=None, **query):
         """(status, headers, body) of /v1/kv; `key` is bytes or text."""
@@ -271,8 +273,8 @@ def read_until(s, seconds, until=None):
 class Resp:
     """The Redis protocol, no more than the tests need. Errors are given back as RespError."""
 
-    def __init__(self, port, seconds=60.0):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=seconds)
+    def __init__(self, port, seconds=60.0, host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), timeout=seconds)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.socket.makefile("rb")
 
@@ -389,7 +391,7 @@ class LoadClient:
 
     def __init__(self, load, place, protocol, number):
         self.load, self.place, self.protocol = load, place, protocol
-        self.port = load.nodes[place].port
+        self.host, self.port = load.nodes[place].host, load.nodes[place].port
         self.random = random.Random(number)
         self.registers = {f"{load.prefix}{number}-{i}": Register() for i in range(load.keys)}
         self.counter, self.acknowledged, self.unknown = f"{load.prefix}{number}-n", 0, 0
@@ -399,7 +401,7 @@ class LoadClient:
         self.done = 0
 
     def connect(self):
-        self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=1)
+        self.socket = socket.create_connection((self.host, self.port), timeout=1)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
         self.load.selector.register(self.socket, selectors.EVENT_READ, self)
