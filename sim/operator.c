@@ -168,7 +168,14 @@ static void see_to_doomed(struct world *w, struct world_node *n) {
         (void)wish_of_member(w, METADATA_MEMBER_DEAD, n->member, 0);
         return;
     }
-    if (n->state != NODE_DOWN) return; /* it will be told */
+    if (n->state != NODE_DOWN) {
+        /* It will be told, unless those that are left are too few to go on without it: then it is
+         * killed, and another comes in its place. */
+        const bool waits = n->state == NODE_UP && n->resume_ns == 0 && state == MEMBER_DEAD;
+        if (waits && (w->operator.rejoin & bit_of(n)) != 0 && below(w, 50) == 0)
+            world_crash(w, n, false, NEVER_NS);
+        return;
+    }
     w->operator.doomed &= ~bit_of(n);
     n->retired = true;
     if ((w->operator.rejoin & bit_of(n)) == 0) return;
