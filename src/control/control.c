@@ -255,7 +255,11 @@ static void tick_member(struct control *c) {
 uint64_t control_tick(struct control *c, uint64_t now_ms, uint64_t wall_ms, uint64_t random) {
     enter(c, now_ms, random);
     c->wall_ms = wall_ms;
-    if (!may_step(c)) return now_ms + CONTROL_TICK_MS;
+    if (!may_step(c)) {
+        /* A store that waits for space on the disk is made to try again. */
+        if (c->stage == CONTROL_MEMBER) c->store.flush(c->store.user);
+        return now_ms + CONTROL_TICK_MS;
+    }
     control_ask(c);
     if (c->stage == CONTROL_MEMBER) tick_member(c);
     control_advance(c);

@@ -152,7 +152,8 @@ STATUS control_open(struct control *c, struct os *os, struct os_loop *loop, stru
  * Errors  ST_CORRUPT, and of store->create */
 STATUS control_restore(struct control *c, const struct raft_store_restored *restored,
                        uint64_t now_ms, uint64_t random);
-/* Whether no write is under way: it may be destroyed. */
+/* Whether no write is under way, or waits for anything but space on the disk: it may be
+ * destroyed. */
 bool control_is_idle(const struct control *c);
 /* NULL is nothing to destroy. Requires  control_is_idle; no done of a proposal is called */
 void control_destroy(struct control *c);

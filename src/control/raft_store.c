@@ -1,8 +1,10 @@
 #include "control/raft_store.h"
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "control/raft_store_internal.h"
+#include "os/os.h"
 
 static_assert(RAFT_STORE_BUFFER_BYTES_MAX - RAFT_STORE_PENDING_BYTES_MAX >=
                   RAFT_BATCH_BYTES_MAX + RAFT_ENTRY_BYTES_MAX +
@@ -13,19 +15,34 @@ static_assert(RAFT_STORE_BUFFER_BYTES_MAX - RAFT_STORE_PENDING_BYTES_MAX >=
 
 static bool must_rewrite(const struct raft_store_job *j) {
     const uint64_t grown = j->file.bytes - j->file.head_bytes;
+    if (j->file.bytes < j->rewrite_from) return false;
     return grown > j->rewrite_bytes && grown > j->file.head_bytes;
+}
+
+/* All of it, or what an earlier try has left.
+ * Errors  ST_FULL */
+static STATUS job_try(struct raft_store_job *j) {
+    if (buffer_len(&j->records) > 0) {
+        TRY(raft_store_file_append(&j->file, j->records.ptr + j->records.start,
+                                   buffer_len(&j->records)));
+        buffer_reset(&j->records);
+    }
+    if (j->made.snapshot.index > 0 && !j->made_put) {
+        TRY(raft_store_file_replace(&j->file, &j->made.snapshot, false));
+        j->made_put = true;
+    }
+    if (j->install.snapshot.index > 0)
+        return raft_store_file_replace(&j->file, &j->install.snapshot, true);
+    if (!must_rewrite(j)) return status_of(ST_OK);
+    /* Nothing waits for this one. */
+    const bool full = !status_ok(raft_store_file_replace(&j->file, NULL, false));
+    j->rewrite_from = full ? j->file.bytes + j->rewrite_bytes : 0;
+    return status_of(ST_OK);
 }
 
 static void job_run(struct os_job *job) {
     struct raft_store_job *j = LIST_ENTRY(job, struct raft_store_job, job);
-    if (buffer_len(&j->records) > 0)
-        raft_store_file_append(&j->file, j->records.ptr + j->records.start,
-                               buffer_len(&j->records));
-    if (j->made.snapshot.index > 0) raft_store_file_replace(&j->file, &j->made.snapshot, false);
-    if (j->install.snapshot.index > 0)
-        raft_store_file_replace(&j->file, &j->install.snapshot, true);
-    else if (must_rewrite(j))
-        raft_store_file_replace(&j->file, NULL, false);
+    j->found_full = !status_ok(job_try(j));
 }
 
 static void move_slot(struct raft_store_slot *from, struct raft_store_slot *to) {
@@ -68,14 +85,52 @@ static void submit(struct raft_store *s) {
     os_pool_submit(s->options.pool, OS_JOB_SYNC, &j->job);
 }
 
+static uint64_t now_ms(const struct raft_store *s) {
+    return os_mono_ns(s->options.os) / 1000000;
+}
+
+/* The job keeps what it has not stored, and nothing of it is claimed. What is added meanwhile
+ * waits for the job that follows. */
+static void wait_for_space(struct raft_store *s) {
+    struct raft_store_job *j = &s->job;
+    ASSERT(j->found_full);
+    ASSERT(buffer_len(&j->records) > 0 || raft_store_is_replacing(s));
+    j->under_way = s->flush_wanted = false;
+    if (s->retry_ms == 0)
+        log_warn("raft store: no space left on the file system of %s: nothing is agreed to "
+                 "until there is",
+                 s->dir);
+    s->retry_ms = now_ms(s) + RAFT_STORE_RETRY_MS;
+    ASSERT(raft_store_check(s));
+}
+
+/* Whether a job has found the disk full and is not under way again. */
+static bool waits_for_space(const struct raft_store *s) {
+    return s->retry_ms > 0 && !s->job.under_way;
+}
+
+static void submit_again(struct raft_store *s) {
+    ASSERT(waits_for_space(s));
+    ASSERT(!s->flush_wanted);
+    s->job.under_way = true;
+    s->flush_wanted = true; /* for what was added while it waited */
+    os_pool_submit(s->options.pool, OS_JOB_SYNC, &s->job.job);
+}
+
 static void job_done(struct os_job *job) {
     struct raft_store_job *j = LIST_ENTRY(job, struct raft_store_job, job);
     struct raft_store *s = j->store;
     ASSERT(j->under_way);
     ASSERT(j->mark.sequence >= s->durable.mark.sequence);
     ASSERT(j->applied >= s->durable.applied);
+    if (j->found_full) {
+        wait_for_space(s);
+        return;
+    }
+    if (s->retry_ms > 0) log_info("raft store: there is space in %s again", s->dir);
+    s->retry_ms = 0;
     const bool again = s->flush_wanted;
-    j->under_way = s->flush_wanted = false;
+    j->under_way = s->flush_wanted = j->made_put = false;
     buffer_reset(&j->records);
     buffer_shrink(&j->records, RAFT_STORE_BUFFER_KEEP_BYTES);
     s->file_bytes = j->file.bytes;
@@ -225,6 +280,10 @@ bool raft_store_is_replacing(const struct raft_store *s) {
 
 void raft_store_flush(struct raft_store *s) {
     ASSERT(raft_store_check(s));
+    if (waits_for_space(s)) {
+        if (now_ms(s) >= s->retry_ms) submit_again(s);
+        return;
+    }
     if (!has_work(s)) return;
     if (s->job.under_way)
         s->flush_wanted = true;
@@ -233,7 +292,7 @@ void raft_store_flush(struct raft_store *s) {
 }
 
 bool raft_store_is_idle(const struct raft_store *s) {
-    return !s->job.under_way && !has_work(s);
+    return !s->job.under_way && (s->retry_ms > 0 || !has_work(s));
 }
 
 const struct raft_store_owner *raft_store_owner(const struct raft_store *s) {
@@ -253,6 +312,6 @@ bool raft_store_check(const struct raft_store *s) {
     if (s->hard.term == 0 && s->hard.vote != 0) return false;
     if (s->flush_wanted && !s->job.under_way) return false;
     if (s->job.under_way) return true; /* the rest is the job's */
-    return s->job.file.file.os != NULL && buffer_len(&s->job.records) == 0 &&
-           s->job.file.bytes >= s->job.file.head_bytes;
+    if (s->retry_ms == 0 && buffer_len(&s->job.records) > 0) return false;
+    return s->job.file.file.os != NULL && s->job.file.bytes >= s->job.file.head_bytes;
 }

@@ -9,7 +9,8 @@
  * Owner      the loop that it was given; a job touches only what it was handed
  * Memory     two buffers of RAFT_STORE_BUFFER_BYTES_MAX at most; while a file is replaced, the
  *            content of the old one too
- * Failure    a write or sync that fails, and a full disk, end the process with a message that
+ * Failure    a full disk keeps a job waiting: flush tries it again each second, and until then
+ *            nothing is claimed. A write or sync that fails ends the process with a message that
  *            names the file (os_die): what the disk holds is unknown, and Raft cannot go on
  *
  * What survives a crash is what was added up to some moment, none of it out of the middle, and
@@ -85,7 +86,7 @@ STATUS raft_store_create(const struct raft_store_options *options,
  *         ST_FULL, ST_IO */
 STATUS raft_store_open(const struct raft_store_options *options,
                        struct raft_store_restored *ret_restored, struct raft_store **ret_store);
-/* Requires  raft_store_is_idle. What was not flushed is dropped; NULL is fine. */
+/* Requires  no job is under way. What was not stored is dropped; NULL is fine. */
 void raft_store_close(struct raft_store *s);
 
 /* ---- adding; nothing is written before flush ---- */
@@ -121,9 +122,11 @@ void raft_store_install(struct raft_store *s, const struct raft_snapshot *snapsh
 bool raft_store_is_replacing(const struct raft_store *s);
 
 /* Start a job for all that was added, if there is something; if one is under way, another
- * follows it. */
+ * follows it. One that waits for space is tried again if a second has passed: call this again and
+ * again, whether there is room or not. */
 void raft_store_flush(struct raft_store *s);
-/* Whether no job is under way and nothing waits for one. */
+/* Whether no job is under way and nothing waits for one, but for space: that may take for ever, and
+ * a close drops it as a crash would. */
 bool raft_store_is_idle(const struct raft_store *s);
 
 /* As stored and added, whether durable or not; zeros in .cluster = not known. */

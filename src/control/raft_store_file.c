@@ -78,8 +78,11 @@ STATUS raft_store_file_make(struct os *os, const char *dir, uint64_t number,
     raft_store_content_encode(content, f.identity, &bytes);
     struct status s = write_and_sync(os, tmp.text, buffer_bytes(&bytes), &f.file);
     buffer_deinit(&bytes);
-    TRY(s);
-    s = os_path_rename(os, tmp.text, path.text);
+    if (status_ok(s)) s = os_path_rename(os, tmp.text, path.text);
+    if (s.code == ST_FULL) { /* a half takes up space that others wait for */
+        const struct status removed = os_path_remove(os, tmp.text);
+        if (!status_ok(removed)) s = removed;
+    }
     if (status_ok(s)) s = os_dir_sync(os, dir);
     if (status_ok(s))
         *ret_file = f;
@@ -135,33 +138,36 @@ STATUS raft_store_file_read(struct os *os, const char *dir, uint64_t number,
     return s;
 }
 
-/* ---- what may not fail ---- */
+/* ---- what may fail only for want of space ---- */
 
 _Noreturn static void die(const char *action, const char *path, struct status s) {
     char message[DIE_BYTES_MAX];
     snprintf(message, sizeof message,
              "raft store: %s %s failed (%s): what the disk holds is unknown, so this node cannot "
-             "go on; check the disk and its free space, then restart the node",
+             "go on; check the disk, then restart the node",
              action, path, status_name(s));
     os_die(message);
 }
 
-static void write_or_die(struct raft_store_file *f, uint64_t offset, struct bytes in) {
+/* Errors  ST_FULL */
+static STATUS write_or_die(struct raft_store_file *f, uint64_t offset, struct bytes in) {
     const struct status s = os_file_write(&f->file, offset, in);
-    if (!status_ok(s)) die("writing", raft_store_path(f->dir, f->identity.number).text, s);
+    if (!status_ok(s) && s.code != ST_FULL)
+        die("writing", raft_store_path(f->dir, f->identity.number).text, s);
+    return s;
 }
 
-void raft_store_file_append(struct raft_store_file *f, uint8_t *records, size_t len) {
+STATUS raft_store_file_append(struct raft_store_file *f, uint8_t *records, size_t len) {
     ASSERT(f->bytes >= f->head_bytes);
     ASSERT(len > 0);
     raft_store_finish(f->identity, f->bytes, records, len);
-    write_or_die(f, f->bytes, bytes_of(records, len));
+    TRY(write_or_die(f, f->bytes, bytes_of(records, len)));
     const struct status s = os_file_sync(&f->file);
     if (!status_ok(s)) die("sync of", raft_store_path(f->dir, f->identity.number).text, s);
     f->bytes += len;
 
     /* The seal that the next write begins with, so that damage in this one is noticed even if
-     * there is none; unless the power fails first, as it is not synced. */
+     * there is none; unless the power fails first, as it is not synced, or there is no space. */
     uint8_t space[RAFT_STORE_SEAL_BYTES];
     struct buffer seal;
     buffer_init(&seal, sizeof space);
@@ -170,11 +176,13 @@ void raft_store_file_append(struct raft_store_file *f, uint8_t *records, size_t 
     memcpy(space, seal.ptr, sizeof space);
     buffer_deinit(&seal);
     raft_store_finish(f->identity, f->bytes, space, sizeof space);
-    write_or_die(f, f->bytes, bytes_of(space, sizeof space));
+    const struct status sealed = write_or_die(f, f->bytes, bytes_of(space, sizeof space));
+    ASSERT(status_ok(sealed) || sealed.code == ST_FULL);
+    return status_of(ST_OK);
 }
 
-void raft_store_file_replace(struct raft_store_file *f, const struct raft_snapshot *snapshot,
-                             bool install) {
+STATUS raft_store_file_replace(struct raft_store_file *f, const struct raft_snapshot *snapshot,
+                               bool install) {
     const uint64_t number = f->identity.number;
     const struct raft_store_path old = raft_store_path(f->dir, number);
     const struct raft_store_path new = raft_store_path(f->dir, number + 1);
@@ -184,12 +192,14 @@ void raft_store_file_replace(struct raft_store_file *f, const struct raft_snapsh
     if (!status_ok(s)) die("reading", old.text, s);
     if (snapshot != NULL) raft_store_content_replace(&content, snapshot, install);
     s = raft_store_file_make(f->os, f->dir, number + 1, &content, &made);
-    if (!status_ok(s)) die("making", new.text, s);
     raft_store_restored_deinit(&content);
+    if (s.code == ST_FULL) return s;
+    if (!status_ok(s)) die("making", new.text, s);
 
     os_file_close(&f->file);
     *f = made;
     /* Left behind, it is removed at the next start: the highest number counts. */
     s = os_path_remove(f->os, old.text);
     if (!status_ok(s)) log_warn("%s: cannot be removed (%s)", old.text, status_name(s));
+    return status_of(ST_OK);
 }

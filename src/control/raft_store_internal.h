@@ -15,6 +15,8 @@
 #define RAFT_STORE_REWRITE_BYTES (1024u * 1024)
 /* Memory a buffer keeps after a burst. */
 #define RAFT_STORE_BUFFER_KEEP_BYTES (256u * 1024)
+/* A job that found the disk full runs again after so long. */
+#define RAFT_STORE_RETRY_MS 1000u
 
 /* The file in use. */
 struct raft_store_file {
@@ -41,6 +43,9 @@ struct raft_store_job {
     struct raft_store_slot made;    /* then this takes the place of what it covers */
     struct raft_store_slot install; /* then this of all */
     uint64_t rewrite_bytes;         /* as struct raft_store_options */
+    uint64_t rewrite_from;          /* not before the file is so long: there was no space for it */
+    bool made_put;                  /* .made is in the file; the job's own until it is done */
+    bool found_full;                /* it has not come to its end: set by `run` */
     struct raft_mark mark;          /* durable once it is done */
     uint64_t applied;               /* durable once it is done */
     bool under_way;                 /* submitted and not done */
@@ -63,6 +68,7 @@ struct raft_store {
     struct raft_store_slot install; /* waits for the next job */
     uint64_t applied_put;           /* what a job was told of `applied` */
     bool flush_wanted;              /* a job follows the one under way */
+    uint64_t retry_ms;              /* a job found the disk full: run again then; 0 = none did */
     struct raft_store_job job;      /* one at a time */
     struct raft_store_done durable; /* as of the last job */
     uint64_t file_bytes;            /* as of the last job */
@@ -84,7 +90,9 @@ struct raft_store_path raft_store_path(const char *dir, uint64_t number);
 bool raft_store_name_parse(const char *name, uint64_t *ret_number);
 /* Write a file with this content beside the others, sync it, give it its name, sync the folder.
  * `dir` must live as long as the file.
- * Errors  ST_FULL, ST_IO; ret_file is not open then, and no file has the name, or a whole one */
+ * Errors  ST_FULL  no file has the name, and nothing is left of it
+ *         ST_IO    no file has the name, or a whole one
+ * ret_file is not open then. */
 STATUS raft_store_file_make(struct os *os, const char *dir, uint64_t number,
                             const struct raft_store_restored *content,
                             struct raft_store_file *ret_file);
@@ -92,11 +100,13 @@ STATUS raft_store_file_make(struct os *os, const char *dir, uint64_t number,
  * Errors  ST_CORRUPT: logged; ST_NOT_FOUND, ST_IO */
 STATUS raft_store_file_read(struct os *os, const char *dir, uint64_t number,
                             struct raft_store_restored *ret_restored);
-/* Write and sync; any failure ends the process. `records` get their checksums. */
-void raft_store_file_append(struct raft_store_file *f, uint8_t *records, size_t len);
+/* Write and sync. `records` get their checksums.
+ * Errors  ST_FULL: nothing is claimed, the same call may be repeated; all else ends the process */
+STATUS raft_store_file_append(struct raft_store_file *f, uint8_t *records, size_t len);
 /* Put a new file with the same content, but for a snapshot if there is one, in the place of the
- * old one; any failure ends the process. */
-void raft_store_file_replace(struct raft_store_file *f, const struct raft_snapshot *snapshot,
-                             bool install);
+ * old one.
+ * Errors  ST_FULL: the old one is still in use; all else ends the process */
+STATUS raft_store_file_replace(struct raft_store_file *f, const struct raft_snapshot *snapshot,
+                               bool install);
 
 #endif

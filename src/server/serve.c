@@ -239,11 +239,12 @@ static int open_control(struct server *v) {
     snprintf(dir, sizeof dir, "%s/control", v->config->dir);
     if (!is_proxy(v)) o.dir = dir;
     struct node_control *c = node_control_create(&v->node, &o);
-    if (!status_ok(node_control_open(c))) {
+    const struct status opened = node_control_open(c);
+    if (opened.code == ST_FULL)
+        log_error("no space left on the file system of %s", v->config->dir);
+    else if (!status_ok(opened))
         log_error("%s cannot be opened; without it the node does not know its cluster", dir);
-        return EXIT_STORAGE;
-    }
-    return v->exit_code;
+    return status_ok(opened) ? v->exit_code : EXIT_STORAGE;
 }
 
 /* Recovery of all shards side by side, each on a thread of its own. */

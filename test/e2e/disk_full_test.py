@@ -25,9 +25,10 @@ filler = os.path.join(small, "filler")
 os.mkdir(small)
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=240m", "none", small], check=True)
 
+# The data directory is the file system itself, so that the log, which lies beside it, is not cut off.
 acknowledged = {}  # key -> value
 refused = {}       # key -> what it held when a write to it was refused
-node = Node("--shards", str(SHARDS), "--memtable", "1MiB", "--cache", "1MiB", "--write-wait", "500ms", dir=os.path.join(small, "data"))
+node = Node("--shards", str(SHARDS), "--memtable", "1MiB", "--cache", "1MiB", "--write-wait", "500ms", dir=small)
 
 
 def fill_disk():

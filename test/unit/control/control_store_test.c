@@ -109,3 +109,39 @@ TEST(control_store, comes_back) {
     end(&l);
     sim_disk_destroy(disk);
 }
+
+/* On a full disk nothing more is agreed to, what was is still there, and the node can be stopped;
+ * with the space the change that was asked for comes by itself. */
+TEST(control_store, waits_for_space) {
+    struct sim_disk *disk = sim_disk_create(1);
+    struct life l;
+    struct os *os = sim_os_create(1, disk);
+    CHECK_OK(os_dir_create(os, "/data"));
+    CHECK_OK(os_dir_sync(os, "/"));
+    os_destroy(os);
+    begin(&l, disk, 1);
+    run(&l, 200);
+    const uint64_t revision = l.revision;
+    const struct metadata_command c = { .kind = METADATA_MEMBER_WEIGHT,
+                                        .member = { .id = 1, .weight = 7 } };
+    sim_disk_set_capacity(disk, sim_disk_used_bytes(disk));
+    control_propose(l.control, &c, NULL, NULL);
+    run(&l, 250);
+    CHECK_EQ(l.revision, revision);
+    CHECK_EQ(control_state(l.control)->members[0].weight, 1);
+    CHECK(control_is_idle(l.control));
+    sim_disk_heal(disk);
+    run(&l, 100);
+    CHECK_EQ(control_state(l.control)->members[0].weight, 7);
+    sim_disk_set_capacity(disk, sim_disk_used_bytes(disk));
+    control_propose(l.control, &c, NULL, NULL);
+    run(&l, 100);
+    end(&l);
+    sim_disk_heal(disk);
+    begin(&l, disk, 2);
+    CHECK_EQ(control_state(l.control)->members[0].weight, 7);
+    run(&l, 200);
+    CHECK_EQ(control_state(l.control)->members[0].boot, 2);
+    end(&l);
+    sim_disk_destroy(disk);
+}
