@@ -65,7 +65,7 @@ struct world_node {
     bool suspect;                       /* its disk was damaged: the operator replaces it */
     bool astray;                        /* some write landed elsewhere on its disk */
     bool rotten;  /* a bit of a table flipped: it heals, or refuses to start */
-    bool is_full; /* its disk has no space for a while: what cannot wait for some may end it */
+    bool is_full; /* its disk has no space for a while: it may not begin as a member then */
     bool out;     /* not in the cluster, and nobody starts it */
     bool ghost;   /* it hangs and was given up: what it answers alone counts for nothing */
     bool retired; /* it was removed: it is given a new disk before it starts again */

@@ -182,8 +182,7 @@ static void boot_refused(struct world *w, struct world_node *n, struct status st
 /* It called os_die. */
 static void process_died(struct world *w, struct world_node *n) {
     world_note(w, "node %u ended itself: %s", n->index + 1, w->died);
-    const bool for_space = n->is_full && strstr(w->died, "raft store") != NULL;
-    if (!n->may_die && !for_space)
+    if (!n->may_die)
         findings_add(&w->findings, "at %llu ms node %u ended itself without cause: %s",
                      (unsigned long long)(w->now_ns / NS_A_MS), n->index + 1, w->died);
     w->died = NULL;
