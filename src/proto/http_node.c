@@ -131,7 +131,7 @@ static void append_leader(struct buffer *out, const struct node_view *view) {
         buffer_append(out, BYTES_LIT(",\"leader\":null,\"leader_address\":null"));
         return;
     }
-    for (uint32_t i = 0; !alone && i < c->members_count; i++)
+    for (uint32_t i = 0; c->members != NULL && !alone && i < c->members_count; i++)
         if (c->members[i].id == id) address = c->members[i].address;
     append_number(out, "leader", id);
     buffer_append(out, BYTES_LIT(",\"leader_address\":"));

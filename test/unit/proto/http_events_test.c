@@ -63,6 +63,20 @@ TEST(http_events, tells_of_the_cluster) {
     buffer_deinit(&out);
 }
 
+/* One that joins hears who leads before it has any state of the cluster. */
+TEST(http_events, tells_of_a_leader_that_is_not_known) {
+    static struct node_view view = { .version = "0.1",
+                                     .cluster = { .members_count = 1, .none = true, .leader = 3 } };
+    struct buffer out;
+    buffer_init(&out, 1u << 20);
+    http_events_append_cluster(&view, &out);
+    json_t *json = data_of(&out, "cluster");
+    CHECK_EQ(json_integer_value(json_object_get(json, "leader")), 3);
+    CHECK(json_is_null(json_object_get(json, "leader_address")));
+    json_decref(json);
+    buffer_deinit(&out);
+}
+
 TEST(http_events, tells_of_a_moment) {
     static struct node_view view = { .version = "0.1", .shards = 2 };
     struct event_moment moment = { .took_ns = 2000000000, .p50_ns = 1500, .p99_ns = 99000 };
