@@ -196,8 +196,22 @@ static void unstick(struct world *w) {
     }
 }
 
+/* A wish to join may have been carried out after its node was given up. */
+static void give_up_absent(struct world *w) {
+    const struct world_cluster *c = &w->cluster;
+    for (uint32_t id = 1; id <= c->member_last && id < WORLD_IDS_MAX; id++) {
+        const struct world_member *m = &c->members[id];
+        if (m->state != MEMBER_JOINING || m->node == 0) continue;
+        struct world_node *n = &w->nodes[m->node - 1];
+        if (!n->out || n->state != NODE_DOWN || n->boot_ns != NEVER_NS) continue;
+        n->retired = true;
+        (void)wish_of_member(w, METADATA_MEMBER_DEAD, id, 0);
+    }
+}
+
 static void tidy(struct world *w) {
     const struct world_cluster *c = &w->cluster;
+    give_up_absent(w);
     if (members_that_stay(w) < w->scenario->replicas) (void)join_one(w);
     if (c->change != 0 && c->paused) (void)wish_of_change(w, METADATA_CHANGE_RESUME, 0);
     if (c->change != 0 && c->throttle != 0) (void)wish_of_change(w, METADATA_CHANGE_THROTTLE, 0);
