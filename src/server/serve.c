@@ -310,6 +310,7 @@ static void run_shard(void *user) {
 }
 
 static void start_shards(struct server *v) {
+    node_control_begin(v->node.control); /* before a thread owns the loop of its timer */
     for (uint16_t i = 0; i < v->node.shards_count; i++) {
         char name[16];
         snprintf(name, sizeof name, "shard-%u", i);
@@ -318,7 +319,6 @@ static void start_shards(struct server *v) {
             continue;
         os_die("cannot start a thread for a shard");
     }
-    node_control_begin(v->node.control);
     atomic_store(&v->running, true);
     if (atomic_load(&v->node.stopping))
         stop_shards(v); /* asked for before there was anything to stop */

@@ -60,7 +60,8 @@ struct node_control {
 struct node_control *node_control_create(struct node *n, const struct node_control_options *o);
 /* Errors  ST_CORRUPT, ST_FULL, ST_IO: logged */
 STATUS node_control_open(struct node_control *c);
-/* From now on time passes for it. */
+/* From now on time passes for it.
+ * Requires  shard 0 does not run yet, or the caller runs it: the timer is of its loop */
 void node_control_begin(struct node_control *c);
 /* Whether it may be destroyed: no write is under way. */
 bool node_control_is_idle(const struct node_control *c);
