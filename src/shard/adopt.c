@@ -40,7 +40,6 @@ void shard_view_taken(struct shard *s) {
     shard_kinds_init(s);
     shard_keyspaces_taken(s);
     atomic_store_explicit(&s->adopted_epoch, m->epoch, memory_order_release);
-    atomic_store_explicit(&s->adopted_revision, m->revision, memory_order_release);
     /* Of a shard that keeps data catch-up says how far it is. */
     if (s->repair == NULL && s->engine == NULL)
         atomic_store_explicit(&s->caught_up_epoch, m->epoch, memory_order_release);

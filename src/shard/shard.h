@@ -172,7 +172,6 @@ struct shard {
     bool only_joins;                  /* all it keeps is on its way here: it is in no list */
     bool alone;                       /* the node is the only member: no call is coordinated */
     _Atomic uint64_t adopted_epoch;   /* of the view, for others to read */
-    _Atomic uint64_t adopted_revision;
     _Atomic uint64_t caught_up_epoch; /* the view's, once all joint slots are caught up; else 0 */
     struct moved moved;               /* for slots on their way */
     struct peer *peers[MEMBERS_MAX];  /* by place; NULL = free, or the node itself */

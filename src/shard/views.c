@@ -1,5 +1,7 @@
 #include "shard/views.h"
 
+#include <stddef.h>
+
 #include "base/assert.h"
 #include "base/mem.h"
 #include "shard/shard.h"
@@ -84,35 +86,23 @@ void node_publish_view(struct node *n, struct membership *m) {
     }
 }
 
-uint64_t node_adopted_epoch(const struct node *n) {
+/* The least of a figure over all shards; `offset` is that of an _Atomic uint64_t in struct shard. */
+static uint64_t least_of(const struct node *n, size_t offset) {
     uint64_t least = UINT64_MAX;
     ASSERT(n->shards_count > 0);
     for (uint32_t i = 0; i < n->shards_count; i++) {
-        const uint64_t epoch =
-            atomic_load_explicit(&n->shards[i]->adopted_epoch, memory_order_acquire);
-        if (epoch < least) least = epoch;
+        const void *figure = (const uint8_t *)n->shards[i] + offset;
+        const uint64_t value =
+            atomic_load_explicit((const _Atomic uint64_t *)figure, memory_order_acquire);
+        if (value < least) least = value;
     }
     return least;
 }
 
-uint64_t node_adopted_revision(const struct node *n) {
-    uint64_t least = UINT64_MAX;
-    ASSERT(n->shards_count > 0);
-    for (uint32_t i = 0; i < n->shards_count; i++) {
-        const uint64_t revision =
-            atomic_load_explicit(&n->shards[i]->adopted_revision, memory_order_acquire);
-        if (revision < least) least = revision;
-    }
-    return least;
+uint64_t node_adopted_epoch(const struct node *n) {
+    return least_of(n, offsetof(struct shard, adopted_epoch));
 }
 
 uint64_t node_caught_up_epoch(const struct node *n) {
-    uint64_t least = UINT64_MAX;
-    ASSERT(n->shards_count > 0);
-    for (uint32_t i = 0; i < n->shards_count; i++) {
-        const uint64_t epoch =
-            atomic_load_explicit(&n->shards[i]->caught_up_epoch, memory_order_acquire);
-        if (epoch < least) least = epoch;
-    }
-    return least;
+    return least_of(n, offsetof(struct shard, caught_up_epoch));
 }

@@ -41,7 +41,6 @@ void views_drop(struct views *v, const struct membership *m);
 void node_publish_view(struct node *n, struct membership *m);
 /* What all shards of the node have adopted at least. */
 uint64_t node_adopted_epoch(const struct node *n);
-uint64_t node_adopted_revision(const struct node *n);
 /* The view with whose joint slots all shards of the node have caught up, all joint slots of it and
  * of earlier ones; 0 = not all yet. Without joint slots it is what they have adopted. */
 uint64_t node_caught_up_epoch(const struct node *n);
