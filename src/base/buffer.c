@@ -108,6 +108,13 @@ void buffer_append_u8(struct buffer *b, uint8_t v) {
     buffer_append(b, bytes_of(&v, sizeof v));
 }
 
+void buffer_append_u16_le(struct buffer *b, uint32_t v) {
+    uint8_t word[sizeof(uint16_t)];
+    ASSERT(v <= UINT16_MAX);
+    put_u16_le(word, (uint16_t)v);
+    buffer_append(b, bytes_of(word, sizeof word));
+}
+
 void buffer_append_u32_le(struct buffer *b, uint32_t v) {
     uint8_t word[sizeof v];
     put_u32_le(word, v);

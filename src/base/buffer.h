@@ -47,6 +47,8 @@ static inline void buffer_consume(struct buffer *b, size_t bytes) {
 void buffer_append(struct buffer *b, struct bytes in);
 void buffer_append_string(struct buffer *b, const char *s);
 void buffer_append_u8(struct buffer *b, uint8_t v);
+/* Requires  v <= UINT16_MAX */
+void buffer_append_u16_le(struct buffer *b, uint32_t v);
 void buffer_append_u32_le(struct buffer *b, uint32_t v);
 void buffer_append_u64_le(struct buffer *b, uint64_t v);
 void buffer_append_varint(struct buffer *b, uint64_t v);

@@ -26,6 +26,12 @@ uint8_t cursor_u8(struct cursor *c) {
     return b.len == 1 ? b.ptr[0] : 0;
 }
 
+uint8_t cursor_u8_below(struct cursor *c, uint32_t end) {
+    const uint8_t value = cursor_u8(c);
+    if (value >= end) c->failed = true;
+    return value < end ? value : 0;
+}
+
 uint16_t cursor_u16_le(struct cursor *c) {
     const struct bytes b = cursor_take(c, sizeof(uint16_t));
     return b.len == sizeof(uint16_t) ? get_u16_le(b.ptr) : 0;

@@ -19,6 +19,8 @@ static inline struct cursor cursor_of(struct bytes in) {
 }
 
 uint8_t cursor_u8(struct cursor *c);
+/* A byte below `end`; another fails. */
+uint8_t cursor_u8_below(struct cursor *c, uint32_t end);
 uint16_t cursor_u16_le(struct cursor *c);
 uint32_t cursor_u32_le(struct cursor *c);
 uint64_t cursor_u64_le(struct cursor *c);

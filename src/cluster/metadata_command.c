@@ -23,12 +23,6 @@ const char *change_reason_name(enum change_reason reason) {
     return names[reason];
 }
 
-static void put_u16(struct buffer *out, uint32_t v) {
-    ASSERT(v <= UINT16_MAX);
-    buffer_append_u8(out, (uint8_t)(v & 0xff));
-    buffer_append_u8(out, (uint8_t)(v >> 8));
-}
-
 static void put_run(struct buffer *out, struct bytes run, size_t max) {
     ASSERT(run.len <= max);
     ASSERT(max <= UINT8_MAX);
@@ -40,12 +34,6 @@ static struct bytes take_run(struct cursor *c, size_t max) {
     const uint8_t len = cursor_u8(c);
     if (len > max) c->failed = true;
     return cursor_take(c, len);
-}
-
-static uint8_t take_below(struct cursor *c, uint32_t end) {
-    const uint8_t value = cursor_u8(c);
-    if (value >= end) c->failed = true;
-    return value < end ? value : 0;
 }
 
 void keyspace_settings_encode(const struct keyspace_settings *s, struct buffer *out) {
@@ -61,7 +49,7 @@ void keyspace_settings_take(struct cursor *c, struct keyspace_settings *ret_sett
     s.replication.replicas = cursor_u8(c);
     s.replication.write_quorum = cursor_u8(c);
     s.replication.read_quorum = cursor_u8(c);
-    s.discipline = (enum keyspace_discipline)take_below(c, KEYSPACE_DISCIPLINES);
+    s.discipline = (enum keyspace_discipline)cursor_u8_below(c, KEYSPACE_DISCIPLINES);
     s.ttl_ms = cursor_u64_le(c);
     *ret_settings = s;
 }
@@ -93,7 +81,7 @@ static void put_bootstrap(const struct metadata_command *m, struct buffer *out) 
     ASSERT(m->replicas <= UINT8_MAX);
     keyspace_settings_encode(&m->settings, out);
     buffer_append_u8(out, (uint8_t)m->replicas);
-    put_u16(out, m->first_count);
+    buffer_append_u16_le(out, m->first_count);
     for (uint32_t i = 0; i < m->first_count; i++) put_wish(out, &m->first[i]);
 }
 
@@ -113,7 +101,7 @@ static void put_target(const struct metadata_command *m, struct buffer *out) {
     ASSERT(t->replicas <= UINT8_MAX);
     buffer_append_u8(out, (uint8_t)m->reason);
     buffer_append_u8(out, (uint8_t)t->replicas);
-    put_u16(out, t->count);
+    buffer_append_u16_le(out, t->count);
     buffer_append_u64_le(out, m->started_ms);
     buffer_append_u64_le(out, m->throttle);
     for (uint32_t i = 0; i < t->count; i++) {
@@ -125,7 +113,7 @@ static void put_target(const struct metadata_command *m, struct buffer *out) {
 
 static void take_target(struct cursor *c, struct metadata_command *m) {
     struct ring_inputs *t = &m->target;
-    m->reason = (enum change_reason)take_below(c, CHANGE_REASONS);
+    m->reason = (enum change_reason)cursor_u8_below(c, CHANGE_REASONS);
     t->replicas = cursor_u8(c);
     t->count = take_members_count(c);
     m->started_ms = cursor_u64_le(c);
@@ -142,7 +130,7 @@ static void put_ranges(const struct metadata_command *m, struct buffer *out) {
     ASSERT(m->ranges.count >= 1 && m->ranges.count <= SLOT_RANGES_MAX);
     ASSERT(m->ranges.packed.len == m->ranges.count * UINT64_C(4));
     buffer_append_u64_le(out, m->change);
-    put_u16(out, m->ranges.count);
+    buffer_append_u16_le(out, m->ranges.count);
     buffer_append(out, m->ranges.packed);
 }
 
@@ -187,10 +175,10 @@ static void put_payload(const struct metadata_command *m, struct buffer *out) {
         put_run(out, m->name, KEYSPACE_NAME_BYTES_MAX);
         break;
     case METADATA_KEYSPACE_ALTER:
-        put_u16(out, m->keyspace);
+        buffer_append_u16_le(out, m->keyspace);
         keyspace_settings_encode(&m->settings, out);
         break;
-    case METADATA_KEYSPACE_DROP: put_u16(out, m->keyspace); break;
+    case METADATA_KEYSPACE_DROP: buffer_append_u16_le(out, m->keyspace); break;
     case METADATA_CHANGE_BEGIN: put_target(m, out); break;
     case METADATA_SLOTS_JOINT:
     case METADATA_SLOTS_NEW: put_ranges(m, out); break;
@@ -256,7 +244,7 @@ void metadata_command_encode(const struct metadata_command *m, struct buffer *ou
     ASSERT(m->kind >= METADATA_BOOTSTRAP && m->kind < METADATA_KINDS);
     ASSERT(!m->accept_loss || kind_takes_accept_loss(m->kind));
     const size_t len_before = buffer_len(out);
-    put_u16(out, METADATA_COMMAND_VERSION);
+    buffer_append_u16_le(out, METADATA_COMMAND_VERSION);
     buffer_append_u8(out, (uint8_t)m->kind);
     buffer_append_u8(out, m->accept_loss ? FLAG_ACCEPT_LOSS : 0);
     buffer_append_u32_le(out, m->proposal.node);

@@ -17,12 +17,6 @@ static_assert(HEADER_BYTES + MEMBERS_MAX * MEMBER_BYTES_MAX +
                   METADATA_SNAPSHOT_BYTES_MAX,
               "every state fits");
 
-static void put_u16(struct buffer *out, uint32_t v) {
-    ASSERT(v <= UINT16_MAX);
-    buffer_append_u8(out, (uint8_t)(v & 0xff));
-    buffer_append_u8(out, (uint8_t)(v >> 8));
-}
-
 static void put_run(struct buffer *out, struct bytes run) {
     ASSERT(run.len <= UINT8_MAX);
     buffer_append_u8(out, (uint8_t)run.len);
@@ -43,7 +37,7 @@ static void encode_member(const struct metadata_member *member, struct buffer *o
 }
 
 static void encode_keyspace(const struct keyspace *k, struct buffer *out) {
-    put_u16(out, k->id);
+    buffer_append_u16_le(out, k->id);
     keyspace_settings_encode(&k->settings, out);
     put_run(out, keyspace_name(k));
 }
@@ -65,20 +59,20 @@ void metadata_encode(const struct metadata *m, struct buffer *out) {
     ASSERT(m->keyspaces_count <= KEYSPACES_KEPT_MAX);
     const size_t len_before = buffer_len(out);
     buffer_append_u32_le(out, SNAPSHOT_MAGIC);
-    put_u16(out, SNAPSHOT_VERSION);
-    put_u16(out, m->replicas);
+    buffer_append_u16_le(out, SNAPSHOT_VERSION);
+    buffer_append_u16_le(out, m->replicas);
     buffer_append(out, bytes_of(m->cluster.bytes, CLUSTER_ID_BYTES));
     buffer_append_u64_le(out, m->epoch);
     buffer_append_u64_le(out, m->revision);
     buffer_append_u64_le(out, m->change_last);
     buffer_append_u64_le(out, m->placed);
     buffer_append_u32_le(out, m->member_last);
-    put_u16(out, m->keyspace_last);
-    put_u16(out, m->members_count);
-    put_u16(out, m->keyspaces_count);
+    buffer_append_u16_le(out, m->keyspace_last);
+    buffer_append_u16_le(out, m->members_count);
+    buffer_append_u16_le(out, m->keyspaces_count);
     for (uint32_t i = 0; i < m->members_count; i++) encode_member(&m->members[i], out);
     for (uint32_t i = 0; i < m->keyspaces_count; i++) encode_keyspace(&m->keyspaces[i], out);
-    put_u16(out, m->gone_count);
+    buffer_append_u16_le(out, m->gone_count);
     for (uint32_t i = 0; i < m->gone_count; i++) buffer_append_u64_le(out, m->gone[i]);
     encode_change(&m->change, out);
     if (m->epoch > 0) slot_table_encode(&m->slots, m->epoch, out);

@@ -34,12 +34,6 @@ static struct bytes take_address(struct cursor *c) {
     return cursor_take(c, len);
 }
 
-static uint8_t take_below(struct cursor *c, uint32_t end) {
-    const uint8_t value = cursor_u8(c);
-    if (value >= end) c->failed = true;
-    return value < end ? value : 0;
-}
-
 static uint32_t take_id(struct cursor *c) {
     const uint32_t id = cursor_u32_le(c);
     if (id == 0) c->failed = true;
@@ -57,7 +51,7 @@ static void put_who(struct buffer *out, const struct control_who *w) {
 
 /* What a node says of itself must make sense: others decide by it whether to begin. */
 static void take_who(struct cursor *c, struct control_who *w) {
-    w->person = (enum control_person)take_below(c, CONTROL_PERSONS);
+    w->person = (enum control_person)cursor_u8_below(c, CONTROL_PERSONS);
     take_cluster(c, &w->cluster);
     w->member = cursor_u32_le(c);
     w->list = cursor_u64_le(c);
@@ -186,7 +180,7 @@ static void take_fields(struct cursor *c, struct control_message *m) {
     case CONTROL_WHO: take_who(c, &m->who); break;
     case CONTROL_I_AM:
         take_who(c, &m->who);
-        m->yours = (enum control_yours)take_below(c, CONTROL_YOURS_COUNT);
+        m->yours = (enum control_yours)cursor_u8_below(c, CONTROL_YOURS_COUNT);
         break;
     case CONTROL_JOIN:
         m->weight = cursor_u32_le(c);
@@ -204,7 +198,7 @@ static void take_fields(struct cursor *c, struct control_message *m) {
         break;
     case CONTROL_JOIN_REFUSED:
         m->nonce = cursor_u64_le(c);
-        m->code = (enum metadata_code)take_below(c, META_CODES);
+        m->code = (enum metadata_code)cursor_u8_below(c, META_CODES);
         if (m->nonce == 0 || m->code == META_OK) c->failed = true;
         break;
     case CONTROL_PROPOSE: break;

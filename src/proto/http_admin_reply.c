@@ -4,22 +4,12 @@
 
 #include "base/assert.h"
 #include "proto/http_alias.h"
+#include "proto/http_figure.h"
 #include "proto/json_text.h"
 
 static void append_text(struct buffer *out, const char *name, const char *text) {
     buffer_printf(out, ",\"%s\":", name);
     json_text_append_lossy(out, bytes_of_string(text));
-}
-
-static void append_number(struct buffer *out, const char *name, uint64_t value) {
-    buffer_printf(out, ",\"%s\":%" PRIu64, name, value);
-}
-
-static void append_figure(struct buffer *out, const char *name, uint64_t value) {
-    if (value == NODE_UNKNOWN)
-        buffer_printf(out, ",\"%s\":null", name);
-    else
-        append_number(out, name, value);
 }
 
 /* ---- plans ---- */
@@ -29,25 +19,25 @@ static void append_plan_node(struct buffer *out, const struct admin_plan_node *n
     if (n->id == 0) buffer_append_string(out, "null");
     if (n->id != 0) buffer_append_u64(out, n->id);
     append_text(out, "address", n->address == NULL ? "" : n->address);
-    append_number(out, "weight", n->weight);
-    append_number(out, "owned_before", n->owned_before);
-    append_number(out, "owned_after", n->owned_after);
-    append_number(out, "kept_before", n->kept_before);
-    append_number(out, "kept_after", n->kept_after);
-    append_figure(out, "bytes_in", n->bytes_in);
-    append_figure(out, "bytes_out", n->bytes_out);
+    http_append_number(out, "weight", n->weight);
+    http_append_number(out, "owned_before", n->owned_before);
+    http_append_number(out, "owned_after", n->owned_after);
+    http_append_number(out, "kept_before", n->kept_before);
+    http_append_number(out, "kept_after", n->kept_after);
+    http_append_figure(out, "bytes_in", n->bytes_in);
+    http_append_figure(out, "bytes_out", n->bytes_out);
     buffer_append_u8(out, '}');
 }
 
 static void append_plan(struct buffer *out, const struct admin_plan *p) {
     ASSERT(p->nodes_count == 0 || p->nodes != NULL);
     buffer_printf(out, ",\"plan\":{\"slots_changed\":%" PRIu32, p->slots_changed);
-    append_number(out, "owners_moved", p->owners_moved);
-    append_number(out, "copies_moved", p->copies_moved);
-    append_number(out, "copies_least", p->copies_least);
-    append_figure(out, "bytes", p->bytes);
-    append_number(out, "bytes_per_second", p->rate_bytes_s);
-    append_figure(out, "time_ms", p->time_ms);
+    http_append_number(out, "owners_moved", p->owners_moved);
+    http_append_number(out, "copies_moved", p->copies_moved);
+    http_append_number(out, "copies_least", p->copies_least);
+    http_append_figure(out, "bytes", p->bytes);
+    http_append_number(out, "bytes_per_second", p->rate_bytes_s);
+    http_append_figure(out, "time_ms", p->time_ms);
     buffer_append_string(out, ",\"nodes\":[");
     for (uint32_t i = 0; i < p->nodes_count; i++) {
         if (i > 0) buffer_append_string(out, ",\n");
@@ -67,7 +57,7 @@ static void append_quorum(struct buffer *out, const char *name, uint8_t quorum) 
     if (quorum == 0)
         append_text(out, name, "majority");
     else
-        append_number(out, name, quorum);
+        http_append_number(out, name, quorum);
 }
 
 static void append_keyspace(struct buffer *out, const struct admin_keyspace *k) {
@@ -75,8 +65,8 @@ static void append_keyspace(struct buffer *out, const struct admin_keyspace *k) 
     ASSERT(k->replicas > 0);
     buffer_append_string(out, "{\"name\":");
     json_text_append_lossy(out, bytes_of_string(k->name));
-    append_number(out, "id", k->id);
-    append_number(out, "replicas", k->replicas);
+    http_append_number(out, "id", k->id);
+    http_append_number(out, "replicas", k->replicas);
     append_quorum(out, "write_quorum", k->write_quorum);
     append_quorum(out, "read_quorum", k->read_quorum);
     append_text(out, "discipline", k->discipline == ADMIN_STRICT ? "strict" : "eventual");
@@ -100,10 +90,10 @@ static void append_keyspaces(struct buffer *out, const struct admin_reply *r) {
 
 /* What hangs on the answer, be it a success or not. */
 static void append_rest(struct buffer *out, const struct admin_reply *r) {
-    if (r->node != 0) append_number(out, "node", r->node);
+    if (r->node != 0) http_append_number(out, "node", r->node);
     if (r->address != NULL) append_text(out, "address", r->address);
-    if (r->epoch != 0) append_number(out, "epoch", r->epoch);
-    if (r->change != 0) append_number(out, "change", r->change);
+    if (r->epoch != 0) http_append_number(out, "epoch", r->epoch);
+    if (r->change != 0) http_append_number(out, "change", r->change);
     if (r->command[0] != '\0') append_text(out, "command", r->command);
     if (r->has_risk) append_risk(out, &r->risk);
     if (r->has_plan) append_plan(out, &r->plan);

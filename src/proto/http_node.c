@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "proto/http_alias.h"
+#include "proto/http_figure.h"
 #include "proto/http_metrics.h"
 #include "proto/json_text.h"
 
@@ -35,34 +36,23 @@ static void reply_ready(const struct plan *plan, const struct node_view *view, s
                    ready ? "" : "Retry-After: 1\r\n");
 }
 
-static void append_number(struct buffer *out, const char *name, uint64_t value) {
-    buffer_printf(out, ",\"%s\":%" PRIu64, name, value);
-}
-
 static void append_member(struct buffer *out, const struct node_member *m, const char *state) {
     buffer_printf(out, "{\"id\":%" PRIu32 ",\"address\":", m->id);
     append_string(out, m->address);
     buffer_append_string(out, m->self ? ",\"self\":true" : ",\"self\":false");
     buffer_printf(out, ",\"state\":\"%s\"", state);
-    append_number(out, "weight", m->weight);
-    append_number(out, "zone", m->zone);
-    append_number(out, "slots_owned", m->slots_owned);
-    append_number(out, "slots_kept", m->slots_kept);
-    append_number(out, "node_id", m->node_id);
-    append_number(out, "boot_count", m->boot_count);
-    append_number(out, "latency_us", m->latency_us);
+    http_append_number(out, "weight", m->weight);
+    http_append_number(out, "zone", m->zone);
+    http_append_number(out, "slots_owned", m->slots_owned);
+    http_append_number(out, "slots_kept", m->slots_kept);
+    http_append_number(out, "node_id", m->node_id);
+    http_append_number(out, "boot_count", m->boot_count);
+    http_append_number(out, "latency_us", m->latency_us);
     buffer_printf(out, ",\"clock_ahead_ms\":%" PRId64, m->clock_ahead_ms);
-    append_number(out, "hints_waiting", m->hints_waiting);
+    http_append_number(out, "hints_waiting", m->hints_waiting);
     buffer_printf(out, ",\"membership\":\"%s\"", node_standing_name(m->standing));
     buffer_append_string(out, m->alive ? ",\"alive\":true" : ",\"alive\":false");
     buffer_append_string(out, m->voter ? ",\"voter\":true" : ",\"voter\":false");
-}
-
-static void append_figure(struct buffer *out, const char *name, uint64_t value) {
-    if (value == NODE_UNKNOWN)
-        buffer_printf(out, ",\"%s\":null", name);
-    else
-        append_number(out, name, value);
 }
 
 /* What a member keeps: as it said, and of itself the node always knows. */
@@ -78,16 +68,16 @@ static void append_holdings(struct buffer *out, const struct node_view *view,
         bytes = f->memtable_bytes;
         for (uint32_t i = 0; i < NODE_LEVELS; i++) bytes += f->level_bytes[i];
     }
-    append_figure(out, "keys", keys);
-    append_figure(out, "bytes", bytes);
+    http_append_figure(out, "keys", keys);
+    http_append_figure(out, "bytes", bytes);
 }
 
 /* What only the node itself knows. */
 static void append_self(struct buffer *out, const struct node_view *view) {
-    append_number(out, "shards", view->shards);
+    http_append_number(out, "shards", view->shards);
     buffer_append(out, BYTES_LIT(",\"version\":"));
     append_string(out, view->version);
-    append_number(out, "started_ms", view->started_ms);
+    http_append_number(out, "started_ms", view->started_ms);
 }
 
 static void append_members(struct buffer *out, const struct node_view *view) {
@@ -133,7 +123,7 @@ static void append_leader(struct buffer *out, const struct node_view *view) {
     }
     for (uint32_t i = 0; c->members != NULL && !alone && i < c->members_count; i++)
         if (c->members[i].id == id) address = c->members[i].address;
-    append_number(out, "leader", id);
+    http_append_number(out, "leader", id);
     buffer_append(out, BYTES_LIT(",\"leader_address\":"));
     if (address == NULL) buffer_append(out, BYTES_LIT("null"));
     if (address != NULL) append_string(out, address);
@@ -147,16 +137,16 @@ static void append_change(struct buffer *out, const struct node_change *c) {
     ASSERT(c->reason != NULL);
     ASSERT(c->waits_count <= NODE_CHANGE_WAITS_MAX);
     buffer_printf(out, ",\"change\":{\"id\":%" PRIu64 ",\"reason\":\"%s\"", c->id, c->reason);
-    append_number(out, "slots_total", c->slots_total);
-    append_number(out, "slots_joint", c->slots_joint);
-    append_number(out, "slots_done", c->slots_done);
-    append_figure(out, "bytes_done", c->bytes_done);
-    append_figure(out, "bytes_total", c->bytes_total);
-    append_figure(out, "rate_bytes_s", c->rate_bytes_s);
-    append_figure(out, "eta_ms", c->eta_ms);
-    append_number(out, "throttle", c->throttle);
+    http_append_number(out, "slots_total", c->slots_total);
+    http_append_number(out, "slots_joint", c->slots_joint);
+    http_append_number(out, "slots_done", c->slots_done);
+    http_append_figure(out, "bytes_done", c->bytes_done);
+    http_append_figure(out, "bytes_total", c->bytes_total);
+    http_append_figure(out, "rate_bytes_s", c->rate_bytes_s);
+    http_append_figure(out, "eta_ms", c->eta_ms);
+    http_append_number(out, "throttle", c->throttle);
     buffer_append_string(out, c->paused ? ",\"paused\":true" : ",\"paused\":false");
-    append_number(out, "started_ms", c->started_ms);
+    http_append_number(out, "started_ms", c->started_ms);
     buffer_append(out, BYTES_LIT(",\"waits_for\":["));
     for (uint32_t i = 0; i < c->waits_count; i++)
         buffer_printf(out, "%s%" PRIu32, i > 0 ? "," : "", c->waits_for[i]);
@@ -174,8 +164,8 @@ static void append_control(struct buffer *out, const struct node_cluster *c) {
     buffer_append_string(out, ",\"cluster_id\":");
     if (c->cluster_id == NULL) buffer_append(out, BYTES_LIT("null"));
     if (c->cluster_id != NULL) append_string(out, c->cluster_id);
-    append_number(out, "term", c->term);
-    append_number(out, "revision", c->revision);
+    http_append_number(out, "term", c->term);
+    http_append_number(out, "revision", c->revision);
     buffer_printf(out, ",\"stage\":\"%s\"", stage_of(c));
 }
 
@@ -187,12 +177,12 @@ void http_append_cluster(struct buffer *out, const struct node_view *view) {
     if (c->members != NULL) append_members(out, view);
     buffer_append_u8(out, ']');
     append_leader(out, view);
-    append_number(out, "epoch", c->epoch == 0 ? 1 : c->epoch);
+    http_append_number(out, "epoch", c->epoch == 0 ? 1 : c->epoch);
     append_change(out, &c->change);
-    append_number(out, "replicas", c->replicas == 0 ? 1 : c->replicas);
-    append_number(out, "write_quorum", c->write_quorum == 0 ? 1 : c->write_quorum);
-    append_number(out, "read_quorum", c->read_quorum == 0 ? 1 : c->read_quorum);
-    append_number(out, "slots", SLOTS);
+    http_append_number(out, "replicas", c->replicas == 0 ? 1 : c->replicas);
+    http_append_number(out, "write_quorum", c->write_quorum == 0 ? 1 : c->write_quorum);
+    http_append_number(out, "read_quorum", c->read_quorum == 0 ? 1 : c->read_quorum);
+    http_append_number(out, "slots", SLOTS);
     buffer_append_string(out, c->proxy ? ",\"proxy\":true" : ",\"proxy\":false");
     buffer_append_string(out, alone || c->filled ? ",\"filled\":true" : ",\"filled\":false");
     append_control(out, c);
@@ -212,7 +202,7 @@ static void reply_settings(const struct plan *plan, const struct node_view *view
     const size_t mark = http_reply_begin(out);
     buffer_append(out, BYTES_LIT("{\"log_level\":"));
     append_string(out, view->log_level);
-    append_number(out, "slow_ms", view->slow_ns / ms_ns);
+    http_append_number(out, "slow_ms", view->slow_ns / ms_ns);
     if (view->slow_ns % ms_ns != 0) buffer_printf(out, ".%06" PRIu64, view->slow_ns % ms_ns);
     buffer_append(out, BYTES_LIT("}\n"));
     http_reply_end(out, mark, plan->dialect, 200, HTTP_JSON, "");

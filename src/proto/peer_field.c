@@ -34,14 +34,6 @@ struct bytes peer_take_run(struct cursor *c, size_t min, size_t max) {
     return cursor_take(c, (size_t)len);
 }
 
-uint8_t peer_take_below(struct cursor *c, uint32_t end) {
-    ASSERT(end > 0);
-    const uint8_t value = cursor_u8(c);
-    if (value < end) return value;
-    c->failed = true;
-    return 0;
-}
-
 uint8_t peer_take_flags(struct cursor *c, uint8_t known) {
     const uint8_t flags = cursor_u8(c);
     if ((flags & ~known) == 0) return flags;

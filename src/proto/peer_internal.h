@@ -77,8 +77,6 @@ struct ballot peer_take_ballot(struct cursor *c);
 uint64_t peer_take_varint(struct cursor *c, uint64_t max);
 /* A run of `min` to `max` bytes. */
 struct bytes peer_take_run(struct cursor *c, size_t min, size_t max);
-/* A byte below `end`. */
-uint8_t peer_take_below(struct cursor *c, uint32_t end);
 /* A byte that has no bits but those of `known`. */
 uint8_t peer_take_flags(struct cursor *c, uint8_t known);
 /* Reserved bytes. */

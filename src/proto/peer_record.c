@@ -80,7 +80,7 @@ void peer_accepted_encode(const struct peer_accepted *m, struct buffer *out) {
 
 STATUS peer_accepted_decode(struct bytes in, struct peer_accepted *ret) {
     struct cursor c = cursor_of(in);
-    const uint8_t status = peer_take_below(&c, PEER_ACCEPT_STATUSES);
+    const uint8_t status = cursor_u8_below(&c, PEER_ACCEPT_STATUSES);
     if (!cursor_done(&c)) return status_of(ST_CORRUPT);
     ret->status = (enum peer_accept_status)status;
     return status_of(ST_OK);
@@ -133,7 +133,7 @@ void peer_answer_encode(const struct peer_answer *m, struct buffer *out) {
 STATUS peer_answer_decode(struct bytes in, struct peer_answer *ret) {
     struct cursor c = cursor_of(in);
     struct peer_answer m = {
-        .status = (enum peer_answer_status)peer_take_below(&c, PEER_ANSWER_STATUSES),
+        .status = (enum peer_answer_status)cursor_u8_below(&c, PEER_ANSWER_STATUSES),
     };
     if (!c.failed && m.status == PEER_ANSWER_FOUND) {
         m.value_len = peer_take_varint(&c, VALUE_BYTES_MAX);

@@ -130,7 +130,7 @@ void peer_versions_encode(const struct peer_versions *m, struct buffer *out) {
 STATUS peer_versions_decode(struct bytes in, struct peer_versions *ret) {
     struct cursor c = cursor_of(in);
     struct peer_versions m = {
-        .status = (enum peer_versions_status)peer_take_below(&c, PEER_VERSIONS_STATUSES),
+        .status = (enum peer_versions_status)cursor_u8_below(&c, PEER_VERSIONS_STATUSES),
     };
     if (!c.failed && m.status == PEER_VERSIONS_LIST) {
         m.count = cursor_u32_le(&c);

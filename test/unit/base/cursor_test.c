@@ -8,6 +8,7 @@ TEST(cursor, reads_what_a_buffer_wrote) {
     struct buffer b;
     buffer_init(&b, 1024);
     buffer_append_u8(&b, 0xab);
+    buffer_append_u16_le(&b, 0xcafe);
     buffer_append_u32_le(&b, 0xdeadbeef);
     buffer_append_u64_le(&b, UINT64_C(0x0123456789abcdef));
     buffer_append_varint(&b, 300);
@@ -15,6 +16,7 @@ TEST(cursor, reads_what_a_buffer_wrote) {
 
     struct cursor c = cursor_of(buffer_bytes(&b));
     CHECK_EQ(cursor_u8(&c), 0xab);
+    CHECK_EQ(cursor_u16_le(&c), 0xcafe);
     CHECK_EQ(cursor_u32_le(&c), 0xdeadbeef);
     CHECK_EQ(cursor_u64_le(&c), UINT64_C(0x0123456789abcdef));
     CHECK_EQ(cursor_varint(&c), 300);
@@ -32,6 +34,16 @@ TEST(cursor, failure_sticks) {
     CHECK_EQ(cursor_u8(&c), 0);
     CHECK_EQ(cursor_take(&c, 1).len, 0);
     CHECK(!cursor_done(&c));
+}
+
+/* A byte at or above the end of its range is refused, and one below is given. */
+TEST(cursor, bounds_a_byte) {
+    struct cursor c = cursor_of(BYTES_LIT("\x02\x03\x04"));
+    CHECK_EQ(cursor_u8_below(&c, 3), 2);
+    CHECK_EQ(cursor_u8_below(&c, 4), 3);
+    CHECK(!c.failed);
+    CHECK_EQ(cursor_u8_below(&c, 4), 0);
+    CHECK(c.failed);
 }
 
 /* No length, however large, reaches past the input. */
