@@ -1,9 +1,9 @@
 /* harness.c - the main() of every unit test binary.
  *
- *   test_unit [--list] [--after suite.name] [SUBSTRING...]
+ *   test_unit [--list] [--share K/N] [--after suite.name] [SUBSTRING...]
  *
- * Runs the tests whose name holds one of the substrings, or all. The exit code
- * is 0 when none failed. TEST_SECONDS and SEED come from the environment. */
+ * Runs the tests whose name holds one of the substrings, or all; with a share, every Nth of these,
+ * beginning with the Kth, so that N processes run them all. The exit code is 0 when none failed. TEST_SECONDS and SEED come from the environment. */
 #include "harness.h"
 
 #include <ftw.h>
@@ -185,52 +185,73 @@ static int by_name(const void *a, const void *b) {
     return strcmp((*left)->name, (*right)->name);
 }
 
-static bool wanted(const char *name, char **parts, int count) {
-    if (count == 0) return true;
-    for (int i = 0; i < count; i++) {
-        if (strstr(name, parts[i]) != NULL) return true;
+/* Which tests to run. */
+struct choice {
+    bool list;         /* name them only */
+    const char *after; /* those behind this name; NULL = all */
+    unsigned share;    /* 1..shares */
+    unsigned shares;   /* between how many processes they are split */
+    char **parts;      /* one of which a name must hold */
+    int parts_count;   /* 0 = any name will do */
+};
+
+static bool wanted(const char *name, const struct choice *c) {
+    if (c->parts_count == 0) return true;
+    for (int i = 0; i < c->parts_count; i++) {
+        if (strstr(name, c->parts[i]) != NULL) return true;
     }
     return false;
 }
 
-/* The tests that follow `after` and hold one of `parts`, in order of name. */
-static size_t choose(const char *after, char **parts, int part_count,
-                     struct test_case **ret_tests) {
-    size_t count = 0;
+/* In order of name. Shares are the same whatever `after` is. */
+static size_t choose(const struct choice *c, struct test_case **ret_tests) {
+    size_t all = 0, count = 0;
     for (struct test_case *t = test_first; t != NULL; t = t->next) {
-        if (after != NULL && strcmp(t->name, after) <= 0) continue;
-        if (wanted(t->name, parts, part_count)) ret_tests[count++] = t;
+        if (wanted(t->name, c)) ret_tests[all++] = t;
     }
-    qsort(ret_tests, count, sizeof *ret_tests, by_name);
+    qsort(ret_tests, all, sizeof *ret_tests, by_name);
+    for (size_t i = c->share - 1; i < all; i += c->shares) {
+        if (c->after != NULL && strcmp(ret_tests[i]->name, c->after) <= 0) continue;
+        ret_tests[count++] = ret_tests[i];
+    }
     return count;
 }
 
-int main(int argc, char **argv) {
-    bool list = false;
-    const char *after = NULL;
+static bool parse(int argc, char **argv, struct choice *c) {
     int next = 1;
+    *c = (struct choice){ .share = 1, .shares = 1 };
     for (; next < argc && strncmp(argv[next], "--", 2) == 0; next++) {
-        if (strcmp(argv[next], "--list") == 0) {
-            list = true;
-        } else if (strcmp(argv[next], "--after") == 0 && next + 1 < argc) {
-            after = argv[++next];
-        } else {
-            fprintf(stderr, "%s [--list] [--after NAME] [SUBSTRING...]\n", argv[0]);
-            return 2;
-        }
+        if (strcmp(argv[next], "--list") == 0)
+            c->list = true;
+        else if (strcmp(argv[next], "--after") == 0 && next + 1 < argc)
+            c->after = argv[++next];
+        else if (strcmp(argv[next], "--share") != 0 || next + 1 == argc ||
+                 sscanf(argv[++next], "%u/%u", &c->share, &c->shares) != 2)
+            return false;
+    }
+    c->parts = argv + next;
+    c->parts_count = argc - next;
+    return c->share >= 1 && c->share <= c->shares;
+}
+
+int main(int argc, char **argv) {
+    struct choice chosen;
+    if (!parse(argc, argv, &chosen)) {
+        fprintf(stderr, "%s [--list] [--share K/N] [--after NAME] [SUBSTRING...]\n", argv[0]);
+        return 2;
     }
 
     struct test_case **tests = calloc(test_count + 1, sizeof *tests);
     struct CMUnitTest *units = calloc(test_count + 1, sizeof *units);
     if (tests == NULL || units == NULL) return 2;
-    const size_t count = choose(after, argv + next, argc - next, tests);
+    const size_t count = choose(&chosen, tests);
     for (size_t i = 0; i < count; i++) {
-        if (list) puts(tests[i]->name);
+        if (chosen.list) puts(tests[i]->name);
         units[i] = (struct CMUnitTest){ tests[i]->name, run_one, NULL, end_one, tests[i] };
     }
 
     int failed = 0;
-    if (!list && count > 0) {
+    if (!chosen.list && count > 0) {
         signal(SIGABRT, on_stop);
         signal(SIGALRM, on_stop);
         for (size_t i = 0; i < FATAL_SIGNALS; i++) {
