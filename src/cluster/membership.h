@@ -58,10 +58,10 @@ struct slot_places {
 STATUS membership_from_metadata(const struct metadata *state, uint32_t self,
                                 const struct membership *previous,
                                 struct membership **ret_membership);
-/* The view at epoch 1 of a cluster that is a fixed list of addresses: members are 1.. by sorted
- * address, and the id of the cluster is a hash of the list and of N, W and R, so that nodes with
- * another list are of another cluster. `addresses` are canonical (numeric, see server/); doubles
- * count once. `self` is the own address, added if it is missing, or NULL for a proxy.
+/* The view at epoch 1 of a cluster without a control plane, as tests of the data path have it:
+ * members are 1.. by sorted address, and the id of the cluster is a hash of the list and of N, W
+ * and R. `addresses` are canonical (numeric, see server/); doubles count once. `self` is the own
+ * address, added if it is missing, or NULL for a proxy.
  * Errors  ST_FULL     more than MEMBERS_MAX
  *         ST_INVALID  an address that is none, N, W or R out of range, no member at all */
 STATUS membership_create(const char *const *addresses, uint32_t count, const char *self,

@@ -213,9 +213,8 @@ bool admin_same_address(const char *a, const char *b);
  * is a member. Holds as long as the view. */
 const struct node_member *admin_find_node(const struct admin_request *q,
                                           const struct node_view *view);
-/* What needs no control plane: NODE_ADD of a member as it is and of a node that may join; and
- * while the members are a fixed list, keyspaces and a clear no to all else. False: the control
- * plane has to. */
+/* What needs no control plane: NODE_ADD of a member as it is and of a node that may join.
+ * False: the control plane has to answer. */
 bool admin_answer_from_view(const struct admin_request *q, const struct node_view *view,
                             struct admin_reply *ret_reply);
 

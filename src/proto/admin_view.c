@@ -5,11 +5,6 @@
 
 #include <stdio.h>
 
-static const char no_change[] =
-    "not done: the members of a cluster are set with --peers, the same on all its nodes, and "
-    "cannot be changed while they run";
-static const char no_keyspaces[] = "not done: this version has no keyspace but `default`";
-
 bool admin_same_address(const char *a, const char *b) {
     static const char local[] = "localhost:", ip[] = "127.0.0.1:";
     const char *names[] = { a, b };
@@ -68,7 +63,6 @@ static bool answer_add(const struct admin_request *q, const struct node_view *vi
     if (m == NULL && node_view_is_alone(view) && admin_same_address(q->address, view->address))
         m = &self;
     if (m == NULL) {
-        if (view->cluster.stage == NODE_STAGE_FIXED) return false;
         expect_node(q, view, r);
         return true;
     }
@@ -82,47 +76,8 @@ static bool answer_add(const struct admin_request *q, const struct node_view *vi
     return true;
 }
 
-static void fill_default(const struct node_view *view, struct admin_keyspace *k) {
-    const struct node_cluster *c = &view->cluster;
-    *k = (struct admin_keyspace){
-        .name = "default",
-        .replicas = (uint8_t)(c->replicas == 0 ? 1 : c->replicas),
-        .write_quorum = (uint8_t)(c->write_quorum == 0 ? 1 : c->write_quorum),
-        .read_quorum = (uint8_t)(c->read_quorum == 0 ? 1 : c->read_quorum),
-    };
-    ASSERT(k->replicas <= REPLICAS_MAX);
-}
-
-static void answer_fixed(const struct admin_request *q, const struct node_view *view,
-                         struct admin_reply *r) {
-    const bool is_default = strcmp(q->keyspace, "default") == 0;
-    switch (q->op) {
-    case ADMIN_KEYSPACE_GET:
-        admin_reply_init(r, is_default ? ADMIN_DONE : ADMIN_NO_KEYSPACE);
-        if (!is_default) return;
-        break;
-    case ADMIN_KEYSPACE_LIST: admin_reply_init(r, ADMIN_DONE); break;
-    case ADMIN_KEYSPACE_PUT:
-    case ADMIN_KEYSPACE_DROP:
-        admin_reply_init(r, ADMIN_UNAVAILABLE);
-        admin_reply_say(r, "%s", no_keyspaces);
-        return;
-    default:
-        admin_reply_init(r, ADMIN_UNAVAILABLE);
-        admin_reply_say(r, "%s", no_change);
-        return;
-    }
-    fill_default(view, &r->keyspace);
-    r->keyspaces = &r->keyspace;
-    r->keyspaces_count = 1;
-    r->epoch = view->cluster.epoch;
-}
-
 bool admin_answer_from_view(const struct admin_request *q, const struct node_view *view,
                             struct admin_reply *ret_reply) {
     ASSERT(admin_request_check(q));
-    if (q->op == ADMIN_NODE_ADD && answer_add(q, view, ret_reply)) return true;
-    if (view->cluster.stage != NODE_STAGE_FIXED) return false;
-    answer_fixed(q, view, ret_reply);
-    return true;
+    return q->op == ADMIN_NODE_ADD && answer_add(q, view, ret_reply);
 }

@@ -111,7 +111,7 @@ static void append_alone(struct buffer *out, const struct node_view *view) {
     buffer_append_u8(out, '}');
 }
 
-/* One node leads itself; several have no leader while their list is fixed. */
+/* A node alone leads itself. */
 static void append_leader(struct buffer *out, const struct node_view *view) {
     const struct node_cluster *c = &view->cluster;
     const bool alone = node_view_is_alone(view) && !c->none;
@@ -153,12 +153,6 @@ static void append_change(struct buffer *out, const struct node_change *c) {
     buffer_append(out, BYTES_LIT("]}"));
 }
 
-static const char *stage_of(const struct node_cluster *c) {
-    if (c->stage != NODE_STAGE_FIXED) return node_stage_name(c->stage);
-    if (c->proxy) return node_stage_name(NODE_STAGE_PROXY);
-    return node_stage_name(c->members_count > 1 ? NODE_STAGE_MEMBER : NODE_STAGE_ALONE);
-}
-
 /* Where this node stands, and the control plane's own numbers. */
 static void append_control(struct buffer *out, const struct node_cluster *c) {
     buffer_append_string(out, ",\"cluster_id\":");
@@ -166,7 +160,7 @@ static void append_control(struct buffer *out, const struct node_cluster *c) {
     if (c->cluster_id != NULL) append_string(out, c->cluster_id);
     http_append_number(out, "term", c->term);
     http_append_number(out, "revision", c->revision);
-    buffer_printf(out, ",\"stage\":\"%s\"", stage_of(c));
+    buffer_printf(out, ",\"stage\":\"%s\"", node_stage_name(c->stage));
 }
 
 void http_append_cluster(struct buffer *out, const struct node_view *view) {

@@ -24,9 +24,9 @@ const char *node_level_name(enum level_class level) {
 
 const char *node_stage_name(enum node_stage stage) {
     static const char *const names[NODE_STAGES] = {
-        [NODE_STAGE_FIXED] = "fixed",         [NODE_STAGE_ALONE] = "alone",
-        [NODE_STAGE_GATHERING] = "gathering", [NODE_STAGE_JOINING] = "joining",
-        [NODE_STAGE_MEMBER] = "member",       [NODE_STAGE_PROXY] = "proxy",
+        [NODE_STAGE_ALONE] = "alone",     [NODE_STAGE_GATHERING] = "gathering",
+        [NODE_STAGE_JOINING] = "joining", [NODE_STAGE_MEMBER] = "member",
+        [NODE_STAGE_PROXY] = "proxy",
     };
     ASSERT(stage < NODE_STAGES);
     return names[stage];

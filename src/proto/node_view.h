@@ -135,7 +135,6 @@ struct config_row {
 
 /* How far this node is on its way into a cluster; docs/internals/membership.md. */
 enum node_stage {
-    NODE_STAGE_FIXED,     /* the members are a list that it was started with */
     NODE_STAGE_ALONE,     /* a cluster of its own is about to begin */
     NODE_STAGE_GATHERING, /* waits for the others of its list */
     NODE_STAGE_JOINING,   /* asks members to let it in */
@@ -202,9 +201,9 @@ struct node_cluster {
     bool proxy;                                   /* this node is no member */
     bool filled;                                  /* this node holds what it should (R11) */
     bool none;      /* it knows of no cluster yet: it gathers or joins */
-    uint64_t epoch; /* of the slot table; 1 while the list is fixed */
+    uint64_t epoch; /* of the slot table; 0 = no cluster yet */
     enum node_stage stage;
-    const char *cluster_id;  /* 32 hex digits; NULL = none yet, or the list is fixed */
+    const char *cluster_id;  /* 32 hex digits; NULL = none yet */
     uint32_t leader;         /* id of the member that leads; 0 = none is known */
     uint64_t term, revision; /* of the control plane and its metadata; 0 = it has none */
     const char *waits_for;   /* what it cannot go on without, for people; NULL or empty = nothing */

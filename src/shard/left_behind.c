@@ -9,8 +9,7 @@
 #define EPOCH_FIRST 1u
 
 /* A slot that is not this node's was given up for good: a change can be cancelled only for slots
- * that still have their old list. Before it was ever moved it may be hidden because the node was
- * started with another list of members than before, and is kept: that can be taken back. */
+ * that still have their old list. What was never moved is not this change's to drop. */
 static bool is_left(const struct membership *m, uint32_t slot) {
     if (MUTANT("data_dropped_early") && m->slots.phases[slot] == SLOT_JOINT)
         return slot_list_place(&m->slots.targets[slot], (uint16_t)m->self) < 0;

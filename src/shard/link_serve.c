@@ -95,15 +95,14 @@ static void learn_peer(struct link *l, const struct peer_hello *m) {
     p->shards = m->shards;
 }
 
-/* Of a fixed list the id of the cluster stands for the list. */
 static const char *why_another_cluster(const struct membership *members,
                                        const struct cluster_id *theirs, char space[WHY_BYTES]) {
     char text[2][CLUSTER_ID_TEXT_BYTES];
     cluster_id_print(theirs, text[0]);
     cluster_id_print(&members->cluster, text[1]);
     (void)snprintf(space, WHY_BYTES,
-                   "it is of cluster %s and not of %s: it has another list of members, or other "
-                   "replicas and quorums",
+                   "it is a node of cluster %s, and this one of %s; a node that shall change over "
+                   "starts with an empty data directory",
                    text[0], text[1]);
     return space;
 }

@@ -89,6 +89,7 @@ static struct node_view clustered(void) {
                                .ready = true,
                                .cluster = { .members_count = 2,
                                             .members = members,
+                                            .stage = NODE_STAGE_MEMBER,
                                             .replicas = 3,
                                             .write_quorum = 2,
                                             .read_quorum = 1,
