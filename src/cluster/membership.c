@@ -42,8 +42,17 @@ static struct slot_list list_of(const struct slot_list *indexes, const uint32_t 
     return list;
 }
 
+/* Mostly members have the places of their indexes. */
+static bool places_are_indexes(const uint32_t *places, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (places[i] != i) return false;
+    }
+    return true;
+}
+
 static void take_slots(struct membership *m, const struct metadata *state, const uint32_t *places) {
     m->slots = state->slots; /* epochs and phases as they are */
+    if (places_are_indexes(places, state->members_count)) return;
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
         m->slots.lists[slot] = list_of(&state->slots.lists[slot], places);
         m->slots.targets[slot] = list_of(&state->slots.targets[slot], places);
@@ -214,14 +223,6 @@ uint32_t membership_find(const struct membership *m, uint32_t id) {
     return MEMBER_NONE;
 }
 
-bool membership_keeps(const struct membership *m, uint32_t slot, uint32_t place) {
-    ASSERT(slot < RING_SLOTS);
-    if (place >= MEMBERS_MAX) return false;
-    if (membership_place(m, slot, place) >= 0) return true;
-    if (m->slots.phases[slot] != SLOT_JOINT) return false;
-    return slot_list_place(&m->slots.targets[slot], (uint16_t)place) >= 0;
-}
-
 static const struct keyspace *find_keyspace(const struct membership *m, uint16_t id) {
     ASSERT(m->keyspaces_count >= 1);
     for (uint32_t i = 0; i < m->keyspaces_count && m->keyspaces[i].id <= id; i++) {
@@ -304,11 +305,14 @@ static bool member_check(const struct membership *m, uint32_t place) {
     return member->weight >= 1 && member->weight <= RING_WEIGHT_MAX;
 }
 
-static bool list_is_used(const struct membership *m, const struct slot_list *list) {
-    for (uint32_t i = 0; i < list->count; i++) {
-        if ((m->used & bit_of(list->members[i])) == 0) return false;
+/* Requires  slot_table_check holds */
+static bool slots_are_used(const struct membership *m) {
+    uint64_t members = 0;
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
+        members |= slot_list_bits(&m->slots.lists[slot]);
+        members |= slot_list_bits(&m->slots.targets[slot]);
     }
-    return true;
+    return (members & ~m->used) == 0;
 }
 
 bool membership_check(const struct membership *m) {
@@ -322,9 +326,5 @@ bool membership_check(const struct membership *m) {
         if (!member_check(m, i)) return false;
     }
     if (!slot_table_check(&m->slots, m->count == 0 ? 0 : MEMBERS_MAX, m->epoch)) return false;
-    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
-        if (!list_is_used(m, &m->slots.lists[slot])) return false;
-        if (!list_is_used(m, &m->slots.targets[slot])) return false;
-    }
-    return true;
+    return slots_are_used(m);
 }

@@ -88,9 +88,17 @@ static inline const struct slot_list *membership_list(const struct membership *m
 static inline int membership_place(const struct membership *m, uint32_t slot, uint32_t place) {
     return slot_list_place(&m->slots.lists[slot], (uint16_t)place);
 }
-/* Whether the member at `place` keeps the slot: it is in its list or, in the joint phase, in its
- * target. */
-bool membership_keeps(const struct membership *m, uint32_t slot, uint32_t place);
+/* Bits of the places that keep the slot: those in its list and, in the joint phase, in its target. */
+static inline uint64_t membership_keepers(const struct membership *m, uint32_t slot) {
+    const uint64_t bits = slot_list_bits(&m->slots.lists[slot]);
+    if (m->slots.phases[slot] != SLOT_JOINT) return bits;
+    return bits | slot_list_bits(&m->slots.targets[slot]);
+}
+/* Whether the member at `place` is one of them. */
+static inline bool membership_keeps(const struct membership *m, uint32_t slot, uint32_t place) {
+    ASSERT(slot < RING_SLOTS);
+    return place < MEMBERS_MAX && (membership_keepers(m, slot) >> place & 1) != 0;
+}
 /* Whose answers count for keys of a slot in this keyspace. Requires  there is a cluster */
 void membership_replicas(const struct membership *m, uint32_t slot, uint16_t keyspace,
                          struct slot_places *ret_places);

@@ -84,12 +84,23 @@ static bool list_check(const struct slot_list *list, uint32_t members_count) {
     return true;
 }
 
+/* The same; `right` is the list that was last found to be right. */
+static bool list_check_again(const struct slot_list *list, uint32_t members_count,
+                             struct slot_list *right) {
+    if (slot_list_equal(list, right)) return true;
+    if (!list_check(list, members_count)) return false;
+    *right = *list;
+    return true;
+}
+
 bool slot_table_check(const struct slot_table *t, uint32_t members_count, uint64_t epoch) {
+    /* Neighbours mostly have equal lists: what was just checked is not checked again. */
+    struct slot_list list_right = { 0 }, target_right = { 0 };
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
         if (t->phases[slot] >= SLOT_PHASES || t->epochs[slot] > epoch) return false;
         if ((t->lists[slot].count > 0) != (members_count > 0)) return false;
-        if (!list_check(&t->lists[slot], members_count)) return false;
-        if (!list_check(&t->targets[slot], members_count)) return false;
+        if (!list_check_again(&t->lists[slot], members_count, &list_right)) return false;
+        if (!list_check_again(&t->targets[slot], members_count, &target_right)) return false;
         if (phase_has_target(t->phases[slot]) != (t->targets[slot].count > 0)) return false;
         if (slot_list_equal(&t->lists[slot], &t->targets[slot]) && members_count > 0) return false;
     }

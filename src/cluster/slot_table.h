@@ -46,6 +46,20 @@ struct slot_table {
 static inline bool slot_list_equal(const struct slot_list *a, const struct slot_list *b) {
     return memcmp(a, b, sizeof *a) == 0;
 }
+/* Bits of the members in the list. Requires  all are below 64 */
+static inline uint64_t slot_list_bits(const struct slot_list *list) {
+    uint64_t bits = 0;
+    ASSERT(list->count <= REPLICAS_MAX);
+    for (uint32_t i = 0; i < list->count; i++) bits |= UINT64_C(1) << list->members[i];
+    return bits;
+}
+/* The first slot of the phase from `slot` on, or RING_SLOTS. */
+static inline uint32_t slot_table_next(const struct slot_table *t, enum slot_phase phase,
+                                       uint32_t slot) {
+    if (slot >= RING_SLOTS) return RING_SLOTS;
+    const uint8_t *at = memchr(t->phases + slot, (int)phase, RING_SLOTS - slot);
+    return at == NULL ? RING_SLOTS : (uint32_t)(at - t->phases);
+}
 /* Where `member` is in the list, or -1. */
 int slot_list_place(const struct slot_list *list, uint16_t member);
 

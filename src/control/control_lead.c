@@ -261,8 +261,8 @@ static uint32_t pack_slots(const struct metadata *m, enum slot_phase phase, uint
                            uint8_t *packed, struct slot_ranges *ret_ranges) {
     uint32_t slots = 0;
     uint32_t count = 0;
-    for (uint32_t slot = 0; slot < RING_SLOTS && slots < max; slot++) {
-        if (m->slots.phases[slot] != phase) continue;
+    for (uint32_t slot = slot_table_next(&m->slots, phase, 0); slot < RING_SLOTS && slots < max;
+         slot = slot_table_next(&m->slots, phase, slot + 1)) {
         const bool extends = count > 0 && get_u16_le(packed + count * 4 - 2) + 1u == slot;
         if (!extends) {
             if (count == SLOT_RANGES_MAX) break;
@@ -275,19 +275,14 @@ static uint32_t pack_slots(const struct metadata *m, enum slot_phase phase, uint
     return slots;
 }
 
-static void add_list(const struct slot_list *list, uint64_t *members) {
-    for (uint32_t i = 0; i < list->count; i++) *members |= UINT64_C(1) << list->members[i];
-}
-
 /* All members of lists and targets of joint slots, but for dead ones, hold everything. */
 static bool barrier_reached(const struct control *c) {
     const struct slot_table *t = &c->state->slots;
     uint64_t members = 0;
     uint64_t epoch = 0;
-    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
-        if (t->phases[slot] != SLOT_JOINT) continue;
-        add_list(&t->lists[slot], &members);
-        add_list(&t->targets[slot], &members);
+    for (uint32_t slot = slot_table_next(t, SLOT_JOINT, 0); slot < RING_SLOTS;
+         slot = slot_table_next(t, SLOT_JOINT, slot + 1)) {
+        members |= slot_list_bits(&t->lists[slot]) | slot_list_bits(&t->targets[slot]);
         if (t->epochs[slot] > epoch) epoch = t->epochs[slot];
     }
     if (epoch == 0) return false; /* none is joint */
@@ -306,7 +301,8 @@ static bool barrier_reached(const struct control *c) {
 static bool leads_to_dead(const struct control *c) {
     const struct slot_table *t = &c->state->slots;
     uint64_t members = 0;
-    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) add_list(&t->targets[slot], &members);
+    if (!has_dead(c)) return false;
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) members |= slot_list_bits(&t->targets[slot]);
     for (uint32_t i = 0; i < c->state->members_count; i++) {
         if ((members >> i & 1) != 0 && c->state->members[i].state == MEMBER_DEAD) return true;
     }
@@ -319,13 +315,12 @@ static bool step_change(struct control *c) {
     if (c->state->change.id == 0) return false;
     memset(&command, 0, sizeof command);
     command.change = c->state->change.id;
-    const uint32_t joint = pack_slots(c->state, SLOT_JOINT, RING_SLOTS, packed, &command.ranges);
     if (leads_to_dead(c)) {
         command.kind = METADATA_CHANGE_CANCEL;
-        command.ranges = (struct slot_ranges){ 0 };
-    } else if (joint > 0) {
+    } else if (slot_table_next(&c->state->slots, SLOT_JOINT, 0) < RING_SLOTS) {
         if (!barrier_reached(c)) return false;
         command.kind = METADATA_SLOTS_NEW;
+        (void)pack_slots(c->state, SLOT_JOINT, RING_SLOTS, packed, &command.ranges);
     } else {
         if (c->state->change.paused) return false;
         command.kind = METADATA_SLOTS_JOINT;

@@ -168,6 +168,7 @@ static void pass_init(struct pass *s, const uint16_t *order) {
     for (uint32_t i = 0; i < s->l->members_count; i++) {
         if (is_below(s->l, i)) s->takers[s->takers_count++] = (uint16_t)i;
     }
+    if (s->takers_count == 0) return;
     uint32_t offered = 0;
     for (uint32_t k = 0; k < RING_SLOTS && offered < SLOTS_ASKED_MAX; k++) {
         const uint32_t slot = order[k];

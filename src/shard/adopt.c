@@ -111,17 +111,6 @@ static void meet_new(struct shard *s) {
 
 /* ---- slots ---- */
 
-/* Bits of the places that keep a slot. */
-static uint64_t keepers_of(const struct membership *m, uint32_t slot) {
-    const struct slot_list *list = membership_list(m, slot);
-    const struct slot_list *target = &m->slots.targets[slot];
-    uint64_t bits = 0;
-    for (uint32_t i = 0; i < list->count; i++) bits |= UINT64_C(1) << list->members[i];
-    if (m->slots.phases[slot] != SLOT_JOINT) return bits;
-    for (uint32_t i = 0; i < target->count; i++) bits |= UINT64_C(1) << target->members[i];
-    return bits;
-}
-
 /* New replicas of a joint slot are not compared with each other: see catch_up.h. */
 static bool is_compared_anew(const struct membership *before, const struct membership *m,
                              uint32_t slot) {
@@ -133,8 +122,8 @@ static uint64_t changed_places(const struct shard *s, const struct membership *b
                                const struct membership *m) {
     uint64_t changed = 0;
     for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
-        const uint64_t old_keepers = keepers_of(before, slot);
-        const uint64_t new_keepers = keepers_of(m, slot);
+        const uint64_t old_keepers = membership_keepers(before, slot);
+        const uint64_t new_keepers = membership_keepers(m, slot);
         const bool same = old_keepers == new_keepers && before->self == m->self;
         if (same && !is_compared_anew(before, m, slot)) continue;
         const bool kept =
