@@ -4,26 +4,18 @@
 
 /* ---- slots ---- */
 
-struct slot_sums {
-    uint32_t joint;       /* slots under way */
-    uint32_t left;        /* slots that are not through */
-    uint64_t copies_left; /* that are new in the targets of these */
-    uint64_t members;     /* bits of indexes of those that have a part in joint ones */
-    uint64_t epoch;       /* of the latest joint one */
-};
-
-static uint64_t bits_of(const struct slot_list *list) {
-    uint64_t bits = 0;
-    for (uint32_t i = 0; i < list->count; i++) bits |= UINT64_C(1) << list->members[i];
-    return bits;
-}
-
-static void sum_slots(const struct slot_table *t, struct slot_sums *sums) {
-    *sums = (struct slot_sums){ 0 };
+/* Slots only change with the revision. */
+static void sum_slots(const struct metadata *m, struct change_slots *sums) {
+    const struct slot_table *t = &m->slots;
+    uint32_t owned[MEMBERS_MAX];
+    if (sums->revision == m->revision && m->revision != 0) return;
+    *sums = (struct change_slots){ .revision = m->revision };
+    slot_table_count(t, m->members_count, owned, sums->kept);
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
         const enum slot_phase phase = t->phases[slot];
         if (phase != SLOT_OLD && phase != SLOT_JOINT) continue;
-        const uint64_t old = bits_of(&t->lists[slot]), next = bits_of(&t->targets[slot]);
+        const uint64_t old = slot_list_bits(&t->lists[slot]);
+        const uint64_t next = slot_list_bits(&t->targets[slot]);
         sums->left++;
         sums->copies_left += (uint32_t)__builtin_popcountll(next & ~old);
         if (phase != SLOT_JOINT) continue;
@@ -42,7 +34,7 @@ static const struct control_report *report_of(const struct control_status *statu
 
 /* As the leader's barrier has it. */
 static void find_waits(struct node_change *c, const struct metadata *m,
-                       const struct control_status *status, const struct slot_sums *sums) {
+                       const struct control_status *status, const struct change_slots *sums) {
     c->waits_count = 0;
     for (uint32_t i = 0; i < m->members_count && c->waits_count < NODE_CHANGE_WAITS_MAX; i++) {
         const struct metadata_member *member = &m->members[i];
@@ -63,16 +55,14 @@ static uint64_t sent_by_all(const struct control_status *status) {
 
 /* Copies of slots that are through were as many in proportion, and all copies are alike. */
 static uint64_t estimate_total(const struct metadata *m, const struct control_status *status,
-                               const struct slot_sums *sums) {
-    uint32_t owned[MEMBERS_MAX], kept[MEMBERS_MAX];
+                               const struct change_slots *sums) {
     double bytes = 0, copies = 0;
     if (sums->left == 0) return NODE_UNKNOWN;
-    slot_table_count(&m->slots, m->members_count, owned, kept);
     for (uint32_t i = 0; i < status->report_count; i++) {
         const uint32_t at = metadata_find_member(m, status->reports[i].member);
-        if (at == MEMBER_NONE || kept[at] == 0) continue;
+        if (at == MEMBER_NONE || sums->kept[at] == 0) continue;
         bytes += (double)status->reports[i].load.held;
-        copies += kept[at];
+        copies += sums->kept[at];
     }
     if (copies == 0) return NODE_UNKNOWN;
     const double whole = (double)m->change.slots_total / sums->left;
@@ -122,20 +112,19 @@ void change_watch_look(struct change_watch *w, const struct metadata *state,
     if (!is_other && now_ms - w->looked_ms < CHANGE_LOOK_MS) return;
     if (is_other) *w = (struct change_watch){ .bytes_total = NODE_UNKNOWN };
     w->looked_ms = now_ms;
-    struct slot_sums sums;
-    sum_slots(&state->slots, &sums);
+    sum_slots(state, &w->slots);
     w->shown = (struct node_change){
         .id = running->id,
         .reason = change_reason_name(running->reason),
         .slots_total = running->slots_total,
-        .slots_joint = sums.joint,
+        .slots_joint = w->slots.joint,
         .slots_done = running->slots_done,
         .throttle = running->throttle,
         .paused = running->paused,
         .started_ms = running->started_ms,
     };
-    find_waits(&w->shown, state, status, &sums);
-    const uint64_t total = estimate_total(state, status, &sums);
+    find_waits(&w->shown, state, status, &w->slots);
+    const uint64_t total = estimate_total(state, status, &w->slots);
     if (w->bytes_total == NODE_UNKNOWN || (total != NODE_UNKNOWN && total > w->bytes_total))
         w->bytes_total = total;
     const uint64_t sent = sent_by_all(status);

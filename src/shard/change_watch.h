@@ -22,7 +22,19 @@ struct change_sample {
     uint64_t sent;  /* bytes for the change, by all members */
 };
 
+/* Of the slots of one revision of the state. */
+struct change_slots {
+    uint64_t revision;          /* of the state; 0 = nothing was summed yet */
+    uint32_t joint;             /* slots under way */
+    uint32_t left;              /* slots that are not through */
+    uint64_t copies_left;       /* that are new in the targets of these */
+    uint64_t members;           /* bits of indexes of those that have a part in joint ones */
+    uint64_t epoch;             /* of the latest joint one */
+    uint32_t kept[MEMBERS_MAX]; /* slots by index of a member that keeps them */
+};
+
 struct change_watch {
+    struct change_slots slots;                    /* of the state looked at last */
     uint64_t looked_ms;                           /* monotonic, of the last look */
     uint64_t bytes_total;                         /* of the change shown; NODE_UNKNOWN = not yet */
     uint32_t samples_count;                       /* of `samples` */
