@@ -59,6 +59,14 @@ static void take_slots(struct membership *m, const struct metadata *state, const
     }
 }
 
+/* All but the slots. */
+static struct membership *create_without_slots(void) {
+    struct membership *m = mem_alloc(sizeof *m);
+    memset(m, 0, offsetof(struct membership, slots));
+    m->self = MEMBER_NONE;
+    return m;
+}
+
 static void take_keyspaces(struct membership *m, const struct keyspace *all, uint32_t count) {
     ASSERT(m->keyspaces == NULL);
     ASSERT(count <= KEYSPACES_KEPT_MAX);
@@ -87,7 +95,7 @@ STATUS membership_from_metadata(const struct metadata *state, uint32_t self,
     ASSERT(ret_membership != NULL);
     uint32_t places[MEMBERS_MAX];
     TRY(choose_places(state, previous, places));
-    struct membership *m = membership_create_empty();
+    struct membership *m = create_without_slots();
     m->cluster = state->cluster;
     m->epoch = state->epoch;
     m->revision = state->revision;
@@ -191,8 +199,8 @@ STATUS membership_create(const char *const *addresses, uint32_t count, const cha
 /* ---- life ---- */
 
 struct membership *membership_create_empty(void) {
-    struct membership *m = mem_alloc_zeroed(sizeof *m);
-    m->self = MEMBER_NONE;
+    struct membership *m = create_without_slots();
+    memset(&m->slots, 0, sizeof m->slots);
     return m;
 }
 
