@@ -316,7 +316,7 @@ static int run(struct os *os, const struct bench_options *o, const struct bench_
     mem_free(stats);
     if (!status_ok(s)) return cli_fail(EXIT_CODE_INTERNAL, "cannot start %u threads", o->threads);
     if (stalled)
-        return cli_fail(EXIT_CODE_SERVER, "%s answered nothing for %llu s; the run was ended",
+        return cli_fail(EXIT_CODE_CONNECT, "%s answered nothing for %llu s; the run was ended",
                         o->server, (unsigned long long)(BENCH_STALL_MS / 1000));
     return cli_finish(answered > 0 ? EXIT_CODE_OK : EXIT_CODE_SERVER);
 }

@@ -274,6 +274,14 @@ static uint32_t send_due(struct bench_worker *w) {
     return full > 0 || due_ns > now_ns + 2 * NS_PER_MS ? 1 : 0;
 }
 
+/* Whether an answer is due, or none can come: every connection is down. */
+static bool is_waiting(const struct bench_worker *w) {
+    if (w->sent > w->settled || w->settled == 0) return true;
+    for (uint32_t i = 0; i < w->connections_count; i++)
+        if (w->connections[i].state == CONNECTION_UP) return false;
+    return true;
+}
+
 /* See what time it is: warm, over, or stalled. */
 static void watch_clock(struct bench_worker *w) {
     const struct bench_options *o = w->options;
@@ -287,7 +295,7 @@ static void watch_clock(struct bench_worker *w) {
     if (o->requests == 0 && !o->load && now_ns >= warm_ns + o->run_ns) w->ended = true;
     if (atomic_load_explicit(&w->stop, memory_order_relaxed)) w->ended = true;
     if (w->settled_ns + BENCH_STALL_MS * NS_PER_MS < now_ns && w->settled < w->quota &&
-        (w->sent > w->settled || w->settled == 0))
+        is_waiting(w))
         w->ended = w->stalled = true;
     atomic_store_explicit(&w->done, w->settled, memory_order_relaxed);
     w->stats.ended_ns = now_ns;

@@ -61,6 +61,12 @@ for protocol in resp http; do
 done
 exits "bench --rate" 0 "$ATOLL" bench --seconds 1 --rate 500 --keys 100 --clients 3 --load
 
+# Without an end by time it would try for ever to reach the node that is stopped below.
+"$ATOLL" bench --requests 4000000000 --clients 2 --keys 100 >"$work/lost.out" 2>"$work/lost.err" </dev/null &
+lost=$!
+node_pids="$node_pids $lost"
+sleep 0.5
+
 exits "check refuses a directory in use" 2 "$ATOLL" check "$dir"
 node_stop "$node"
 exits "check of a good directory" 0 "$ATOLL" check "$dir"
@@ -81,4 +87,8 @@ exits "a listen for all without --insecure exits with 2" 2 "$ATOLL" serve --list
 for command in serve get put del scan bench check dump config version; do
     exits "$command --help" 0 "$ATOLL" "$command" --help
 done
+
+wait "$lost"
+is "bench that has lost its node exits with 3" 3 "$?"
+is "and says so" 1 "$(grep -c 'answered nothing for 10 s' "$work/lost.err")"
 finish
