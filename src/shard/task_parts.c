@@ -46,7 +46,8 @@ bool task_drop_failed_parts(struct shard *s, struct task *t, enum outcome *ret_o
     }
     if (!shard_is_clustered(s)) return true;
     if (!is_covered(s, t, &q)) {
-        if (*ret_outcome == OUT_OK) *ret_outcome = OUT_QUORUM;
+        /* As of one key a damaged replica is one that did not answer. */
+        if (*ret_outcome == OUT_OK || *ret_outcome == OUT_CORRUPT) *ret_outcome = OUT_QUORUM;
         return false;
     }
     uint32_t kept = 0;
