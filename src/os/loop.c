@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -51,6 +52,7 @@ struct os_loop {
     _Atomic(bool) sleeping;           /* the owner is in epoll_wait, or about to be */
     _Atomic(bool) woken;              /* os_loop_wake was called since the last event of it */
     _Atomic(uint32_t) finished_count; /* jobs in `finished` */
+    _Atomic(uint32_t) finishing;      /* threads in os_loop_finish */
     pthread_mutex_t finished_lock;    /* guards `finished` */
     struct list finished;             /* struct os_job: has run, `done` not yet called */
     uint32_t watch_count;             /* sockets watched */
@@ -117,6 +119,7 @@ void os_loop_destroy(struct os_loop *loop) {
     if (loop == NULL) return;
     ASSERT(loop_check(loop));
     forget_all(loop);
+    while (atomic_load_explicit(&loop->finishing, memory_order_acquire) > 0) sched_yield();
     close(loop->eventfd);
     close(loop->epoll);
     pthread_mutex_destroy(&loop->finished_lock);
@@ -227,16 +230,18 @@ void os_loop_wake(struct os_loop *loop) {
     rouse(loop);
 }
 
-/* The owner can take the job, and then destroy the loop, only once it has the
- * lock: nothing of the loop may be touched after the unlock. */
+/* The owner is roused after the unlock, or it would sleep again on the lock. By then it may
+ * have taken the job and want to destroy the loop, which waits for `finishing` to fall. */
 void os_loop_finish(struct os_loop *loop, struct os_job *job) {
     ASSERT(loop != NULL);
     ASSERT(job->loop == loop);
+    atomic_fetch_add(&loop->finishing, 1);
     pthread_mutex_lock(&loop->finished_lock);
     list_append(&loop->finished, &job->link);
     atomic_fetch_add(&loop->finished_count, 1);
-    rouse(loop);
     pthread_mutex_unlock(&loop->finished_lock);
+    rouse(loop);
+    atomic_fetch_sub_explicit(&loop->finishing, 1, memory_order_release);
 }
 
 static void add_event(struct room *room, struct os_event event) {

@@ -104,6 +104,7 @@ void os_pool_submit(struct os_pool *pool, enum os_job_kind kind, struct os_job *
     pthread_mutex_lock(&q->lock);
     ASSERT(!q->stopping);
     list_append(&q->jobs, &job->link);
-    pthread_cond_signal(&q->submitted);
     pthread_mutex_unlock(&q->lock);
+    /* After the unlock, or the thread it wakes would sleep again on the lock. */
+    pthread_cond_signal(&q->submitted);
 }
