@@ -129,7 +129,7 @@ static void disconnect(struct link *l) {
     const bool was_up = l->state == LINK_UP;
     os_sock_close(&l->sock);
     link_move(l, LINK_DOWN);
-    l->readable = l->writable = false;
+    l->readable = l->writable = l->may_end = false;
     l->held_start = 0;
     l->marks_count = 0;
     buffer_shrink(&l->in, 0);

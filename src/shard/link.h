@@ -69,6 +69,7 @@ struct link {
     bool dialled;          /* by us: dialled again when it is lost */
     bool readable;         /* the socket may have bytes */
     bool writable;         /* the socket may take bytes */
+    bool may_end;          /* the stream's end may be behind what it has: read until it is empty */
     uint16_t remote_shard; /* UP: of the other node; before: the one wanted */
     uint64_t serial;       /* of this connection: answers for an earlier one are dropped */
     struct os_sock sock;

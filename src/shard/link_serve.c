@@ -264,7 +264,7 @@ static struct link *accept_stream(struct shard *s, struct os_sock sock, struct b
         return NULL;
     }
     buffer_append(&l->in, read);
-    l->readable = l->writable = true;
+    l->readable = l->writable = l->may_end = true;
     list_append(&s->links_work, &l->work);
     return l;
 }
@@ -294,7 +294,7 @@ void link_event(struct link *l, uint32_t ready) {
     struct shard *s = l->shard;
     if (l->state == LINK_DOWN) return; /* of a socket that was closed in this turn */
     if ((ready & OS_READY_READ) != 0) l->readable = true;
-    if ((ready & (OS_READY_CLOSED | OS_READY_ENDED)) != 0) l->readable = true;
+    if ((ready & (OS_READY_CLOSED | OS_READY_ENDED)) != 0) l->readable = l->may_end = true;
     if ((ready & (OS_READY_WRITE | OS_READY_CLOSED)) != 0) l->writable = true;
     if (l->state == LINK_DIALLING && l->writable) {
         link_move(l, LINK_GREETING);
@@ -462,7 +462,7 @@ static bool read_once(struct link *l, size_t *ret_len) {
     }
     const struct status st = os_sock_read(l->sock, into, room, ret_len);
     if (st.code == ST_WAIT) {
-        l->readable = false;
+        l->readable = l->may_end = false;
         *ret_len = 0;
         return true;
     }
@@ -470,6 +470,8 @@ static bool read_once(struct link *l, size_t *ret_len) {
         link_fail(l, st.code == ST_NOT_FOUND ? "closed by the other side" : "connection lost");
         return false;
     }
+    /* A short read empties the socket: the next bytes, or the end, make a new event. */
+    if (*ret_len < room && !l->may_end) l->readable = false;
     s->figures.peer_bytes_in += *ret_len;
     if (into == s->input) {
         buffer_append(&l->in, bytes_of(s->input, *ret_len));
