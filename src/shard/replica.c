@@ -379,15 +379,14 @@ static void answer_query(struct link *l, uint64_t id, uint8_t flags, struct stat
 }
 
 /* What the asker is told: nothing of a record that only repair may see. */
-static struct status may_show(struct shard *s, uint8_t flags, uint64_t epoch, struct status st,
-                              const struct engine_read *read) {
+static struct status may_show(struct shard *s, uint8_t flags, uint64_t epoch, uint32_t slot,
+                              struct status st, const struct engine_read *read) {
     if (!status_ok(st)) return st;
     if ((flags & PEER_FLAG_REPAIR) != 0) {
         catch_up_count_sent(s, &read->record);
         return st;
     }
     /* Who knows a later epoch knows that this replica has caught up, be it before a restart. */
-    const uint32_t slot = crc16_slot(ikey_key(read->record.ikey));
     const bool hides = epoch <= s->members->slots.epochs[slot] && catch_up_hides(s, &read->record);
     return hides ? status_of(ST_NOT_FOUND) : st;
 }
@@ -401,7 +400,7 @@ static void query_try(struct shard *s, struct query *q) {
         answer_nothing(l, q->id, PEER_ANSWER_STALE);
     else if (l != NULL)
         answer_query(l, q->id, q->flags & PEER_FLAG_DIGEST,
-                     may_show(s, q->flags, q->epoch, st, &q->lookup.read), &q->lookup.read);
+                     may_show(s, q->flags, q->epoch, slot, st, &q->lookup.read), &q->lookup.read);
     lookup_end(s, &q->lookup);
     mem_free(q);
     ASSERT(s->queries_waiting > 0);
@@ -445,7 +444,7 @@ void replica_serve_query(struct shard *s, struct link *l, const struct peer_fram
     const bool may_tell = replica_may_tell(s, slot) || (f->flags & PEER_FLAG_REPAIR) != 0;
     if (may_tell && s->engine != NULL && replica_keeps(s, slot))
         st = engine_get(s->engine, m.ikey, false, &read);
-    st = may_show(s, f->flags, m.epoch, st, &read);
+    st = may_show(s, f->flags, m.epoch, slot, st, &read);
     if (st.code != ST_WAIT) answer_query(l, f->id, f->flags & PEER_FLAG_DIGEST, st, &read);
     if (s->engine != NULL) engine_read_deinit(s->engine, &read);
     if (st.code == ST_WAIT && s->queries_waiting == QUERIES_WAITING_MAX)
