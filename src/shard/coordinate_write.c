@@ -19,6 +19,7 @@ static bool send_record(struct shard *s, struct coordination *k, uint32_t place,
     if (l == NULL || !link_has_room(l)) return false;
     struct sent *q = sent_open(s, l, SENT_QUESTION, k, place, s->node->quorum_wait_ms);
     if (q == NULL) return false;
+    q->lazy = !urgent;
     k->sents[place] = q;
     replica_send(l, urgent ? 0 : PEER_FLAG_LAZY, sent_id(s, q), k->replicas.epoch, r);
     return true;

@@ -493,21 +493,23 @@ struct buffer *link_begin(struct link *l, enum peer_type type, uint8_t flags, ui
     return &l->out;
 }
 
-static void flush_later(struct link *l, bool urgent) {
+static void flush_later(struct link *l, bool urgent, bool is_answer) {
     if (urgent) l->urgent = true;
+    if (!is_answer) l->only_answers = false;
     if (!list_is_empty(&l->flush)) return;
     list_append(&l->shard->links_flush, &l->flush);
     l->lazy_since_ns = l->shard->turn_ns;
+    l->only_answers = is_answer;
 }
 
 void link_end(struct link *l, size_t begun) {
     peer_end(&l->out, begun);
-    flush_later(l, true);
+    flush_later(l, true, false);
 }
 
-void link_end_lazy(struct link *l, size_t begun) {
+void link_end_lazy(struct link *l, size_t begun, bool is_answer) {
     peer_end(&l->out, begun);
-    flush_later(l, false);
+    flush_later(l, false, is_answer);
 }
 
 void link_send_control(struct link *l, struct bytes message) {
@@ -553,7 +555,7 @@ static void release_held(struct link *l, uint64_t acknowledged) {
     l->held_start += len;
     l->marks_count -= passed;
     memmove(l->marks, l->marks + passed, l->marks_count * sizeof l->marks[0]);
-    flush_later(l, urgent);
+    flush_later(l, urgent, true);
 }
 
 static void release_all_held(struct shard *s) {
@@ -589,16 +591,24 @@ static void flush(struct link *l) {
         link_fail(l, "the other side does not read");
 }
 
-bool links_are_urgent(const struct shard *s) {
+uint32_t links_wait_ms(const struct shard *s) {
+    uint64_t wait_ns = UINT64_MAX;
     for (const struct list *n = s->links_flush.next; n != &s->links_flush; n = n->next) {
-        if (LIST_ENTRY(n, struct link, flush)->urgent) return true;
+        const struct link *l = LIST_ENTRY(n, struct link, flush);
+        if (l->urgent) return 0;
+        const uint64_t until_ns =
+            l->lazy_since_ns + (l->only_answers ? LINK_LAZY_ANSWERS_WAKE_NS : LINK_LAZY_NS);
+        const uint64_t left_ns = until_ns > s->turn_ns ? until_ns - s->turn_ns : 0;
+        if (left_ns < wait_ns) wait_ns = left_ns;
     }
-    return false;
+    if (wait_ns == UINT64_MAX) return UINT32_MAX;
+    return (uint32_t)((wait_ns + 999999) / 1000000);
 }
 
 static bool may_wait(const struct link *l) {
+    const uint64_t wait_ns = l->only_answers ? LINK_LAZY_ANSWERS_NS : LINK_LAZY_NS;
     return !l->urgent && l->state == LINK_UP && buffer_len(&l->out) < LINK_LAZY_BYTES &&
-           l->shard->turn_ns < l->lazy_since_ns + LINK_LAZY_NS;
+           l->shard->turn_ns < l->lazy_since_ns + wait_ns;
 }
 
 /* A link that fails here makes others ask elsewhere, and so send more. */

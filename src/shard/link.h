@@ -37,8 +37,12 @@
 #define LINK_MARKS_MAX 16u
 /* Frames that nobody waits for are sent with the next that somebody does, or after this time, or
  * when so many bytes have come together: fewer and larger writes, reads and syncs. */
-#define LINK_LAZY_NS 1000000u
+#define LINK_LAZY_NS 2000000u
 #define LINK_LAZY_BYTES (32u * 1024)
+/* Answers that nobody waits for go in a turn that comes anyway, once they are as old as the first;
+ * the shard only wakes up for those as old as the second. */
+#define LINK_LAZY_ANSWERS_NS 1000000u
+#define LINK_LAZY_ANSWERS_WAKE_NS 3000000u
 #define LINK_GREETING_MS 2000u /* how long dialling and greeting may take */
 /* Accepted streams of one shard that have not said who they are, and of proxies. */
 #define LINKS_GUESTS_MAX 256u
@@ -77,6 +81,7 @@ struct link {
     struct buffer out;      /* to be sent */
     bool urgent;            /* somebody waits for some of `out` */
     uint64_t lazy_since_ns; /* monotonic: since when `out` holds something; while not urgent */
+    bool only_answers;      /* nothing else is in `out`; while not urgent */
     struct buffer held;     /* answers that wait for the log */
     uint64_t held_start;    /* absolute offset of the first byte in `held` */
     struct link_mark marks[LINK_MARKS_MAX];
@@ -130,8 +135,8 @@ void links_tick(struct shard *s);
 void links_serve(struct shard *s);
 /* Answers whose writes are safe now, then everything that waits to be sent. */
 void links_flush(struct shard *s);
-/* Whether somebody waits for something that is not sent yet. */
-bool links_are_urgent(const struct shard *s);
+/* How long the shard may sleep before it has to send something; UINT32_MAX = for ever. */
+uint32_t links_wait_ms(const struct shard *s);
 /* Streams that other shards took in for this one. */
 void links_take_handed(struct shard *s);
 
@@ -159,8 +164,8 @@ struct link *link_find(struct shard *s, uint64_t serial);
 struct buffer *link_begin(struct link *l, enum peer_type type, uint8_t flags, uint64_t id,
                           size_t *ret_begun);
 void link_end(struct link *l, size_t begun);
-/* The same for what nobody waits for. */
-void link_end_lazy(struct link *l, size_t begun);
+/* The same for what nobody waits for; an answer may wait longer than anything else. */
+void link_end_lazy(struct link *l, size_t begun, bool is_answer);
 /* The same for an answer that may not leave before the log is safe up to `sequence`. */
 struct buffer *link_begin_held(struct link *l, enum peer_type type, uint8_t flags, uint64_t id,
                                size_t *ret_begun);

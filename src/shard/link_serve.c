@@ -359,7 +359,7 @@ static void take_answer(struct link *l, const struct peer_frame *f) {
     sent_close(s, q);
     switch (was.kind) {
     case SENT_QUESTION:
-        if (l->peer != NULL)
+        if (l->peer != NULL && !was.lazy)
             detector_answered(&l->peer->detector, (s->turn_ns - was.sent_ns) / 1000);
         coordinate_answered(s, was.owner, was.place, f);
         break;

@@ -127,7 +127,7 @@ void replica_send(struct link *l, uint8_t flags, uint64_t id, uint64_t epoch,
     struct buffer *out = link_begin(l, PEER_ACCEPT, flags, id, &begun);
     peer_accept_encode(&m, out);
     if ((flags & PEER_FLAG_LAZY) != 0)
-        link_end_lazy(l, begun);
+        link_end_lazy(l, begun, false);
     else
         link_end(l, begun);
     l->shard->figures.records_sent[cause_of(flags)]++;
@@ -180,7 +180,7 @@ static void answer_accept(struct link *l, uint64_t id, bool urgent, enum peer_ac
     else if (urgent)
         link_end(l, begun);
     else
-        link_end_lazy(l, begun);
+        link_end_lazy(l, begun, true);
 }
 
 static void stalled_free(struct shard *s, struct stalled_accept *a) {

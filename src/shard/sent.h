@@ -42,6 +42,7 @@ struct sent {
     uint32_t generation;  /* of this entry: tells late answers to an earlier question */
     enum sent_kind kind;
     uint32_t place; /* the owner's own */
+    bool lazy;      /* nobody waits for the answer: how long it takes says nothing */
 };
 
 struct sent_table {

@@ -415,10 +415,10 @@ uint32_t shard_wait_ms(const struct shard *s) {
     if (!list_is_empty(&s->links_work)) return 0;
     if (!list_is_empty(&s->found)) return 0;
     if (!list_is_empty(&s->stalled) || !list_is_empty(&s->accepts) || mail_waits(s)) return 1;
-    if (!list_is_empty(&s->links_flush)) return links_are_urgent(s) ? 0 : 1;
-    if (s->node->sync_interval_ms != 0 && s->node->sync_interval_ms < SHARD_TICK_MS)
-        return s->node->sync_interval_ms;
-    return UINT32_MAX;
+    const uint32_t interval_ms = s->node->sync_interval_ms;
+    const uint32_t wait_ms = links_wait_ms(s);
+    const bool syncs = interval_ms != 0 && interval_ms < SHARD_TICK_MS;
+    return syncs && interval_ms < wait_ms ? interval_ms : wait_ms;
 }
 
 static void begin_stop(struct shard *s) {
