@@ -35,16 +35,39 @@ void coordination_missed(struct shard *s, struct coordination *k, uint32_t place
     hint_keep(s, coordination_member(k, place), buffer_bytes(&k->ikey), k->version);
 }
 
-/* As many as the client waits for get it at once, the others with what is sent next. */
-void coordination_send_records(struct shard *s, struct coordination *k, const struct record *r,
-                               uint16_t have) {
+/* Places of replicas that are sent something at the end of this turn anyway. */
+static uint16_t sent_to_anyway(struct shard *s, const struct coordination *k) {
+    uint16_t places = 0;
     for (uint32_t i = 0; i < k->round.count; i++) {
-        if ((int)i == k->self || !round_is(&k->round, i, PLACE_ASKED)) continue;
+        if ((int)i == k->self) continue;
+        const struct link *l = link_of_slot(s, coordination_member(k, i), k->slot);
+        if (l != NULL && l->urgent && l->writable) places |= (uint16_t)(1u << i);
+    }
+    return places;
+}
+
+/* Returns `have` with those of `places` that were sent it. */
+static uint16_t send_to(struct shard *s, struct coordination *k, const struct record *r,
+                        uint16_t places, uint16_t have) {
+    for (uint32_t i = 0; i < k->round.count; i++) {
+        if ((places & 1u << i) == 0 || (int)i == k->self) continue;
+        if (!round_is(&k->round, i, PLACE_ASKED)) continue;
         if (send_record(s, k, i, r, !round_suffice(&k->round, have)))
             have |= (uint16_t)(1u << i);
         else
             coordination_missed(s, k, i);
     }
+    return have;
+}
+
+/* As many as the client waits for get it at once, the others with what is sent next. The writes of
+ * a turn are sent at once to the same replicas, as far as they can be: the others then take many
+ * with one message and one sync. */
+void coordination_send_records(struct shard *s, struct coordination *k, const struct record *r,
+                               uint16_t have) {
+    const uint16_t first = round_suffice(&k->round, have) ? 0 : sent_to_anyway(s, k);
+    have = send_to(s, k, r, first, have);
+    (void)send_to(s, k, r, (uint16_t)~first, have);
 }
 
 void coordination_write_round(struct shard *s, struct coordination *k) {
