@@ -47,7 +47,7 @@ static bool set_reached(const struct round_set *set, uint16_t places) {
     return count_of(places & set->places) >= set->need;
 }
 
-static bool needs_reached(const struct round_needs *n, uint16_t places) {
+bool round_needs_reached(const struct round_needs *n, uint16_t places) {
     return set_reached(&n->list, places) && set_reached(&n->target, places);
 }
 
@@ -103,7 +103,7 @@ uint16_t round_begin(struct round *r, enum round_kind kind, struct round_needs n
             pick(r, list ? needs.list.places : 0, target ? needs.target.places : 0, live);
         (void)ask(r, next, asked == 0);
     }
-    ASSERT(needs_reached(&needs, r->places[PLACE_ASKED]));
+    ASSERT(round_needs_reached(&needs, r->places[PLACE_ASKED]));
     return r->places[PLACE_ASKED];
 }
 
@@ -117,7 +117,7 @@ uint16_t round_answered(struct round *r, uint32_t place, struct ballot version) 
     if (r->kind == ROUND_WRITE) return 0;
 
     r->versions[place] = version;
-    if (!needs_reached(&r->needs, r->places[PLACE_ANSWERED])) return 0;
+    if (!round_needs_reached(&r->needs, r->places[PLACE_ANSWERED])) return 0;
     if (r->places[PLACE_IDLE] == 0 || round_outcome(r) != ROUND_PENDING) return 0;
     /* The version that the session has seen is elsewhere, and any place may be the one. */
     const bool value_under_way = (r->full & r->places[PLACE_ASKED]) != 0;
@@ -184,8 +184,8 @@ enum round_outcome round_outcome(const struct round *r) {
     ASSERT(round_check(r));
     const uint16_t answered = r->places[PLACE_ANSWERED];
     const uint16_t open = r->places[PLACE_IDLE] | r->places[PLACE_ASKED];
-    if (!needs_reached(&r->needs, answered | open)) return ROUND_IMPOSSIBLE;
-    if (!needs_reached(&r->needs, answered)) return ROUND_PENDING;
+    if (!round_needs_reached(&r->needs, answered | open)) return ROUND_IMPOSSIBLE;
+    if (!round_needs_reached(&r->needs, answered)) return ROUND_PENDING;
     if (r->kind == ROUND_WRITE || ballot_is_zero(r->at_least)) return ROUND_DONE;
 
     const uint32_t best = best_answered(r);
@@ -196,7 +196,7 @@ enum round_outcome round_outcome(const struct round *r) {
 
 bool round_suffice(const struct round *r, uint16_t places) {
     ASSERT(round_check(r));
-    return needs_reached(&r->needs, places);
+    return round_needs_reached(&r->needs, places);
 }
 
 static struct round_progress progress_in(const struct round *r, const struct round_set *set) {

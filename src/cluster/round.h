@@ -106,6 +106,8 @@ void round_stale_epoch(struct round *r, uint32_t place);
 uint16_t round_hedge(struct round *r, uint16_t live);
 
 enum round_outcome round_outcome(const struct round *r);
+/* Whether these places are as many as every set needs. */
+bool round_needs_reached(const struct round_needs *n, uint16_t places);
 /* Whether answers of these places would reach every set's need. */
 bool round_suffice(const struct round *r, uint16_t places);
 /* Of the set that is furthest from its need; of equals the list. A zeroed round has zeros. */

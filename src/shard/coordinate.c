@@ -239,6 +239,15 @@ static void hedge_later(struct shard *s, struct coordination *k) {
     list_append(before->next, &k->link);
 }
 
+/* Whom to ask first: as for writes those that are sent something in this turn anyway, if they are
+ * enough with the own replica at `self`; else whoever is alive. */
+static uint16_t ask_rather(struct shard *s, const struct coordination *k,
+                           const struct round_needs *needs, int self) {
+    const uint16_t own = self < 0 ? 0 : (uint16_t)(1u << self);
+    const uint16_t anyway = own | coordination_sent_anyway(s, k);
+    return round_needs_reached(needs, anyway) ? anyway : coordination_live(s, k);
+}
+
 static void read_begin(struct shard *s, struct coordination *k) {
     const struct request *q = &k->call->request;
     const struct round_needs needs = coordinate_needs(s, q, &k->replicas, ROUND_READ);
@@ -246,7 +255,8 @@ static void read_begin(struct shard *s, struct coordination *k) {
     coordination_begin_phase(s, k, COORDINATE_READ);
     k->has_newest = false;
     k->shown = 0;
-    ask(s, k, round_begin(&k->round, ROUND_READ, needs, self, coordination_live(s, k), q->session));
+    const uint16_t rather = ask_rather(s, k, &needs, self);
+    ask(s, k, round_begin(&k->round, ROUND_READ, needs, self, rather, q->session));
     if (round_outcome(&k->round) == ROUND_PENDING) hedge_later(s, k);
 }
 

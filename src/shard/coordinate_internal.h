@@ -33,6 +33,8 @@ bool coordinate_clock_is_off(const struct shard *s);
 /* The member at this position. */
 uint32_t coordination_member(const struct coordination *k, uint32_t position);
 uint16_t coordination_live(struct shard *s, const struct coordination *k);
+/* Bits of the other live positions that are sent something at the end of this turn anyway. */
+uint16_t coordination_sent_anyway(struct shard *s, const struct coordination *k);
 
 /* ---- coordinate.c ---- */
 

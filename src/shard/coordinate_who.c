@@ -54,6 +54,16 @@ uint16_t coordination_live(struct shard *s, const struct coordination *k) {
     return coordinate_live(s, &k->replicas, k->slot);
 }
 
+uint16_t coordination_sent_anyway(struct shard *s, const struct coordination *k) {
+    uint16_t places = 0;
+    for (uint32_t i = 0; i < k->replicas.count; i++) {
+        if ((int)i == k->self) continue;
+        const struct link *l = link_of_slot(s, coordination_member(k, i), k->slot);
+        if (l != NULL && l->urgent && l->writable) places |= (uint16_t)(1u << i);
+    }
+    return places;
+}
+
 struct slot_places coordinate_replicas(const struct shard *s, const struct request *q,
                                        uint32_t slot) {
     struct slot_places replicas = { .phase = SLOT_SETTLED };

@@ -35,17 +35,6 @@ void coordination_missed(struct shard *s, struct coordination *k, uint32_t place
     hint_keep(s, coordination_member(k, place), buffer_bytes(&k->ikey), k->version);
 }
 
-/* Places of replicas that are sent something at the end of this turn anyway. */
-static uint16_t sent_to_anyway(struct shard *s, const struct coordination *k) {
-    uint16_t places = 0;
-    for (uint32_t i = 0; i < k->round.count; i++) {
-        if ((int)i == k->self) continue;
-        const struct link *l = link_of_slot(s, coordination_member(k, i), k->slot);
-        if (l != NULL && l->urgent && l->writable) places |= (uint16_t)(1u << i);
-    }
-    return places;
-}
-
 /* Returns `have` with those of `places` that were sent it. */
 static uint16_t send_to(struct shard *s, struct coordination *k, const struct record *r,
                         uint16_t places, uint16_t have) {
@@ -65,7 +54,7 @@ static uint16_t send_to(struct shard *s, struct coordination *k, const struct re
  * with one message and one sync. */
 void coordination_send_records(struct shard *s, struct coordination *k, const struct record *r,
                                uint16_t have) {
-    const uint16_t first = round_suffice(&k->round, have) ? 0 : sent_to_anyway(s, k);
+    const uint16_t first = round_suffice(&k->round, have) ? 0 : coordination_sent_anyway(s, k);
     have = send_to(s, k, r, first, have);
     (void)send_to(s, k, r, (uint16_t)~first, have);
 }
