@@ -1,7 +1,7 @@
-#include "cli/flat_json.h"
 #include "cli/kv.h"
 
 #include "base/mem.h"
+#include "proto/flat_json.h"
 
 #include <stdio.h>
 

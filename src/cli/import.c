@@ -1,4 +1,3 @@
-#include "cli/flat_json.h"
 #include "cli/kv.h"
 
 #include "base/assert.h"
@@ -8,6 +7,7 @@
 #include "os/file.h"
 #include "os/terminal.h"
 #include "proto/base64.h"
+#include "proto/flat_json.h"
 #include "proto/json_text.h"
 
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /* Any bytes as a flat object: the same pairs and the same end, whole or in pieces, and a pair
  * that was read is the same when it is written and read again. */
-#include "cli/flat_json.h"
+#include "proto/flat_json.h"
 
 #include "base/assert.h"
 #include "base/hash.h"

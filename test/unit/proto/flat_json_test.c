@@ -1,6 +1,6 @@
 /* A flat object gives the same pairs in whatever pieces it comes, what is written is read back
  * byte for byte, and anything else is refused with its line. */
-#include "cli/flat_json.h"
+#include "proto/flat_json.h"
 
 #include "test/unit/harness.h"
 

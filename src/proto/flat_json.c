@@ -1,4 +1,4 @@
-#include "cli/flat_json.h"
+#include "proto/flat_json.h"
 
 #include "base/assert.h"
 #include "base/mem.h"

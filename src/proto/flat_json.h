@@ -13,8 +13,8 @@
  * Memory     one pair, until the next call; the text is the caller's
  * Failure    ST_INVALID, and `fault` and `line` say what is wrong and where
  */
-#ifndef ATOLL_CLI_FLAT_JSON_H
-#define ATOLL_CLI_FLAT_JSON_H
+#ifndef ATOLL_PROTO_FLAT_JSON_H
+#define ATOLL_PROTO_FLAT_JSON_H
 
 #include <jansson.h>
 
