@@ -92,6 +92,8 @@ struct config {
     uint64_t hint_age_ms;                    /* older hints are dropped */
     uint64_t repair_rate;                    /* records a second, 0 = off */
     struct option_choice get_format;         /* enum config_get_format */
+    uint64_t snapshot_interval_ms;           /* 0 = no snapshots */
+    uint64_t snapshot_keep;                  /* files, 1.. */
     const char *file;                        /* the configuration file, or empty */
 
     struct config_nodes peer_nodes;          /* of `peers`; none = alone, or it joins */

@@ -8,6 +8,7 @@
 #include "os/thread.h"
 #include "server/members.h"
 #include "shard/shard.h"
+#include "shard/snapshot.h"
 #include "storage/identity.h"
 #include "storage/rate_limit.h"
 
@@ -150,6 +151,19 @@ static void fill_node(struct server *v) {
     slow_log_init(&n->slow, c->slow_ms * 1000000);
 }
 
+static void create_snapshot(struct server *v) {
+    const struct snapshot_options o = {
+        .os = v->os,
+        .pool = v->pool,
+        .rate_limit = &v->rate_limit,
+        .data_dir = v->config->dir,
+        .interval_ms = v->config->snapshot_interval_ms,
+        .keep = (uint32_t)v->config->snapshot_keep,
+        .shards = v->identity.shards,
+    };
+    if (o.interval_ms > 0) v->node.snapshot = snapshot_create(&o);
+}
+
 static void build(struct server *v) {
     const struct config *c = v->config;
     const uint32_t threads[OS_JOB_KINDS] = {
@@ -162,6 +176,7 @@ static void build(struct server *v) {
     v->cache = cache_create(c->cache_bytes);
     rate_limit_init(&v->rate_limit, v->os, c->compaction_rate);
     fill_node(v);
+    if (!is_proxy(v)) create_snapshot(v);
 }
 
 struct opening {
@@ -389,6 +404,7 @@ static void close_all(struct server *v) {
             shard_destroy(v->node.shards[i]);
     }
     node_control_destroy(v->node.control);
+    snapshot_destroy(v->node.snapshot);
     os_pool_destroy(v->pool);
     cache_destroy(v->cache);
     rate_limit_deinit(&v->rate_limit);

@@ -9,6 +9,7 @@
 #include "shard/hint.h"
 #include "shard/repair.h"
 #include "shard/replica.h"
+#include "shard/snapshot.h"
 
 #define SHARD_TICK_MS 50u
 #define SHARD_TICKS_A_SECOND (1000u / SHARD_TICK_MS)
@@ -394,6 +395,7 @@ void shard_turn(struct shard *s, const struct os_event *events, uint32_t count) 
     serve_clients(s);
     coordinate_hedge(s);
     if (s->repair != NULL && repairs_turn(s)) s->turn_again = true;
+    snapshot_turn(s);
     if (s->engine != NULL) engine_turn(s->engine);
     sync_if_due(s);
     coordinate_release(s);
@@ -468,6 +470,7 @@ bool shard_is_over(struct shard *s) {
         return false;
     if (s->engine == NULL) return true;
     if (!hints_are_idle(s) || !repairs_are_idle(s)) return false;
+    if (!snapshot_is_idle(s)) return false;
     return engine_is_idle(s->engine);
 }
 

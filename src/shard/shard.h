@@ -32,6 +32,8 @@
 #define SHARD_OPERATIONS ((uint32_t)OP_FIGURES + 1)
 #define SHARD_LEVELS ((uint32_t)LEVEL_COUNT + 1)
 
+struct snapshot;
+
 /* Kinds of events in a shard's loop. */
 enum shard_tag {
     SHARD_TAG_CONNECTION,
@@ -83,6 +85,7 @@ struct node {
     _Atomic uint32_t drained; /* shards that have no more clients */
     struct scan_cursors cursors;
     struct slow_log slow;
+    struct snapshot *snapshot; /* NULL = none are written */
 };
 
 /* What a shard sent and took for slots on their way since its start; for others to read. */
