@@ -229,8 +229,9 @@ static int fail_word(const char *command, const char *help, const struct admin_w
                     command);
 }
 
-/* The options of one word, so that its help has no others. */
-static uint32_t choose_options(uint32_t wanted, struct option *ret_options) {
+uint32_t admin_word_options(const struct admin_word *word,
+                            struct option ret_options[ADMIN_OPTIONS]) {
+    const uint32_t wanted = ADMIN_ASKING | (word == NULL ? 0 : word->options);
     uint32_t count = 0;
     for (uint32_t i = 0; i < ADMIN_OPTIONS; i++)
         if ((wanted >> i & 1) != 0) ret_options[count++] = all[i];
@@ -263,7 +264,7 @@ int admin_run(struct os *os, const char *command, const char *help, const struct
     const struct admin_word *word = take_word(words, count, &argc, argv);
     if (word == NULL) return fail_word(command, help, words, count, argc, argv);
     a = (struct admin){ .os = os, .command = command, .word = word, .set = &set };
-    const uint32_t chosen_count = choose_options(word->options | ADMIN_ASKING, chosen);
+    const uint32_t chosen_count = admin_word_options(word, chosen);
     /* What the word has no option for keeps what an option would begin with. */
     a.flags.node = a.flags.join = a.flags.leave = "";
     a.flags.write_quorum = a.flags.read_quorum = a.flags.discipline = a.flags.ttl = "";

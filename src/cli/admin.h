@@ -77,6 +77,10 @@ struct admin {
 int admin_run(struct os *os, const char *command, const char *help, const struct admin_word *words,
               uint32_t count, int argc, char **argv);
 
+/* The options of a word, or those that every word has if it is NULL; returns how many. */
+uint32_t admin_word_options(const struct admin_word *word,
+                            struct option ret_options[ADMIN_OPTIONS]);
+
 /* Whether an option was given, be it with its default. */
 bool admin_has(const struct admin *a, enum admin_option option);
 /* The node that is meant: --node, or the word at `index` of those behind the command; NULL and

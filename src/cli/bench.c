@@ -149,6 +149,11 @@ static const struct option options[] = {
 };
 #undef AT
 
+const struct command_words cli_bench_words = {
+    .options = options,
+    .options_count = sizeof options / sizeof *options,
+};
+
 /* Turn the flags into what workers need. */
 static STATUS bench_options_of(struct option_set *set, const struct bench_flags *f,
                                struct bench_options *ret_options) {

@@ -18,6 +18,12 @@ static const struct option options[] = {
       .help = "print the findings as JSON" },
 };
 
+const struct command_words cli_check_words = {
+    .options = options,
+    .options_count = sizeof options / sizeof *options,
+    .arguments = "FOLDER",
+};
+
 struct check {
     bool json;
     uint64_t printed; /* findings */

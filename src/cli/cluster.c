@@ -261,6 +261,11 @@ static const struct admin_word words[] = {
       ADMIN_OPTION(YES) | ADMIN_OPTION(WAIT) | DRY, 0, 0, cancel_command },
 };
 
+const struct command_words cli_cluster_words = {
+    .words = words,
+    .words_count = sizeof words / sizeof *words,
+};
+
 int cli_cluster(struct os *os, int argc, char **argv) {
     return admin_run(os, "cluster",
                      "See and change the nodes of a cluster, and who keeps what, while it works.",

@@ -23,12 +23,33 @@ enum exit_code {
     EXIT_CODE_INTERNAL = 70, /* a bug or an effect that cannot be known */
 };
 
+struct admin_word;
+
+/* What may stand behind a command's name: completion goes by it. */
+struct command_words {
+    const struct option *options;   /* its own; NULL = none */
+    uint32_t options_count;         /* of `options` */
+    const struct option *more;      /* further ones that are no settings; NULL = none */
+    uint32_t more_count;            /* of `more` */
+    const char *arguments;          /* "FILE", "FOLDER", "COMMAND" or words with a | between; NULL =
+                                     nothing that could be completed */
+    const struct admin_word *words; /* words with options of their own; NULL = none */
+    uint32_t words_count;           /* of `words` */
+};
+
 struct command {
     const char *name;
     const char *usage; /* what follows "atoll NAME" */
     const char *help;  /* one sentence */
     int (*run)(struct os *os, int argc, char **argv);
+    const struct command_words *words; /* what may follow the name */
 };
+
+extern const struct command_words cli_get_words, cli_put_words, cli_del_words, cli_scan_words;
+extern const struct command_words cli_import_words, cli_export_words, cli_bench_words;
+extern const struct command_words cli_cluster_words, cli_keyspace_words;
+extern const struct command_words cli_check_words, cli_dump_words, cli_version_words;
+extern const struct command_words cli_completion_words;
 
 int cli_get(struct os *os, int argc, char **argv);
 int cli_put(struct os *os, int argc, char **argv);
@@ -42,6 +63,8 @@ int cli_keyspace(struct os *os, int argc, char **argv);
 int cli_check(struct os *os, int argc, char **argv);
 int cli_dump(struct os *os, int argc, char **argv);
 int cli_version(struct os *os, int argc, char **argv);
+/* Of these commands, whose names, words and options go into the script. */
+int cli_completion(const struct command *commands, uint32_t count, int argc, char **argv);
 
 /* Print "atoll: ..." on standard error. Returns `code`. */
 int cli_fail(enum exit_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));

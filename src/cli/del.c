@@ -4,6 +4,11 @@
 
 static const struct option options[] = { KV_OPTIONS };
 
+const struct command_words cli_del_words = {
+    .options = options,
+    .options_count = sizeof options / sizeof *options,
+};
+
 /* Whether the node's answer says that there was a value. */
 static bool existed(const struct kv *k) {
     static const char word[] = "\"existed\":true";

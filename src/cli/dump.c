@@ -49,6 +49,12 @@ static const struct option options[] = {
 };
 #undef AT
 
+const struct command_words cli_dump_words = {
+    .options = options,
+    .options_count = sizeof options / sizeof *options,
+    .arguments = "FOLDER",
+};
+
 struct dump {
     struct os *os;
     bool json, terminal;

@@ -21,6 +21,11 @@ static const struct option options[] = {
       .help = "only keys that begin with this" },
 };
 
+const struct command_words cli_export_words = {
+    .options = options,
+    .options_count = sizeof options / sizeof *options,
+};
+
 struct export {
     struct kv kv;
     struct bytes prefix;

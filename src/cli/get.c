@@ -29,6 +29,11 @@ static const struct option options[] = {
       .help = "never answer with less than this version, as put printed it" },
 };
 
+const struct command_words cli_get_words = {
+    .options = options,
+    .options_count = sizeof options / sizeof *options,
+};
+
 #define HEADERS_BYTES 128u
 
 static bool read_session(const char *version, char headers[HEADERS_BYTES]) {

@@ -35,6 +35,12 @@ static const struct option options[] = {
       .help = "how many replicas must have a write" },
 };
 
+const struct command_words cli_import_words = {
+    .options = options,
+    .options_count = sizeof options / sizeof *options,
+    .arguments = "FILE",
+};
+
 struct import {
     struct kv kv;
     const char *path; /* "-" = standard input */

@@ -85,6 +85,11 @@ static const struct admin_word words[] = {
       ADMIN_OPTION(YES) | ADMIN_OPTION(DRY_RUN), 1, 1, drop_command },
 };
 
+const struct command_words cli_keyspace_words = {
+    .words = words,
+    .words_count = sizeof words / sizeof *words,
+};
+
 int cli_keyspace(struct os *os, int argc, char **argv) {
     return admin_run(os, "keyspace", "See and change the keyspaces of a cluster.", words,
                      sizeof words / sizeof *words, argc, argv);

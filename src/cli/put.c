@@ -43,6 +43,11 @@ static const struct option options[] = {
 };
 #undef AT
 
+const struct command_words cli_put_words = {
+    .options = options,
+    .options_count = sizeof options / sizeof *options,
+};
+
 /* Both readers stop just past the limit, which the node then names. */
 static STATUS read_input(struct os *os, struct buffer *value) {
     while (buffer_len(value) <= VALUE_BYTES_MAX) {

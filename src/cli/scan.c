@@ -52,6 +52,11 @@ static const struct option options[] = {
 };
 #undef AT
 
+const struct command_words cli_scan_words = {
+    .options = options,
+    .options_count = sizeof options / sizeof *options,
+};
+
 /* How rows are printed, and how far the scan is. */
 struct scan {
     struct kv kv;

@@ -21,6 +21,11 @@ static const struct option options[] = {
       .help = "print as JSON" },
 };
 
+const struct command_words cli_version_words = {
+    .options = options,
+    .options_count = sizeof options / sizeof *options,
+};
+
 struct row {
     const char *name;
     char text[48];

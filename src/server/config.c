@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "cli/command.h"
 #include "os/file.h"
 
 #include <stdio.h>
@@ -330,6 +331,22 @@ static const struct option options[] = {
 #undef AT
 
 #define OPTIONS_COUNT (sizeof(options) / sizeof(options[0]))
+
+static const struct option printing[] = {
+    { .name = "json", .kind = OPTION_FLAG, .help = "print as JSON" },
+    { .name = "markdown", .kind = OPTION_FLAG, .help = "print the reference table of the docs" },
+};
+
+const struct command_words config_serve_words = {
+    .options = options,
+    .options_count = OPTIONS_COUNT,
+};
+const struct command_words config_config_words = {
+    .options = options,
+    .options_count = OPTIONS_COUNT,
+    .more = printing,
+    .more_count = sizeof printing / sizeof *printing,
+};
 
 static_assert(OPTIONS_COUNT <= OPTIONS_MAX, "the table fits its set");
 static_assert(REPLICAS_MAX == 7, "QUORUM_CHOICES lists every number of replicas");

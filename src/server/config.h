@@ -128,6 +128,10 @@ STATUS config_finish(struct config *c, struct os *os);
  * no effect here, because ..". */
 void config_list_inert(const struct config *c, void (*say)(const char *line));
 
+/* What `atoll serve` and `atoll config` take, for completion. */
+struct command_words;
+extern const struct command_words config_serve_words, config_config_words;
+
 /* Whether only this machine can reach the address "host:port". */
 bool config_is_loopback(const char *address);
 

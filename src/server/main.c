@@ -16,35 +16,55 @@ static int run_serve(struct os *os, int argc, char **argv) {
     return serve(&c);
 }
 
+static int run_completion(struct os *os, int argc, char **argv);
+
 static const struct command commands[] = {
-    { "serve", "[OPTION...]", "run one node", run_serve },
-    { "get", "KEY", "print the value of a key", cli_get },
-    { "put", "KEY [VALUE | - | --file FILE]", "store a value", cli_put },
-    { "del", "KEY...", "delete keys", cli_del },
-    { "scan", "[--prefix P] [--start A] [--end B]", "list keys and values in order", cli_scan },
-    { "import", "FILE | -", "store every key of a flat JSON object", cli_import },
-    { "export", "[--prefix P]", "print every key as one flat JSON object", cli_export },
-    { "bench", "[OPTION...]", "measure a node's throughput and latency", cli_bench },
-    { "cluster", "status | join | leave | ..", "see and change the nodes of a cluster",
-      cli_cluster },
-    { "keyspace", "list | create | alter | drop", "see and change the keyspaces", cli_keyspace },
-    { "check", "FOLDER", "verify a data directory of a stopped node", cli_check },
-    { "dump", "FOLDER", "print every record of a data directory", cli_dump },
-    { "config", "[OPTION...]", "show every setting and where it comes from", config_command },
-    { "version", "", "show the version and what it was built with", cli_version },
+    { "serve", "[OPTION...]", "run one node", run_serve, &config_serve_words },
+    { "get", "KEY", "print the value of a key", cli_get, &cli_get_words },
+    { "put", "KEY [VALUE | - | --file FILE]", "store a value", cli_put, &cli_put_words },
+    { "del", "KEY...", "delete keys", cli_del, &cli_del_words },
+    { "scan", "[--prefix P] [--start A] [--end B]", "list keys and values in order", cli_scan,
+      &cli_scan_words },
+    { "import", "FILE | -", "store every key of a flat JSON object", cli_import,
+      &cli_import_words },
+    { "export", "[--prefix P]", "print every key as one flat JSON object", cli_export,
+      &cli_export_words },
+    { "bench", "[OPTION...]", "measure a node's throughput and latency", cli_bench,
+      &cli_bench_words },
+    { "cluster", "status | join | leave | ..", "see and change the nodes of a cluster", cli_cluster,
+      &cli_cluster_words },
+    { "keyspace", "list | create | alter | drop", "see and change the keyspaces", cli_keyspace,
+      &cli_keyspace_words },
+    { "check", "FOLDER", "verify a data directory of a stopped node", cli_check, &cli_check_words },
+    { "dump", "FOLDER", "print every record of a data directory", cli_dump, &cli_dump_words },
+    { "config", "[OPTION...]", "show every setting and where it comes from", config_command,
+      &config_config_words },
+    { "completion", "bash | zsh", "print a script that completes these commands", run_completion,
+      &cli_completion_words },
+    { "version", "", "show the version and what it was built with", cli_version,
+      &cli_version_words },
 };
 
 #define COMMANDS_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static int run_completion(struct os *os, int argc, char **argv) {
+    (void)os;
+    return cli_completion(commands, COMMANDS_COUNT, argc, argv);
+}
 
 static void print_help(void) {
     printf("Atoll, a key-value store: one binary, one port, HTTP and RESP.\n\n"
            "usage: atoll COMMAND [OPTION...]\n\n");
     for (size_t i = 0; i < COMMANDS_COUNT; i++)
-        printf("  %-9s%-37s%s\n", commands[i].name, commands[i].usage, commands[i].help);
+        printf("  %-11s%-36s%s\n", commands[i].name, commands[i].usage, commands[i].help);
     printf("\n`atoll COMMAND --help` tells more. To begin:\n\n"
            "  atoll serve &\n"
            "  atoll put greeting hello\n"
-           "  atoll get greeting\n");
+           "  atoll get greeting\n\n"
+           "It exits with 0 if it is done; 1 if the answer is no: no such key, node or keyspace, a\n"
+           "condition that failed, damage that was found; 2 if the command line or a setting is\n"
+           "wrong; 3 if no node answers; 4 if the node refused or failed; 5 if a file cannot be\n"
+           "read or written; 70 for a bug. docs/cli.md says more.\n");
 }
 
 static const struct command *find_command(const char *name) {
