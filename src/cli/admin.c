@@ -144,7 +144,7 @@ int admin_ask(struct admin *a, const char *method, const char *headers) {
 
 int admin_print(struct admin *a) {
     const struct bytes body = buffer_bytes(&a->kv.client.body);
-    const bool colour = os_stream_is_terminal(a->os, OS_STREAM_OUTPUT) && !a->flags.kv.json;
+    const bool colour = os_stream_has_colour(a->os, OS_STREAM_OUTPUT) && !a->flags.kv.json;
     struct buffer text;
     buffer_init(&text, TEXT_BYTES_MAX);
     const struct status s = admin_text_encode(body, colour, &text);

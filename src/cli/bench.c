@@ -315,7 +315,7 @@ static int run(struct os *os, const struct bench_options *o, const struct bench_
         if (status_ok(s) && f->json)
             bench_report_json(o, stats);
         else if (status_ok(s))
-            bench_report_text(o, stats, os_stream_is_terminal(os, OS_STREAM_OUTPUT));
+            bench_report_text(o, stats, os_stream_has_colour(os, OS_STREAM_OUTPUT));
     }
     const uint64_t answered = bench_stats_answered(stats);
     mem_free(stats);

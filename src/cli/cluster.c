@@ -14,7 +14,7 @@
 
 static int print_status(struct admin *a) {
     const struct bytes body = buffer_bytes(&a->kv.client.body);
-    const bool colour = os_stream_is_terminal(a->os, OS_STREAM_OUTPUT) && !a->flags.kv.json;
+    const bool colour = os_stream_has_colour(a->os, OS_STREAM_OUTPUT) && !a->flags.kv.json;
     struct buffer table;
     buffer_init(&table, TABLE_BYTES_MAX);
     /* What is no such answer is not passed on as JSON either. */

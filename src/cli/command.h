@@ -47,7 +47,7 @@ struct command {
 
 extern const struct command_words cli_get_words, cli_put_words, cli_del_words, cli_scan_words;
 extern const struct command_words cli_import_words, cli_export_words, cli_bench_words;
-extern const struct command_words cli_cluster_words, cli_keyspace_words;
+extern const struct command_words cli_top_words, cli_cluster_words, cli_keyspace_words;
 extern const struct command_words cli_check_words, cli_dump_words, cli_version_words;
 extern const struct command_words cli_completion_words;
 
@@ -58,6 +58,7 @@ int cli_scan(struct os *os, int argc, char **argv);
 int cli_import(struct os *os, int argc, char **argv);
 int cli_export(struct os *os, int argc, char **argv);
 int cli_bench(struct os *os, int argc, char **argv);
+int cli_top(struct os *os, int argc, char **argv);
 int cli_cluster(struct os *os, int argc, char **argv);
 int cli_keyspace(struct os *os, int argc, char **argv);
 int cli_check(struct os *os, int argc, char **argv);

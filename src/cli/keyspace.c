@@ -14,7 +14,7 @@ static int list_command(struct admin *a) {
     const int code = admin_ask(a, "GET", "");
     if (code != EXIT_CODE_OK) return code;
     const struct bytes body = buffer_bytes(&a->kv.client.body);
-    const bool colour = os_stream_is_terminal(a->os, OS_STREAM_OUTPUT) && !a->flags.kv.json;
+    const bool colour = os_stream_has_colour(a->os, OS_STREAM_OUTPUT) && !a->flags.kv.json;
     buffer_init(&table, TABLE_BYTES_MAX);
     const struct status s = admin_text_encode_keyspaces(body, colour, &table);
     const struct bytes text = a->flags.kv.json ? body : buffer_bytes(&table);

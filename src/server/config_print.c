@@ -135,6 +135,6 @@ int config_command(struct os *os, int argc, char **argv) {
     else if (json)
         print_json(&c);
     else
-        print_table(&c, os_stream_is_terminal(os, OS_STREAM_OUTPUT));
+        print_table(&c, os_stream_has_colour(os, OS_STREAM_OUTPUT));
     return cli_finish(EXIT_CODE_OK);
 }

@@ -31,6 +31,8 @@ static const struct command commands[] = {
       &cli_export_words },
     { "bench", "[OPTION...]", "measure a node's throughput and latency", cli_bench,
       &cli_bench_words },
+    { "top", "[--once] [--interval TIME]", "show a cluster as it is now, until q is pressed",
+      cli_top, &cli_top_words },
     { "cluster", "status | join | leave | ..", "see and change the nodes of a cluster", cli_cluster,
       &cli_cluster_words },
     { "keyspace", "list | create | alter | drop", "see and change the keyspaces", cli_keyspace,
@@ -57,14 +59,15 @@ static void print_help(void) {
            "usage: atoll COMMAND [OPTION...]\n\n");
     for (size_t i = 0; i < COMMANDS_COUNT; i++)
         printf("  %-11s%-36s%s\n", commands[i].name, commands[i].usage, commands[i].help);
-    printf("\n`atoll COMMAND --help` tells more. To begin:\n\n"
-           "  atoll serve &\n"
-           "  atoll put greeting hello\n"
-           "  atoll get greeting\n\n"
-           "It exits with 0 if it is done; 1 if the answer is no: no such key, node or keyspace, a\n"
-           "condition that failed, damage that was found; 2 if the command line or a setting is\n"
-           "wrong; 3 if no node answers; 4 if the node refused or failed; 5 if a file cannot be\n"
-           "read or written; 70 for a bug. docs/cli.md says more.\n");
+    printf(
+        "\n`atoll COMMAND --help` tells more. To begin:\n\n"
+        "  atoll serve &\n"
+        "  atoll put greeting hello\n"
+        "  atoll get greeting\n\n"
+        "It exits with 0 if it is done; 1 if the answer is no: no such key, node or keyspace, a\n"
+        "condition that failed, damage that was found; 2 if the command line or a setting is\n"
+        "wrong; 3 if no node answers; 4 if the node refused or failed; 5 if a file cannot be\n"
+        "read or written; 70 for a bug. docs/cli.md says more.\n");
 }
 
 static const struct command *find_command(const char *name) {
