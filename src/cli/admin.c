@@ -56,6 +56,8 @@ static const struct option all[ADMIN_OPTIONS] = {
     [ADMIN_WITH_ACCEPT_LOSS] = FLAG("accept-loss", accept_loss, "do it though copies are at risk"),
     [ADMIN_WITH_DRY_RUN] = FLAG("dry-run", dry_run, "say what would come of it, and do nothing"),
     [ADMIN_WITH_WAIT] = FLAG("wait", wait, "wait until it is through; shows how far it is"),
+    [ADMIN_WITH_PROGRESS] =
+        FLAG("progress", progress, "with --wait, tell how far it is though nobody sits there"),
     [ADMIN_WITH_YES] = FLAG("yes", yes, "do not ask whether it is meant"),
     [ADMIN_WITH_REPLICAS] = { .name = "replicas",
                               .kind = OPTION_NUMBER,

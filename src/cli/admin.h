@@ -22,6 +22,7 @@ enum admin_option {
     ADMIN_WITH_ACCEPT_LOSS,
     ADMIN_WITH_DRY_RUN,
     ADMIN_WITH_WAIT,
+    ADMIN_WITH_PROGRESS,
     ADMIN_WITH_YES,
     ADMIN_WITH_REPLICAS,
     ADMIN_WITH_WRITE_QUORUM,
@@ -44,6 +45,7 @@ struct admin_flags {
     bool accept_loss;
     bool dry_run;
     bool wait;
+    bool progress;
     bool yes;
     uint64_t replicas;
     const char *write_quorum, *read_quorum; /* "" = none, "majority" or a number */

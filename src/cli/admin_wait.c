@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/change.h"
 #include "cli/cluster_status.h"
+#include "cli/progress.h"
 #include "os/terminal.h"
 #include "os/thread.h"
 #include "proto/admin.h"
@@ -27,7 +28,7 @@ struct wait {
     char addresses[ADDRESSES_MAX][ADDRESS_BYTES]; /* of members, as they were told */
     uint32_t settled_polls;                       /* so often no change was running */
     uint32_t silent_polls;                        /* so often nobody answered, in a row */
-    bool shows;                                   /* standard error is a terminal */
+    struct progress progress;                     /* how far it is */
 };
 
 uint64_t admin_answer_number(const struct admin *a, const char *name) {
@@ -84,20 +85,29 @@ static bool goal_is_reached(struct wait *w, const json_t *root, const struct cha
     }
 }
 
-static void show(const struct wait *w, const struct change *c) {
+static void show(struct wait *w, const struct change *c) {
     struct buffer line;
-    if (!w->shows) return;
+    const bool terminal = w->progress.terminal;
+    if (!terminal && !progress_is_due(&w->progress)) return;
     buffer_init(&line, 4096);
-    if (c->id != 0)
-        change_append_bar(c, os_terminal_columns(w->a->os, OS_STREAM_ERROR), true, &line);
+    if (c->id != 0 && terminal)
+        change_append_bar(c, os_terminal_columns(w->a->os, OS_STREAM_ERROR),
+                          os_stream_has_colour(w->a->os, OS_STREAM_ERROR), &line);
+    else if (c->id != 0)
+        change_append_figures(c, &line);
     else if (w->goal == ADMIN_UNTIL_MEMBER)
         buffer_printf(&line, "waiting for %.100s to start", w->node);
     else
         buffer_append_string(&line, "waiting");
     const struct bytes text = buffer_bytes(&line);
-    fwrite(text.ptr, 1, text.len, stderr);
-    fputs("\033[K\r", stderr); /* what is printed next, begins the line again */
-    fflush(stderr);
+    if (terminal) {
+        fwrite(text.ptr, 1, text.len, stderr); /* sequences among it: it fits already */
+        fputs("\033[K\r", stderr);             /* what is printed next, begins the line again */
+        fflush(stderr);
+    } else {
+        buffer_append_u8(&line, '\0');
+        progress_print(&w->progress, (const char *)buffer_bytes(&line).ptr);
+    }
     buffer_deinit(&line);
 }
 
@@ -148,13 +158,13 @@ int admin_wait(struct admin *a, enum admin_goal goal, const char *node, uint64_t
     int code = EXIT_CODE_OK;
     ASSERT(goal == ADMIN_UNTIL_SETTLED || node != NULL);
     w = (struct wait){ .a = a, .goal = goal, .node = node, .change = change };
-    w.shows = os_stream_is_terminal(a->os, OS_STREAM_ERROR);
+    progress_init(&w.progress, a->os, a->flags.progress);
     fflush(stdout);
     learn(&w, a->flags.kv.server);
     while (code == EXIT_CODE_OK && !reached) {
         code = ask_again(&w, &reached);
         if (code == EXIT_CODE_OK && !reached) os_sleep_ms(a->os, POLL_MS);
     }
-    if (w.shows) fputs("\033[K", stderr);
+    if (w.progress.terminal) fputs("\033[K", stderr);
     return code;
 }

@@ -5,6 +5,7 @@
 #include "cli/bench_report.h"
 #include "cli/bench_worker.h"
 #include "cli/kv.h"
+#include "cli/progress.h"
 #include "os/terminal.h"
 #include "os/thread.h"
 
@@ -16,7 +17,6 @@
 #define SECONDS_DEFAULT 10u /* long enough for a steady figure, short enough to wait for */
 #define CONNECT_TIMEOUT_MS 3000u
 #define LOAD_PIPELINE 32u /* loading is no measurement: keep the node busy */
-#define PROGRESS_MS 200u
 #define LEVEL_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789"
 #define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
@@ -30,7 +30,7 @@ struct bench_flags {
     uint64_t keys;
     const char *key_prefix, *dist, *value, *mix, *level;
     uint64_t rate, warmup_ms, seed;
-    bool load, json;
+    bool load, json, progress;
 };
 
 #define AT(member) offsetof(struct bench_flags, member)
@@ -146,6 +146,7 @@ static const struct option options[] = {
       .offset = AT(json),
       .fallback = "false",
       .help = "print the result as JSON" },
+    PROGRESS_OPTION(struct bench_flags, progress),
 };
 #undef AT
 
@@ -199,24 +200,26 @@ static STATUS bench_options_of(struct option_set *set, const struct bench_flags 
 
 /* ---- progress ---- */
 
-/* One line, rewritten in place, while the workers run. */
-static void show_progress(const struct bench_options *o, uint64_t done, uint64_t elapsed_ns,
-                          double rate) {
+/* With --requests or --load the commands tell what is left, else the time does. */
+static void show_progress(struct progress *p, const struct bench_options *o, uint64_t done,
+                          uint64_t elapsed_ns, double rate) {
+    char text[PROGRESS_LINE_BYTES], left[FIGURE_BYTES];
     const uint64_t total = o->load ? o->workload.keys : o->requests;
-    const double elapsed_s = (double)elapsed_ns / NS_PER_S;
-    double part = (double)elapsed_ns / (double)(o->warmup_ns + o->run_ns);
-    double left_s = (double)(o->warmup_ns + o->run_ns) / NS_PER_S - elapsed_s;
-    if (total > 0) {
-        part = (double)done / (double)total;
-        left_s = done > 0 ? elapsed_s / part - elapsed_s : 0;
-    }
-    const bool warming = elapsed_ns < o->warmup_ns;
-    fprintf(stderr, "\r%s %5.1f s  %3.0f %%  %10.0f/s  ETA %.0f s \033[K",
-            o->load   ? "loading"
-            : warming ? "warming"
-                      : "running",
-            elapsed_s, part < 1 ? part * 100 : 100, rate, left_s > 0 ? left_s : 0);
-    fflush(stderr);
+    const uint64_t run_ns = o->warmup_ns + o->run_ns;
+    const uint64_t elapsed_ms = elapsed_ns / NS_PER_MS;
+    const struct progress_step step = {
+        .doing = o->load                     ? "loaded"
+                 : elapsed_ns < o->warmup_ns ? "warming up, sent"
+                                             : "sent",
+        .unit = "commands",
+        .done = done,
+        .total = total > 0 ? total : PROGRESS_UNKNOWN,
+        .detail = total > 0 ? NULL : left,
+    };
+    const uint64_t left_ms = elapsed_ns < run_ns ? (run_ns - elapsed_ns) / NS_PER_MS : 0;
+    (void)figure_print_time(left_ms, left);
+    (void)strncat(left, " left", sizeof left - strlen(left) - 1);
+    progress_print(p, progress_print_step(&step, rate, elapsed_ms, text));
 }
 
 static uint64_t done_of(const struct bench_worker *workers, uint32_t count) {
@@ -237,32 +240,32 @@ static void thread_run(void *user) {
     atomic_store(&thread->ended, true);
 }
 
-static void watch_workers(struct os *os, const struct bench_options *o,
+static void watch_workers(struct os *os, const struct bench_options *o, bool wanted,
                           const struct bench_worker *workers, struct bench_thread *threads) {
-    const bool shown = os_stream_is_terminal(os, OS_STREAM_ERROR);
+    struct progress progress;
     const uint64_t start_ns = os_mono_ns(os);
-    uint64_t done_before = 0, before_ns = start_ns, shown_ns = start_ns;
+    uint64_t done_before = 0, before_ns = start_ns;
+    progress_init(&progress, os, wanted);
     for (;;) {
         uint32_t ended = 0;
         for (uint32_t i = 0; i < o->threads; i++) ended += atomic_load(&threads[i].ended);
         if (ended == o->threads) break;
         os_sleep_ms(os, 5);
+        if (!progress_is_due(&progress)) continue;
         const uint64_t now_ns = os_mono_ns(os);
-        if (!shown || now_ns - shown_ns < PROGRESS_MS * NS_PER_MS) continue;
-        shown_ns = now_ns;
         const uint64_t done = done_of(workers, o->threads);
-        show_progress(o, done, now_ns - start_ns,
+        show_progress(&progress, o, done, now_ns - start_ns,
                       (double)(done - done_before) * NS_PER_S / (double)(now_ns - before_ns));
         done_before = done;
         before_ns = now_ns;
     }
-    if (shown) fprintf(stderr, "\r\033[K");
+    progress_end(&progress);
 }
 
 /* Run all workers to their end.
  * Errors  ST_BUSY  a thread cannot be started */
-static STATUS run_phase(struct os *os, const struct bench_options *o, struct bench_stats *ret_stats,
-                        bool *ret_stalled) {
+static STATUS run_phase(struct os *os, const struct bench_options *o, bool progress,
+                        struct bench_stats *ret_stats, bool *ret_stalled) {
     struct bench_worker *workers = mem_alloc_zeroed(o->threads * sizeof *workers);
     struct bench_thread *threads = mem_alloc_zeroed(o->threads * sizeof *threads);
     struct os_thread *handles[THREADS_MAX];
@@ -274,7 +277,7 @@ static STATUS run_phase(struct os *os, const struct bench_options *o, struct ben
     }
     for (; started < o->threads && status_ok(s); started += status_ok(s))
         s = os_thread_start(os, "bench", -1, thread_run, &threads[started], &handles[started]);
-    if (status_ok(s)) watch_workers(os, o, workers, threads);
+    if (status_ok(s)) watch_workers(os, o, progress, workers, threads);
     memset(ret_stats, 0, sizeof *ret_stats);
     for (uint32_t i = 0; i < o->threads; i++) {
         atomic_store(&workers[i].stop, true);
@@ -307,11 +310,11 @@ static int run(struct os *os, const struct bench_options *o, const struct bench_
         load.rate = 0;
         load.warmup_ns = 0;
         if (load.pipeline < LOAD_PIPELINE) load.pipeline = LOAD_PIPELINE;
-        s = run_phase(os, &load, stats, &stalled);
+        s = run_phase(os, &load, f->progress, stats, &stalled);
         if (status_ok(s) && !f->json) bench_report_load(&load, stats);
     }
     if (status_ok(s) && !stalled) {
-        s = run_phase(os, o, stats, &stalled);
+        s = run_phase(os, o, f->progress, stats, &stalled);
         if (status_ok(s) && f->json)
             bench_report_json(o, stats);
         else if (status_ok(s))

@@ -212,33 +212,34 @@ static int cancel_command(struct admin *a) {
 }
 
 #define DRY ADMIN_OPTION(DRY_RUN)
+#define WAIT (ADMIN_OPTION(WAIT) | ADMIN_OPTION(PROGRESS))
 
 static const struct admin_word words[] = {
     { "status", "",
       "Show the nodes, who leads, and how far a change is.\n"
       "It is what the node that is asked sees: the slots each owns and keeps, the writes\n"
       "kept for it while it is away, and how fast it answers.",
-      ADMIN_OPTION(WAIT), 0, 0, status_command },
+      WAIT, 0, 0, status_command },
     { "join", "HOST:PORT",
       "Let a node in: tell what to run on its machine.\n"
       "The cluster does not call it; a node joins by being started. Of a\n"
       "member with another --weight the weight is changed.",
-      ADMIN_OPTION(WEIGHT) | ADMIN_OPTION(ZONE) | ADMIN_OPTION(WAIT) | DRY, 1, 1, join_command },
+      ADMIN_OPTION(WEIGHT) | ADMIN_OPTION(ZONE) | WAIT | DRY, 1, 1, join_command },
     { "leave", "NODE",
       "Have a node give its data to the others and leave.\n"
       "Clients go on meanwhile. A node named by its HOST:PORT is asked itself,\n"
       "unless --server names another.",
-      ADMIN_OPTION(NODE) | ADMIN_OPTION(ACCEPT_LOSS) | ADMIN_OPTION(WAIT) | ADMIN_OPTION(YES) | DRY,
-      0, 1, leave_command },
+      ADMIN_OPTION(NODE) | ADMIN_OPTION(ACCEPT_LOSS) | WAIT | ADMIN_OPTION(YES) | DRY, 0, 1,
+      leave_command },
     { "remove", "NODE",
       "Give up a dead node for ever.\n"
       "Its slots are copied from others. Should it come back, it is turned away.",
-      ADMIN_OPTION(NODE) | ADMIN_OPTION(ACCEPT_LOSS) | ADMIN_OPTION(WAIT) | ADMIN_OPTION(YES) | DRY,
-      0, 1, remove_command },
+      ADMIN_OPTION(NODE) | ADMIN_OPTION(ACCEPT_LOSS) | WAIT | ADMIN_OPTION(YES) | DRY, 0, 1,
+      remove_command },
     { "weight", "NODE WEIGHT",
       "Change a node's share of the slots.\n"
       "A node of weight 2 keeps twice as much as one of weight 1.",
-      ADMIN_OPTION(NODE) | ADMIN_OPTION(WAIT) | DRY, 1, 2, weight_command },
+      ADMIN_OPTION(NODE) | WAIT | DRY, 1, 2, weight_command },
     { "leader", "[NODE]", "Show who leads the cluster, or have another node lead.",
       ADMIN_OPTION(NODE) | DRY, 0, 1, leader_command },
     { "plan", "",
@@ -249,8 +250,7 @@ static const struct admin_word words[] = {
       0, 0, plan_command },
     { "pause", "", "Let no further slot of the running change begin to move.", DRY, 0, 0,
       pause_command },
-    { "resume", "", "Go on with a change that was paused.", ADMIN_OPTION(WAIT) | DRY, 0, 0,
-      resume_command },
+    { "resume", "", "Go on with a change that was paused.", WAIT | DRY, 0, 0, resume_command },
     { "throttle", "RATE|none",
       "Bound what a node may send for the running change.\n"
       "RATE is bytes a second, such as 50MiB.",
@@ -258,7 +258,7 @@ static const struct admin_word words[] = {
     { "cancel", "",
       "End the running change: what is under way goes back.\n"
       "Slots that are through stay where they are.",
-      ADMIN_OPTION(YES) | ADMIN_OPTION(WAIT) | DRY, 0, 0, cancel_command },
+      ADMIN_OPTION(YES) | WAIT | DRY, 0, 0, cancel_command },
 };
 
 const struct command_words cli_cluster_words = {

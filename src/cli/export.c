@@ -1,4 +1,5 @@
 #include "cli/kv.h"
+#include "cli/progress.h"
 
 #include "base/mem.h"
 #include "proto/flat_json.h"
@@ -10,6 +11,7 @@
 struct export_flags {
     struct kv_flags kv;
     const char *prefix;
+    bool progress;
 };
 
 static const struct option options[] = {
@@ -19,6 +21,7 @@ static const struct option options[] = {
       .offset = offsetof(struct export_flags, prefix),
       .fallback = "",
       .help = "only keys that begin with this" },
+    PROGRESS_OPTION(struct export_flags, progress),
 };
 
 const struct command_words cli_export_words = {
@@ -29,8 +32,11 @@ const struct command_words cli_export_words = {
 struct export {
     struct kv kv;
     struct bytes prefix;
-    struct buffer text; /* of one pair */
-    uint64_t rows;      /* printed */
+    struct buffer text;  /* of one pair */
+    uint64_t rows;       /* printed */
+    uint64_t bytes;      /* likewise */
+    uint64_t rows_total; /* about; PROGRESS_UNKNOWN */
+    struct progress progress;
     uint32_t page_rows; /* asked for at a time */
     char *cursor;       /* of the next page; NULL at the start and at the end */
 };
@@ -49,6 +55,7 @@ static bool print_row(struct export *e, const json_t *row) {
         const struct bytes out = buffer_bytes(&e->text);
         fwrite(out.ptr, 1, out.len, stdout);
         e->rows++;
+        e->bytes += out.len;
     }
     mem_free(key_room);
     mem_free(value_room);
@@ -81,6 +88,41 @@ static int print_page(struct export *e) {
     return code;
 }
 
+static void show_progress(struct export *e) {
+    char size[FIGURE_BYTES];
+    const struct progress_step step = { .doing = "exported",
+                                        .unit = "keys",
+                                        .done = e->rows,
+                                        .total = e->rows_total,
+                                        .detail = figure_print_size(e->bytes, size) };
+    progress_show(&e->progress, &step);
+}
+
+/* About how many keys there are: each node says what it keeps, copies of others' among them. A node
+ * that does not answer says nothing. */
+static uint64_t count_keys(struct export *e) {
+    uint64_t sum = 0;
+    buffer_reset(&e->kv.target);
+    buffer_append_string(&e->kv.target, "/v1/cluster");
+    const struct http_client_request q = {
+        .method = "GET", .target = buffer_bytes(&e->kv.target), .headers = "", .body = BYTES_NONE
+    };
+    if (!status_ok(http_client_request(&e->kv.client, &q))) return PROGRESS_UNKNOWN;
+    const struct bytes body = buffer_bytes(&e->kv.client.body);
+    json_t *root = json_loadb((const char *)body.ptr, body.len, JSON_ALLOW_NUL, NULL);
+    const json_t *nodes = json_object_get(root, "nodes");
+    const json_int_t replicas = json_integer_value(json_object_get(root, "replicas"));
+    uint64_t copies = json_array_size(nodes);
+    if (replicas > 0 && (uint64_t)replicas < copies) copies = (uint64_t)replicas;
+    for (size_t i = 0; i < json_array_size(nodes); i++) {
+        const json_t *keys = json_object_get(json_array_get(nodes, i), "keys");
+        if (!json_is_integer(keys)) copies = 0;
+        sum += json_integer_value(keys) > 0 ? (uint64_t)json_integer_value(keys) : 0;
+    }
+    json_decref(root);
+    return copies == 0 ? PROGRESS_UNKNOWN : sum / copies;
+}
+
 static int export(struct export *e) {
     do {
         char rows[16];
@@ -99,6 +141,7 @@ static int export(struct export *e) {
             continue;
         }
         if (code == EXIT_CODE_OK) code = print_page(e);
+        show_progress(e);
         if (code != EXIT_CODE_OK) return code;
         if (ferror(stdout) != 0) return cli_finish(EXIT_CODE_OK);
         if (e->cursor == NULL) return EXIT_CODE_OK;
@@ -124,7 +167,11 @@ int cli_export(struct os *os, int argc, char **argv) {
     if (!kv_decode(&e.kv, f.prefix, &room, &e.prefix)) {
         code = EXIT_CODE_USAGE;
     } else {
+        progress_init(&e.progress, os, f.progress);
+        e.rows_total = PROGRESS_UNKNOWN;
+        if (e.progress.shown && e.prefix.len == 0) e.rows_total = count_keys(&e);
         code = export(&e);
+        progress_end(&e.progress);
         if (code == EXIT_CODE_OK) printf("%s}\n", e.rows > 0 ? "\n" : "{");
     }
     mem_free(room);

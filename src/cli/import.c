@@ -1,4 +1,5 @@
 #include "cli/kv.h"
+#include "cli/progress.h"
 
 #include "base/assert.h"
 #include "base/limits.h"
@@ -25,8 +26,14 @@ static_assert(6u * TEXT_VALUE_BYTES_MAX + 6u * KEY_BYTES_MAX + BATCH_BYTES <= BA
 static_assert(VALUE_BYTES_MAX / 3 * 4 + 6u * KEY_BYTES_MAX + BATCH_BYTES <= BATCH_BYTES_MAX,
               "and so does the longest value as base64");
 
+struct import_flags {
+    struct kv_flags kv; /* first, for its options */
+    bool progress;
+};
+
 static const struct option options[] = {
     KV_NODE_OPTIONS,
+    PROGRESS_OPTION(struct import_flags, progress),
     { .name = "level",
       .kind = OPTION_TEXT,
       .offset = offsetof(struct kv_flags, level),
@@ -48,7 +55,7 @@ struct import {
     uint64_t offset;     /* of the file, what is read next */
     uint64_t file_bytes; /* 0 = not known */
     bool ended;          /* nothing more to read */
-    bool progress;       /* standard error is a terminal */
+    struct progress progress;
     struct buffer input; /* read and not used yet */
     struct flat_json reader;
     struct buffer body; /* the batch that is being gathered */
@@ -133,15 +140,18 @@ static int take_refusal(const struct import *in) {
     return fail_key(in, (size_t)index, message);
 }
 
-static void show_progress(const struct import *in) {
-    if (!in->progress) return;
-    fprintf(stderr, "imported %" PRIu64 " keys", in->stored);
-    if (in->file_bytes > 0) {
-        const uint64_t used = in->offset - buffer_len(&in->input);
-        fprintf(stderr, "  %3" PRIu64 " %%", used * 100 / in->file_bytes);
-    }
-    fprintf(stderr, "\033[K\r"); /* what is printed next, begins the line again */
-    fflush(stderr);
+/* Of a file its bytes tell what is left, of standard input nothing does. */
+static void show_progress(struct import *in) {
+    char keys[48];
+    if (!progress_is_due(&in->progress)) return;
+    (void)snprintf(keys, sizeof keys, "%" PRIu64 " keys", in->stored);
+    const struct progress_step step = {
+        .doing = "imported",
+        .done = in->offset - buffer_len(&in->input),
+        .total = in->file_bytes > 0 ? in->file_bytes : PROGRESS_UNKNOWN,
+        .detail = keys,
+    };
+    progress_show(&in->progress, &step);
 }
 
 static int send_batch(struct import *in) {
@@ -248,7 +258,7 @@ static int open_input(struct import *in) {
 
 int cli_import(struct os *os, int argc, char **argv) {
     static struct option_set set;
-    struct kv_flags f = { 0 };
+    struct import_flags f = { 0 };
     int code = EXIT_CODE_OK;
     option_set_init(&set, options, sizeof options / sizeof options[0], &f);
     if (!cli_server_from_environment(os, &set, &code)) return code;
@@ -259,16 +269,16 @@ int cli_import(struct os *os, int argc, char **argv) {
             argc, argv, 1, 1, &code))
         return code;
     struct import in = { .path = set.arguments[0] };
-    kv_open(&in.kv, os, &f);
+    kv_open(&in.kv, os, &f.kv);
     buffer_init(&in.input, 2 * FLAT_JSON_PAIR_BYTES_MAX);
     buffer_init(&in.body, BATCH_BYTES_MAX);
     buffer_init(&in.keys, BATCH_BYTES_MAX);
     flat_json_init(&in.reader);
-    in.progress = os_stream_is_terminal(os, OS_STREAM_ERROR);
+    progress_init(&in.progress, os, f.progress);
     code = open_input(&in);
     if (code == EXIT_CODE_OK) code = import(&in);
-    if (in.progress && in.stored > 0) fprintf(stderr, "\033[K");
-    if (code == EXIT_CODE_OK && f.json)
+    progress_end(&in.progress);
+    if (code == EXIT_CODE_OK && f.kv.json)
         printf("{\"stored\":%" PRIu64 ",\"expired\":%" PRIu64 "}\n", in.stored, in.expired);
     else if (code == EXIT_CODE_OK && in.expired > 0)
         printf("imported %" PRIu64 " keys, left out %" PRIu64 " that have expired\n", in.stored,

@@ -224,8 +224,14 @@ struct engine_stats {
 };
 struct engine_stats engine_stats(const struct engine *e);
 
-/* Verify a shard's folder offline: manifest, every table, the WAL. One line per finding. */
-STATUS engine_verify(struct os *os, const char *dir, void (*report)(void *user, const char *line),
-                     void *user, uint64_t *ret_records, uint64_t *ret_bad);
+/* Who hears of a verification. */
+struct engine_verify_listener {
+    void (*report)(void *user, const char *line); /* one line per finding */
+    void (*advance)(void *user, uint64_t bytes); /* of tables, that were read; NULL = nobody asks */
+    void *user;                                  /* for both */
+};
+/* Verify a shard's folder offline: manifest, every table, the WAL. */
+STATUS engine_verify(struct os *os, const char *dir, const struct engine_verify_listener *listener,
+                     uint64_t *ret_records, uint64_t *ret_bad);
 
 #endif

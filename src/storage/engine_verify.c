@@ -14,8 +14,7 @@ struct verify {
     struct os *os;
     const char *dir;
     struct cache *cache;
-    void (*report)(void *user, const char *line);
-    void *user;
+    struct engine_verify_listener listener; /* of the caller */
     uint64_t records;
     uint64_t bad;
 };
@@ -28,7 +27,7 @@ __attribute__((format(printf, 2, 3))) static void finding(struct verify *v, cons
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
     v->bad++;
-    v->report(v->user, line);
+    v->listener.report(v->listener.user, line);
 }
 
 static bool table_matches(const struct manifest_table *m, const struct table_properties *p) {
@@ -54,7 +53,7 @@ static STATUS verify_table(struct verify *v, const struct manifest_table *m) {
     if (!table_matches(m, table_properties(t))) {
         finding(v, "%s: offset 0: not the table that the manifest names", path);
     }
-    s = table_verify(t, v->report, v->user, &bad);
+    s = table_verify(t, v->listener.report, v->listener.user, &bad);
     v->bad += bad;
     v->records += m->records;
     table_release(t);
@@ -83,20 +82,24 @@ static STATUS verify_state(struct verify *v, const struct manifest_state *s) {
     uint64_t records = 0;
     uint64_t bad = 0;
     verify_disjoint(v, s);
-    for (uint32_t i = 0; i < s->count; i++) TRY(verify_table(v, &s->tables[i]));
-    const struct status st =
-        wal_verify(v->os, v->dir, s->first_segment, v->report, v->user, &records, &bad);
+    for (uint32_t i = 0; i < s->count; i++) {
+        TRY(verify_table(v, &s->tables[i]));
+        if (v->listener.advance != NULL)
+            v->listener.advance(v->listener.user, s->tables[i].file_bytes);
+    }
+    const struct status st = wal_verify(v->os, v->dir, s->first_segment, v->listener.report,
+                                        v->listener.user, &records, &bad);
     v->records += records;
     v->bad += bad;
     if (st.code == ST_CORRUPT && bad == 0) finding(v, "%s: the WAL is corrupt", v->dir);
     return st.code == ST_CORRUPT ? status_of(ST_OK) : st;
 }
 
-STATUS engine_verify(struct os *os, const char *dir, void (*report)(void *user, const char *line),
-                     void *user, uint64_t *ret_records, uint64_t *ret_bad) {
+STATUS engine_verify(struct os *os, const char *dir, const struct engine_verify_listener *listener,
+                     uint64_t *ret_records, uint64_t *ret_bad) {
     struct manifest_state state = { 0 };
     struct manifest manifest;
-    struct verify v = { .os = os, .dir = dir, .report = report, .user = user };
+    struct verify v = { .os = os, .dir = dir, .listener = *listener };
     struct status s = manifest_open(os, dir, &state, &manifest);
     if (s.code == ST_CORRUPT) {
         finding(&v, "%s: the manifest is corrupt (its offset is in the log)", dir);

@@ -146,7 +146,8 @@ static void flip_one(const char *path, uint64_t offset, uint32_t bit, bool harml
     uint32_t lines = 0;
     uint64_t records;
     uint64_t bad = 0;
-    CHECK_OK(engine_verify(os, ENGINE_WORLD_DIR, count_line, &lines, &records, &bad));
+    const struct engine_verify_listener listener = { .report = count_line, .user = &lines };
+    CHECK_OK(engine_verify(os, ENGINE_WORLD_DIR, &listener, &records, &bad));
     os_destroy(os);
     if (!harmless && bad == 0)
         printf("%s offset %llu bit %u: the check finds nothing\n", path, (unsigned long long)offset,
