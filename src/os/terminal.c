@@ -1,5 +1,6 @@
-#include "os/terminal.h"
 #include "os/os_internal.h"
+
+#include "os/terminal.h"
 
 #include "base/assert.h"
 
