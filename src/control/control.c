@@ -61,6 +61,7 @@ static uint64_t list_hash(const struct control *c) {
 static void init_buffers(struct control *c) {
     buffer_init(&c->out_bytes, CONTROL_MESSAGE_BYTES_MAX);
     buffer_init(&c->raft_bytes, RAFT_MESSAGE_BYTES_MAX);
+    buffer_init(&c->carry_bytes, CONTROL_CARRY_HEADER_BYTES + CONTROL_CARRIED_BYTES_MAX);
     buffer_init(&c->lent, CONTROL_SNAPSHOT_BYTES_MAX);
     buffer_init(&c->made, CONTROL_SNAPSHOT_BYTES_MAX);
     buffer_init(&c->pieces, CONTROL_SNAPSHOT_BYTES_MAX);
@@ -98,6 +99,7 @@ void control_destroy(struct control *c) {
     control_member_deinit(c);
     buffer_deinit(&c->out_bytes);
     buffer_deinit(&c->raft_bytes);
+    buffer_deinit(&c->carry_bytes);
     buffer_deinit(&c->lent);
     buffer_deinit(&c->made);
     buffer_deinit(&c->pieces);
@@ -174,10 +176,7 @@ static struct bytes encode_out(struct control *c) {
     return buffer_bytes(&c->out_bytes);
 }
 
-void control_send(struct control *c, uint32_t member) {
-    ASSERT(member != 0);
-    if (c->stage == CONTROL_REFUSED || member == c->self) return;
-    const struct bytes bytes = encode_out(c);
+static void send_straight(struct control *c, uint32_t member, struct bytes bytes) {
     if (c->shown_revision > 0 && metadata_find_member(c->state, member) != MEMBER_NONE) {
         c->env.send(c->env.user, member, bytes);
         return;
@@ -190,6 +189,14 @@ void control_send(struct control *c, uint32_t member) {
         c->env.send_address(c->env.user, n->address, bytes);
     else if (n->guest != 0)
         c->env.reply(c->env.user, n->guest, bytes);
+}
+
+void control_send(struct control *c, uint32_t member) {
+    ASSERT(member != 0);
+    if (c->stage == CONTROL_REFUSED || member == c->self) return;
+    const struct bytes bytes = encode_out(c);
+    send_straight(c, member, bytes);
+    control_carry(c, member, bytes);
 }
 
 void control_send_address(struct control *c, const char *address) {
@@ -247,6 +254,7 @@ static void tick_member(struct control *c) {
             control_send(c, c->raft->leader);
         }
     }
+    control_carry_tick(c);
     control_report_tick(c);
     control_lead(c);
     control_pump_proposals(c);
@@ -303,6 +311,7 @@ static void dispatch(struct control *c, struct control_source from) {
     case CONTROL_METADATA: control_on_metadata(c); break;
     case CONTROL_REMOVED: on_removed(c); break;
     case CONTROL_TRANSFER: on_transfer(c); break;
+    case CONTROL_CARRY: break; /* one in another: nobody sends that */
     case CONTROL_KINDS: ASSERT(false);
     }
 }
@@ -312,7 +321,8 @@ void control_receive(struct control *c, struct control_source from, struct bytes
     enter(c, now_ms, random);
     if (!may_step(c)) return;
     if (!status_ok(control_message_decode(bytes, &c->in))) return;
-    dispatch(c, from);
+    c->carrier = 0;
+    if (c->in.kind != CONTROL_CARRY || control_on_carry(c, &from)) dispatch(c, from);
     control_advance(c);
     ASSERT(control_check(c));
 }

@@ -5,6 +5,7 @@
  *   control_member.c   the Raft core, the store, the state; publishing, snapshots
  *   control_propose.c  commands of this node on their way, and of others at the leader
  *   control_report.c   what nodes tell about themselves
+ *   control_carry.c    the way to the leader and back over other members
  *   control_lead.c     the leader's work
  *   control_store.c    the store on disk
  *
@@ -27,6 +28,7 @@
 #define CONTROL_PROGRESS_MS 500u
 #define CONTROL_REPORT_CHANGE_MS 200u
 #define CONTROL_REPORT_MS 2000u
+#define CONTROL_ROUTES_MAX 16u /* nodes cut from the leader at a time that others carry for */
 #define CONTROL_LOG_SLOTS 4096u
 #define CONTROL_LOG_BYTES (4u * 1024 * 1024)
 /* Of a founder in a snapshot: its nonce and its address as a run. */
@@ -52,6 +54,13 @@ struct control_peer {
     uint64_t heard_ms;            /* when it came */
     uint64_t proposal;            /* leader: sequence of its last entry in the log */
     uint64_t proposal_term;       /* leader: whose log that was */
+};
+
+/* Messages of this member came over another one. */
+struct control_route {
+    uint32_t member;   /* id; 0 = free */
+    uint32_t carrier;  /* id of the one that brought the last */
+    uint64_t heard_ms; /* when that was */
 };
 
 struct control_proposal {
@@ -119,17 +128,23 @@ struct control {
     bool boot_told;                                           /* MEMBER_BOOT was carried out */
     bool boot_asked;                                          /* it is in the queue */
 
-    uint64_t epoch_adopted;                 /* of this node */
-    uint64_t epoch_caught_up;               /* the same */
-    struct control_load load;               /* the same */
-    bool report_due;                        /* something new to tell */
-    uint64_t report_at_ms;                  /* when a report is due anyway */
-    uint64_t news_at_ms;                    /* not before */
-    bool news_due;                          /* control_news_wanted was called */
-    uint32_t transfer_to;                   /* control_transfer was called; 0 = not */
-    uint64_t leader_heard_ms;               /* when a leader was known last */
-    uint32_t peer_count;                    /* of `peers` */
-    struct control_peer peers[MEMBERS_MAX]; /* by member id, ascending */
+    uint64_t epoch_adopted;    /* of this node */
+    uint64_t epoch_caught_up;  /* the same */
+    struct control_load load;  /* the same */
+    bool report_due;           /* something new to tell */
+    uint64_t report_at_ms;     /* when a report is due anyway */
+    uint64_t news_at_ms;       /* not before */
+    bool news_due;             /* control_news_wanted was called */
+    uint32_t transfer_to;      /* control_transfer was called; 0 = not */
+    uint32_t carrier;          /* of the message being received; 0 = its sender */
+    uint64_t leader_direct_ms; /* when a leader was heard last without a carrier */
+    uint64_t carry_at_ms;      /* when one is asked for next */
+    uint32_t carry_turn;       /* whom, by index of the state */
+    struct buffer carry_bytes; /* a CARRY, encoded */
+    struct control_route routes[CONTROL_ROUTES_MAX]; /* the latest */
+    uint64_t leader_heard_ms;                        /* when a leader was known last */
+    uint32_t peer_count;                             /* of `peers` */
+    struct control_peer peers[MEMBERS_MAX];          /* by member id, ascending */
 
     uint64_t lead_term;        /* leader: the term that what follows is of */
     uint64_t lead_since_ms;    /* leader: when it began */
@@ -226,6 +241,18 @@ struct control_peer *control_find_peer(struct control *c, uint32_t member);
 struct control_peer *control_take_peer(struct control *c, uint32_t member);
 /* Forget who is no member any more. */
 void control_trim_peers(struct control *c);
+
+/* ---- control_carry.c ---- */
+
+/* Ask for a carrier if the leader is silent on its own link. */
+void control_carry_tick(struct control *c);
+/* What was just sent to the member goes over its carrier too, if it has one. */
+void control_carry(struct control *c, uint32_t member, struct bytes bytes);
+/* A CARRY in c->in. True: it was for this node; c->in is what it held, and `from` who wrote it.
+ * c->carrier is set until the next message. */
+bool control_on_carry(struct control *c, struct control_source *from);
+/* A message of Raft came from the leader. */
+void control_heard_leader(struct control *c);
 
 /* ---- control_store.c ---- */
 

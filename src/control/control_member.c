@@ -79,7 +79,7 @@ static STATUS start(struct control *c, struct raft_hard_state hard, struct raft_
     c->fx = mem_alloc_zeroed(sizeof *c->fx);
     c->applied = snapshot.index;
     c->raft_wake_ms = c->now_ms;
-    c->leader_heard_ms = c->now_ms;
+    c->leader_heard_ms = c->leader_direct_ms = c->now_ms;
     return status_of(ST_OK);
 }
 
@@ -408,6 +408,7 @@ void control_on_raft(struct control *c, struct control_source from) {
     }
     const struct raft_event event = { .kind = RAFT_RECEIVE, .message = &message };
     (void)control_step(c, event);
+    if (c->stage == CONTROL_MEMBER && message.from == c->raft->leader) control_heard_leader(c);
 }
 
 /* ---- snapshots of this node, and what is durable ---- */

@@ -129,6 +129,22 @@ static void take_progress(struct cursor *c, struct control_message *m) {
     m->report_count = c->failed ? 0 : count;
 }
 
+static void put_carry(struct buffer *out, uint32_t sender, uint32_t member) {
+    ASSERT(sender != 0);
+    ASSERT(sender != member);
+    buffer_append_u32_le(out, sender);
+    buffer_append_u32_le(out, member);
+}
+
+void control_message_wrap(uint32_t sender, uint32_t member, struct bytes message,
+                          struct buffer *out) {
+    ASSERT(message.len >= 1);
+    ASSERT(message.len <= CONTROL_CARRIED_BYTES_MAX);
+    buffer_append_u8(out, CONTROL_CARRY);
+    put_carry(out, sender, member);
+    buffer_append(out, message);
+}
+
 void control_message_encode(const struct control_message *m, struct buffer *out) {
     ASSERT(m->kind >= CONTROL_RAFT && m->kind < CONTROL_KINDS);
     buffer_append_u8(out, (uint8_t)m->kind);
@@ -169,6 +185,7 @@ void control_message_encode(const struct control_message *m, struct buffer *out)
         buffer_append_u32_le(out, m->member);
         break;
     case CONTROL_TRANSFER: buffer_append_u32_le(out, m->member); break;
+    case CONTROL_CARRY: put_carry(out, m->sender, m->member); break;
     case CONTROL_KINDS: ASSERT(false);
     }
     buffer_append(out, m->bytes);
@@ -224,6 +241,11 @@ static void take_fields(struct cursor *c, struct control_message *m) {
         if (is_none(&m->cluster)) c->failed = true;
         break;
     case CONTROL_TRANSFER: m->member = take_id(c); break;
+    case CONTROL_CARRY:
+        m->sender = take_id(c);
+        m->member = cursor_u32_le(c);
+        if (m->sender == m->member) c->failed = true;
+        break;
     case CONTROL_KINDS: c->failed = true;
     }
 }
@@ -233,6 +255,7 @@ static size_t tail_max(enum control_kind kind) {
     if (kind == CONTROL_RAFT) return RAFT_MESSAGE_BYTES_MAX;
     if (kind == CONTROL_PROPOSE) return METADATA_COMMAND_BYTES_MAX;
     if (kind == CONTROL_METADATA) return METADATA_SNAPSHOT_BYTES_MAX;
+    if (kind == CONTROL_CARRY) return CONTROL_CARRIED_BYTES_MAX;
     return 0;
 }
 
@@ -245,7 +268,8 @@ STATUS control_message_decode(struct bytes in, struct control_message *ret_messa
     take_fields(&c, ret_message);
     if (c.failed || c.rest.len > tail_max(ret_message->kind)) return status_of(ST_CORRUPT);
     const bool empty = c.rest.len == 0;
-    if (empty && (kind == CONTROL_RAFT || kind == CONTROL_PROPOSE)) return status_of(ST_CORRUPT);
+    const bool filled = kind == CONTROL_RAFT || kind == CONTROL_PROPOSE || kind == CONTROL_CARRY;
+    if (empty && filled) return status_of(ST_CORRUPT);
     if (!empty) ret_message->bytes = c.rest;
     return status_of(ST_OK);
 }

@@ -19,8 +19,11 @@
 #define CONTROL_METADATA_HEADER_BYTES (1u + CLUSTER_ID_BYTES + 8u)
 #define CONTROL_MESSAGE_BYTES_MAX (CONTROL_METADATA_HEADER_BYTES + METADATA_SNAPSHOT_BYTES_MAX)
 
-static_assert(CONTROL_RAFT_HEADER_BYTES + RAFT_MESSAGE_BYTES_MAX <= CONTROL_MESSAGE_BYTES_MAX,
-              "the longest message of Raft fits");
+#define CONTROL_CARRY_HEADER_BYTES (1u + 4u + 4u)
+#define CONTROL_CARRIED_BYTES_MAX (CONTROL_RAFT_HEADER_BYTES + RAFT_MESSAGE_BYTES_MAX)
+
+static_assert(CONTROL_CARRY_HEADER_BYTES + CONTROL_CARRIED_BYTES_MAX <= CONTROL_MESSAGE_BYTES_MAX,
+              "the longest message of Raft fits, carried by another too");
 
 enum control_kind {
     CONTROL_RAFT = 1,        /* .cluster, .bytes: raft/message.h */
@@ -37,6 +40,7 @@ enum control_kind {
     CONTROL_METADATA,        /* .cluster, .revision, .bytes: the state; none = it is the same */
     CONTROL_REMOVED,         /* .cluster, .member: the receiver */
     CONTROL_TRANSFER,        /* .member is to lead; to the leader */
+    CONTROL_CARRY,           /* .sender, .member (0 = the leader), .bytes: carried for another */
     CONTROL_KINDS,
 };
 
@@ -77,14 +81,15 @@ struct control_message {
     struct cluster_id cluster;                    /* RAFT: zero = none yet */
     struct control_who who;                       /* WHO, I_AM */
     enum control_yours yours;                     /* I_AM */
-    uint32_t member;                              /* JOINED, REMOVED, TRANSFER: not 0 */
+    uint32_t member;                              /* JOINED, REMOVED, TRANSFER: not 0; CARRY */
+    uint32_t sender;                              /* CARRY: who wrote .bytes, not 0 */
     uint32_t weight;                              /* JOIN */
     uint32_t zone;                                /* JOIN */
     uint64_t nonce;                               /* JOIN, JOINED, JOIN_REFUSED: not 0 */
     enum metadata_code code;                      /* JOIN_REFUSED */
     uint64_t revision;                            /* NEWS_WANTED, METADATA_WANTED, METADATA */
     struct bytes address;                         /* JOIN: as a contact's */
-    struct bytes bytes;                           /* RAFT, PROPOSE, METADATA */
+    struct bytes bytes;                           /* RAFT, PROPOSE, METADATA, CARRY */
     uint32_t contact_count;                       /* JOINED: 1..MEMBERS_MAX */
     struct control_contact contacts[MEMBERS_MAX]; /* JOINED */
     uint32_t report_count;                        /* REPORT: 1; PROGRESS: 0..MEMBERS_MAX */
@@ -93,6 +98,9 @@ struct control_message {
 
 /* Requires  what decode would give */
 void control_message_encode(const struct control_message *m, struct buffer *out);
+/* A CARRY around a message that is encoded already, 1..CONTROL_CARRIED_BYTES_MAX bytes. */
+void control_message_wrap(uint32_t sender, uint32_t member, struct bytes message,
+                          struct buffer *out);
 /* `ret_message` is about 7 KiB: not for deep stacks.
  * Errors  ST_CORRUPT */
 STATUS control_message_decode(struct bytes in, struct control_message *ret_message);

@@ -25,9 +25,6 @@ TEST_SECONDS_MAX = 200
 # a process that a busy machine held up for half a second takes stamps of others for those of a clock that is ahead.
 EXCUSED_MAX = 10
 HEALED_SECONDS_MAX = 10
-# A node that is cut from the leader hears of moved slots when the link is back, and until then requests for them wait
-# at it. With the default of two seconds some would fail.
-QUORUM_WAIT = "10s"
 FILLED_KEYS = 4000
 CLONE_NEWNET = 0x40000000
 CLIENTS = 100  # the host where they are
@@ -109,7 +106,7 @@ class HostNode(Node):
         self.number, self.host = host, f"10.77.0.{host}"
         self.address = f"{self.host}:8080"
         network.add(host)
-        super().__init__("--shards", "1", "--quorum-wait", QUORUM_WAIT, *flags, dir=os.path.join(work, f"node-{host}"), port=8080, wait=False)
+        super().__init__("--shards", "1", *flags, dir=os.path.join(work, f"node-{host}"), port=8080, wait=False)
 
     def start(self, wait=True):
         with open(self.log, "ab") as log:

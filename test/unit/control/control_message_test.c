@@ -39,7 +39,9 @@ static void example(enum control_kind kind) {
     if (kind == CONTROL_JOIN) m.weight = 2, m.zone = 3, m.address = BYTES_LIT("a:1");
     if (kind >= CONTROL_JOIN && kind <= CONTROL_JOIN_REFUSED) m.nonce = 99;
     if (kind == CONTROL_JOIN_REFUSED) m.code = META_BOOT;
-    if (kind == CONTROL_RAFT || kind == CONTROL_PROPOSE || kind == CONTROL_METADATA)
+    if (kind == CONTROL_CARRY) m.sender = 6, m.member = 7;
+    if (kind == CONTROL_RAFT || kind == CONTROL_PROPOSE || kind == CONTROL_METADATA ||
+        kind == CONTROL_CARRY)
         m.bytes = BYTES_LIT("abc");
     if (kind == CONTROL_JOINED) {
         m.contact_count = 2;
@@ -62,7 +64,8 @@ static struct bytes encode(struct buffer *out) {
 }
 
 static bool has_tail(enum control_kind kind) {
-    return kind == CONTROL_RAFT || kind == CONTROL_PROPOSE || kind == CONTROL_METADATA;
+    return kind == CONTROL_RAFT || kind == CONTROL_PROPOSE || kind == CONTROL_METADATA ||
+           kind == CONTROL_CARRY;
 }
 
 /* Every kind comes back as it was, and is refused when it is cut off or too long. */
@@ -74,6 +77,7 @@ TEST(control_message, every_kind) {
         CHECK_OK(control_message_decode(all, &back));
         CHECK_EQ(back.kind, kind);
         CHECK_EQ(back.member, m.member);
+        CHECK_EQ(back.sender, m.sender);
         CHECK_EQ(back.nonce, m.nonce);
         CHECK_EQ(back.contact_count, m.contact_count);
         CHECK_EQ(back.report_count, m.report_count);
@@ -123,4 +127,7 @@ TEST(control_message, bounds) {
     CHECK_EQ(with(CONTROL_PROGRESS, 2, 2), ST_CORRUPT);  /* 2 and 2 */
     CHECK_EQ(with(CONTROL_METADATA_WANTED, 17, 0), ST_CORRUPT);
     CHECK_EQ(with(CONTROL_TRANSFER, 1, 0), ST_CORRUPT);
+    CHECK_EQ(with(CONTROL_CARRY, 1, 0), ST_CORRUPT); /* of nobody */
+    CHECK_EQ(with(CONTROL_CARRY, 1, 7), ST_CORRUPT); /* for itself */
+    CHECK_EQ(with(CONTROL_CARRY, 5, 0), ST_OK);      /* for the leader */
 }

@@ -8,6 +8,7 @@
 #define STEP_MS 4u
 #define SETTLE_MS_MAX 120000u
 #define CHAOS_MS 25000u
+#define CUT_MS 3000u /* of one link */
 
 static uint32_t below(struct model *m, uint32_t bound) {
     return (uint32_t)sim_random_below(&m->random, bound);
@@ -31,7 +32,8 @@ static void post(struct model_node *n, uint32_t to, uint32_t to_life, bool linke
     struct model *m = n->world;
     if (to >= m->node_count || to == n->at) return;
     const bool apart = (m->cut >> n->at & 1) != (m->cut >> to & 1);
-    if (apart || chance(m, m->loss, 1000)) return;
+    const bool pair = (m->pair >> n->at & 1) != 0 && (m->pair >> to & 1) != 0;
+    if (apart || pair || chance(m, m->loss, 1000)) return;
     struct model_packet *p = NULL;
     for (uint32_t i = 0; i < MODEL_PACKETS_MAX && p == NULL; i++) {
         if (m->packets[i].at_ms == 0) p = &m->packets[i];
@@ -418,6 +420,40 @@ static void help(struct model *m) {
     if (metadata_inputs_hash(&c.target) == m->latest->placed) propose(m, &c);
 }
 
+static uint32_t leader_of(struct model *m, uint32_t at, uint64_t *ret_term) {
+    static struct control_status s;
+    m->core->status(m->nodes[at].control, &s);
+    *ret_term = s.term;
+    return s.leader;
+}
+
+/* A node that reaches all but the leader goes on hearing what is agreed, tells how far it is, and
+ * has what it asks for carried out, in the same term. */
+static void cut_from_leader(struct model *m) {
+    const uint32_t at = below(m, m->node_count);
+    struct model_node *n = &m->nodes[at];
+    uint64_t term, term_after;
+    const uint32_t leader = leader_of(m, at, &term);
+    if (m->node_count < 3 || leader == 0 || leader == n->self) return;
+    for (uint32_t i = 0; i < m->node_count; i++) {
+        if (m->nodes[i].self == leader) m->pair = 1u << i | 1u << at;
+    }
+    for (uint32_t ms = 0; ms < CUT_MS && m->wrong == NULL; ms += STEP_MS) step(m);
+    const uint64_t before = m->latest->revision;
+    const struct metadata_command c = { .kind = METADATA_MEMBER_WEIGHT,
+                                        .member = { .id = n->self, .weight = 9 } };
+    m->core->propose(n->control, &c, NULL, NULL);
+    for (uint32_t ms = 0; ms < CUT_MS && m->wrong == NULL; ms += STEP_MS) step(m);
+    if (m->wrong != NULL) return;
+    (void)leader_of(m, at, &term_after);
+    if (term_after != term) control_model_fail(m, "a link that was cut cost a leader");
+    if (m->latest->revision == before || n->revision != m->latest->revision)
+        control_model_fail(m, "a node cut from the leader only is left behind");
+    if (m->latest->change.id != 0)
+        control_model_fail(m, "a node cut from the leader only holds up the change");
+    m->pair = 0;
+}
+
 const char *control_model_live(struct model *m) {
     for (uint32_t ms = 0; ms < CHAOS_MS && m->wrong == NULL; ms += STEP_MS) step(m);
     heal(m);
@@ -429,6 +465,7 @@ const char *control_model_live(struct model *m) {
         unsettled = control_model_unsettled(m);
         if (unsettled == NULL) break;
     }
+    if (m->wrong == NULL && unsettled == NULL) cut_from_leader(m);
     if (m->wrong == NULL && unsettled != NULL) m->wrong = unsettled;
     return m->wrong;
 }

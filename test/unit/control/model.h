@@ -105,6 +105,7 @@ struct model {
     uint32_t loss;                            /* of 1000 packets */
     uint32_t delay_ms;                        /* at most */
     uint32_t cut;                             /* bit i: node i is cut off from those without */
+    uint32_t pair;                            /* bits of two nodes that do not reach each other */
     uint64_t heal_ms;                         /* when the cut ends */
     struct model_node nodes[MODEL_NODES_MAX]; /* by index */
     struct model_packet packets[MODEL_PACKETS_MAX]; /* on the way */

@@ -11,6 +11,8 @@
 #define control_answer planted_control_answer
 #define control_ask planted_control_ask
 #define control_begin planted_control_begin
+#define control_carry planted_control_carry
+#define control_carry_tick planted_control_carry_tick
 #define control_caught_up planted_control_caught_up
 #define control_check planted_control_check
 #define control_copy_address planted_control_copy_address
@@ -24,6 +26,7 @@
 #define control_found_joined planted_control_found_joined
 #define control_found_list planted_control_found_list
 #define control_gather_begin planted_control_gather_begin
+#define control_heard_leader planted_control_heard_leader
 #define control_is_leader planted_control_is_leader
 #define control_lead planted_control_lead
 #define control_leads_quietly planted_control_leads_quietly
@@ -33,6 +36,7 @@
 #define control_member_deinit planted_control_member_deinit
 #define control_member_restore planted_control_member_restore
 #define control_news_wanted planted_control_news_wanted
+#define control_on_carry planted_control_on_carry
 #define control_on_i_am planted_control_on_i_am
 #define control_on_join planted_control_on_join
 #define control_on_join_refused planted_control_on_join_refused
@@ -70,6 +74,7 @@
 
 #include "base/mutant.c"
 #include "control/control.c"
+#include "control/control_carry.c"
 #include "control/control_gather.c"
 #include "control/control_lead.c"
 #include "control/control_member.c"
