@@ -186,6 +186,9 @@ void control_propose(struct control *c, const struct metadata_command *command, 
                      void *user);
 /* Another voter is to lead. Carried to the leader; whether it worked is seen in the status. */
 void control_transfer(struct control *c, uint32_t member);
+/* This node is about to stop: if it leads, another voter is to lead at once. True: there is
+ * nothing to wait for any more. Until then ticks and messages go on; the caller bounds that. */
+bool control_leave(struct control *c);
 
 void control_status(const struct control *c, struct control_status *ret_status);
 /* The last state published; NULL = none. Holds until the next call. */

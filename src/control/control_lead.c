@@ -182,20 +182,39 @@ static bool keep_voters(struct control *c) {
     return change_voters(c, RAFT_CHANGE_DEMOTE, worst);
 }
 
+/* Who could lead instead; 0 = nobody. */
+static uint32_t heir(const struct control *c) {
+    for (uint32_t i = 0; i < c->raft->config.voter_count; i++) {
+        const uint32_t id = c->raft->config.voters[i];
+        if (id == c->self || is_poor_voter(c, id)) continue;
+        if (!is_silent(c, id, c->options.election_ms)) return id;
+    }
+    return 0;
+}
+
 /* A leader that goes hands over first, as it would wait for its own removal otherwise. */
 static bool hand_over(struct control *c) {
     const struct metadata_member *self = find(c, c->self);
     if (c->state->epoch == 0 || (self != NULL && counts_as_member(self))) return false;
     if (c->now_ms < c->transfer_at_ms) return true;
-    for (uint32_t i = 0; i < c->raft->config.voter_count; i++) {
-        const uint32_t id = c->raft->config.voters[i];
-        if (id == c->self || is_poor_voter(c, id)) continue;
-        if (is_silent(c, id, c->options.election_ms)) continue;
-        const struct raft_event event = { .kind = RAFT_TRANSFER, .node = id };
-        c->transfer_at_ms = c->now_ms + TRANSFER_PAUSE_MS;
-        return status_ok(control_step(c, event));
-    }
-    return false; /* it is the last one that can lead: it goes on */
+    const uint32_t id = heir(c);
+    if (id == 0) return false; /* it is the last one that can lead: it goes on */
+    const struct raft_event event = { .kind = RAFT_TRANSFER, .node = id };
+    c->transfer_at_ms = c->now_ms + TRANSFER_PAUSE_MS;
+    return status_ok(control_step(c, event));
+}
+
+/* Who takes over may need the vote of this node, so it stays until it hears who leads. */
+bool control_leave(struct control *c) {
+    ASSERT(c->restored);
+    if (c->stage != CONTROL_MEMBER) return true;
+    if (!control_is_leader(c)) return !c->leaves || c->raft->leader != 0;
+    c->leaves = true;
+    if (c->raft->transfer_to != 0) return false;
+    const uint32_t id = heir(c);
+    if (id == 0) return true;
+    (void)control_step(c, (struct raft_event){ .kind = RAFT_TRANSFER, .node = id });
+    return false;
 }
 
 /* ---- the ring ---- */

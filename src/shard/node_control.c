@@ -10,6 +10,8 @@
 /* How often the own load is looked at, and while slots are on their way. */
 #define NODE_LOAD_MS 1000u
 #define NODE_LOAD_CHANGE_MS 200u
+/* How long a node that stops waits for another one to lead: some round trips and syncs. */
+#define NODE_LEAVE_MS 1000u
 
 static struct shard *shard_of(const struct node_control *c) {
     ASSERT(c->node->shards[0] != NULL);
@@ -116,6 +118,10 @@ bool node_control_is_idle(const struct node_control *c) {
     return control_is_idle(c->control);
 }
 
+bool node_control_has_left(const struct node_control *c) {
+    return c->left;
+}
+
 void node_control_destroy(struct node_control *c) {
     if (c == NULL) return;
     control_destroy(c->control);
@@ -198,10 +204,21 @@ static void copy_status(struct node_control *c) {
     os_mutex_unlock(&c->lock);
 }
 
+/* A leader that only falls silent costs the others an election timeout without a leader. */
+static void take_leave(struct node_control *c) {
+    const uint64_t now = now_ms(c);
+    admin_control_stop(c);
+    if (c->left) return;
+    if (c->leave_until_ms == 0) c->leave_until_ms = now + NODE_LEAVE_MS;
+    const uint64_t due_ms = control_tick(c->control, now, os_wall_ms(c->node->os), draw(c));
+    c->left = control_leave(c->control) || now >= c->leave_until_ms;
+    if (!c->left) os_timer_arm(shard_of(c)->loop, &c->timer, due_ms);
+}
+
 void node_control_tick(struct node_control *c) {
     const struct shard *s = shard_of(c);
-    if (s->stop_deadline_ms != 0) { /* it takes its leave */
-        admin_control_stop(c);
+    if (s->stop_deadline_ms != 0) {
+        take_leave(c);
         return;
     }
     tell_epochs(c);
@@ -232,7 +249,7 @@ void node_control_receive(struct link *l, struct bytes message) {
         link_fail(l, "a message for the control plane that does not belong here");
         return;
     }
-    if (c == NULL || s->stop_deadline_ms != 0) return;
+    if (c == NULL || c->left) return;
     const struct control_source from = {
         .member = member_of(l),
         .guest = l->peer == NULL ? l->serial : 0,

@@ -43,6 +43,8 @@ struct node_control {
     struct admin_control admin;         /* what operators wait for */
     uint64_t adopted_epoch;             /* as told to the control */
     uint64_t caught_up_epoch;           /* likewise */
+    uint64_t leave_until_ms;            /* stopping: monotonic; 0 = not begun */
+    bool left;                          /* stopping: the control takes no part any more */
     bool view_waits;                    /* a state has no view yet for want of a place */
     uint64_t traffic_change;            /* id of the change that traffic is counted for */
     struct node_traffic traffic_before; /* what had passed when it was first seen */
@@ -65,6 +67,8 @@ STATUS node_control_open(struct node_control *c);
 void node_control_begin(struct node_control *c);
 /* Whether it may be destroyed: no write is under way. */
 bool node_control_is_idle(const struct node_control *c);
+/* The shard stops: whether another leads instead, or that was waited for long enough. */
+bool node_control_has_left(const struct node_control *c);
 /* NULL is nothing to destroy. */
 void node_control_destroy(struct node_control *c);
 

@@ -451,6 +451,12 @@ static void begin_close(struct shard *s) {
     engine_sync(s->engine);
 }
 
+/* Another node is to lead before the links go. */
+static bool control_stays(const struct shard *s) {
+    const struct node_control *c = s->node->control;
+    return s->id == 0 && c != NULL && !node_control_has_left(c) && !shard_is_past_drain(s);
+}
+
 bool shard_is_over(struct shard *s) {
     if (s->stop_deadline_ms == 0) {
         if (atomic_load(&s->stop)) begin_stop(s);
@@ -464,6 +470,7 @@ bool shard_is_over(struct shard *s) {
     }
     /* Others may still send calls here until every shard has drained. */
     if (atomic_load(&s->node->drained) < s->node->shards_count) return false;
+    if (!s->closing && control_stays(s)) return false;
     if (!s->closing) begin_close(s);
     if (s->coordinations_used > 0 || s->queries_waiting > 0) return false;
     if (s->id == 0 && s->node->control != NULL && !node_control_is_idle(s->node->control))

@@ -8,7 +8,8 @@
 #define STEP_MS 4u
 #define SETTLE_MS_MAX 120000u
 #define CHAOS_MS 25000u
-#define CUT_MS 3000u /* of one link */
+#define CUT_MS 3000u  /* of one link */
+#define LEAVE_MS 250u /* less than an election timeout */
 
 static uint32_t below(struct model *m, uint32_t bound) {
     return (uint32_t)sim_random_below(&m->random, bound);
@@ -454,6 +455,25 @@ static void cut_from_leader(struct model *m) {
     m->pair = 0;
 }
 
+/* A leader that stops has handed over before, sooner than an election could begin. */
+static void leader_stops(struct model *m) {
+    uint64_t term;
+    uint32_t at = 0;
+    while (at < m->node_count && leader_of(m, at, &term) != m->nodes[at].self) at++;
+    if (at == m->node_count || m->node_count < 3) return;
+    m->loss = 0;
+    bool left = false;
+    for (uint32_t ms = 0; ms < LEAVE_MS && !left && m->wrong == NULL; ms += STEP_MS) {
+        left = m->core->leave(m->nodes[at].control);
+        step(m);
+    }
+    if (m->wrong != NULL) return;
+    if (!left) control_model_fail(m, "a leader that stops waits for ever");
+    const uint32_t next = leader_of(m, at, &term);
+    if (next == 0 || next == m->nodes[at].self)
+        control_model_fail(m, "a leader stopped without handing over");
+}
+
 const char *control_model_live(struct model *m) {
     for (uint32_t ms = 0; ms < CHAOS_MS && m->wrong == NULL; ms += STEP_MS) step(m);
     heal(m);
@@ -466,6 +486,7 @@ const char *control_model_live(struct model *m) {
         if (unsettled == NULL) break;
     }
     if (m->wrong == NULL && unsettled == NULL) cut_from_leader(m);
+    if (m->wrong == NULL && unsettled == NULL) leader_stops(m);
     if (m->wrong == NULL && unsettled != NULL) m->wrong = unsettled;
     return m->wrong;
 }

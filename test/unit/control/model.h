@@ -36,6 +36,7 @@ struct model_core {
     void (*propose)(struct control *c, const struct metadata_command *command, control_done *done,
                     void *user);
     void (*transfer)(struct control *c, uint32_t member);
+    bool (*leave)(struct control *c);
     void (*status)(const struct control *c, struct control_status *ret_status);
     const struct metadata *(*state)(const struct control *c);
     bool (*check)(const struct control *c);

@@ -15,7 +15,7 @@
 const struct model_core control_core_sound = {
     control_create, control_restore, control_destroy,   control_tick,    control_receive,
     control_stored, control_adopted, control_caught_up, control_propose, control_transfer,
-    control_status, control_state,   control_check,
+    control_leave,  control_status,  control_state,     control_check,
 };
 
 /* Where a run that has gone wrong stands. */

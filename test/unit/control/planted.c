@@ -29,6 +29,7 @@
 #define control_heard_leader planted_control_heard_leader
 #define control_is_leader planted_control_is_leader
 #define control_lead planted_control_lead
+#define control_leave planted_control_leave
 #define control_leads_quietly planted_control_leads_quietly
 #define control_linked planted_control_linked
 #define control_load planted_control_load
@@ -86,5 +87,5 @@
 const struct model_core control_core_planted = {
     control_create, control_restore, control_destroy,   control_tick,    control_receive,
     control_stored, control_adopted, control_caught_up, control_propose, control_transfer,
-    control_status, control_state,   control_check,
+    control_leave,  control_status,  control_state,     control_check,
 };
