@@ -149,6 +149,36 @@ static STATUS append_control(const json_t *root, struct buffer *out) {
     return status_of(ST_OK);
 }
 
+static bool change_waits_for(const json_t *root, uint64_t id) {
+    const json_t *waits = json_object_get(json_object_get(root, "change"), "waits_for");
+    for (size_t i = 0; i < json_array_size(waits); i++) {
+        const json_t *one = json_array_get(waits, i);
+        if (json_is_integer(one) && json_integer_value(one) == (json_int_t)id) return true;
+    }
+    return false;
+}
+
+/* Nodes that are away and are waited for, and what people can do: nobody else gives them up. */
+static void append_missing(const json_t *root, struct buffer *out) {
+    const json_t *nodes = json_object_get(root, "nodes");
+    for (size_t i = 0; i < json_array_size(nodes); i++) {
+        const json_t *node = json_array_get(nodes, i);
+        char address[TEXT_BYTES], state[TEXT_BYTES], membership[TEXT_BYTES];
+        uint64_t id = 0;
+        if (!get_number(node, "id", &id) || !get_text(node, "address", address)) continue;
+        if (!get_text(node, "state", state) || strcmp(state, "down") != 0) continue;
+        const bool joins =
+            get_text(node, "membership", membership) && strcmp(membership, "joining") == 0;
+        const bool waits = change_waits_for(root, id);
+        if (!joins && !waits) continue;
+        buffer_printf(out,
+                      "%s %s: start it, or give it up with "
+                      "atoll cluster remove %" PRIu64 "\n",
+                      address,
+                      waits ? "is down, and the change waits for it" : "joins, and is down", id);
+    }
+}
+
 static STATUS append_table(const json_t *root, bool colour, struct buffer *out) {
     const json_t *nodes = json_object_get(root, "nodes");
     const size_t count = json_array_size(nodes); /* 0 if it is no array */
@@ -172,6 +202,7 @@ static STATUS append_table(const json_t *root, bool colour, struct buffer *out) 
                   ", read quorum %" PRIu64 "\n",
                   count, count == 1 ? "node" : "nodes", up, replicas, write_quorum, read_quorum);
     TRY(append_control(root, out));
+    append_missing(root, out);
     if (json_is_true(json_object_get(root, "proxy")))
         buffer_append_string(out, "asked a proxy, which keeps no data\n");
     if (json_is_false(json_object_get(root, "filled")))

@@ -10,6 +10,11 @@ static bool counts_as_member(const struct metadata_member *m) {
     return m->state == MEMBER_ACTIVE || m->state == MEMBER_JOINING;
 }
 
+/* It was let in, and may never come: nothing is to rest on it. */
+static bool never_started(const struct metadata_member *m) {
+    return m->state == MEMBER_JOINING && m->boot == 0;
+}
+
 static const struct metadata_member *find(const struct control *c, uint32_t id) {
     const uint32_t at = metadata_find_member(c->state, id);
     return at == MEMBER_NONE ? NULL : &c->state->members[at];
@@ -72,7 +77,7 @@ static bool change_voters(struct control *c, enum raft_change_kind kind, uint32_
 static uint32_t voters_wanted(const struct control *c) {
     uint32_t members = 0;
     for (uint32_t i = 0; i < c->state->members_count; i++)
-        members += counts_as_member(&c->state->members[i]);
+        members += counts_as_member(&c->state->members[i]) && !never_started(&c->state->members[i]);
     const uint32_t wanted = control_first_voters(members > 0 ? members : 1);
     return wanted < VOTERS_MAX ? wanted : VOTERS_MAX;
 }
@@ -225,7 +230,7 @@ static void wanted_inputs(const struct control *c, struct ring_inputs *ret_input
     uint32_t kept = 0;
     for (uint32_t i = 0; i < ret_inputs->count; i++) {
         const struct metadata_member *m = find(c, ret_inputs->members[i].id);
-        if (m->state == MEMBER_JOINING && m->boot == 0) continue;
+        if (never_started(m)) continue;
         ret_inputs->members[kept++] = ret_inputs->members[i];
     }
     ret_inputs->count = kept;

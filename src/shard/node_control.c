@@ -12,6 +12,9 @@
 #define NODE_LOAD_CHANGE_MS 200u
 /* How long a node that stops waits for another one to lead: some round trips and syncs. */
 #define NODE_LEAVE_MS 1000u
+/* The leader says so when a change waits for somebody so long unheard, and again after a time. */
+#define NODE_SILENT_MS 30000u
+#define NODE_SILENT_AGAIN_MS 300000u
 
 static struct shard *shard_of(const struct node_control *c) {
     ASSERT(c->node->shards[0] != NULL);
@@ -193,11 +196,43 @@ static void log_news(struct node_control *c, const struct control_status *s) {
     if (s->waits_for[0] != '\0') log_info("no cluster yet: waits for %s", s->waits_for);
 }
 
+/* How long the leader has not heard of the member; of one never heard, since the change began. */
+static uint64_t silent_ms(const struct node_control *c, const struct control_status *s,
+                          uint32_t id) {
+    for (uint32_t i = 0; i < s->report_count; i++) {
+        if (s->reports[i].member == id) return s->reports[i].age_ms;
+    }
+    return now_ms(c) - c->seen_ms;
+}
+
+/* A change that waits for one who is away waits for people, too: nobody is given up by itself. */
+static void log_silent(struct node_control *c, const struct control_status *s) {
+    const struct node_change *change = &c->watch.shown;
+    if (change->id != c->seen_change) {
+        c->seen_change = change->id;
+        c->seen_ms = now_ms(c);
+        c->silent_told_ms = 0;
+    }
+    if (change->id == 0 || s->leader == 0 || s->leader != s->self) return;
+    if (c->silent_told_ms != 0 && now_ms(c) < c->silent_told_ms + NODE_SILENT_AGAIN_MS) return;
+    for (uint32_t i = 0; i < change->waits_count; i++) {
+        const uint64_t silent = silent_ms(c, s, change->waits_for[i]);
+        if (silent < NODE_SILENT_MS) continue;
+        c->silent_told_ms = now_ms(c);
+        log_warn("change %llu waits for member %u, not heard for %llu s: start it, or give it up "
+                 "(atoll cluster remove %u)",
+                 (unsigned long long)change->id, change->waits_for[i],
+                 (unsigned long long)(silent / 1000), change->waits_for[i]);
+        return;
+    }
+}
+
 static void copy_status(struct node_control *c) {
     struct control_status status;
     control_status(c->control, &status);
     log_news(c, &status);
     change_watch_look(&c->watch, control_state(c->control), &status, now_ms(c));
+    log_silent(c, &status);
     os_mutex_lock(&c->lock);
     c->status = status;
     c->change = c->watch.shown;

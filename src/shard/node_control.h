@@ -49,6 +49,9 @@ struct node_control {
     uint64_t traffic_change;            /* id of the change that traffic is counted for */
     struct node_traffic traffic_before; /* what had passed when it was first seen */
     uint64_t load_ms;                   /* monotonic: when the load is told again */
+    uint64_t seen_change;               /* id of the change that waits are counted for */
+    uint64_t seen_ms;                   /* monotonic: when it was seen first */
+    uint64_t silent_told_ms;            /* monotonic: when the log was told of it; 0 = not */
     uint32_t leader_told;               /* id, in the log; 0 = none yet */
     uint64_t term_told;                 /* in which it led */
     char wait_told[CONTROL_LINE_BYTES]; /* in the log: what is waited for without a cluster */

@@ -84,6 +84,35 @@ TEST(cluster_status, tells_of_a_change) {
     buffer_deinit(&out);
 }
 
+TEST(cluster_status, says_what_to_do_about_who_is_away) {
+    struct buffer out;
+    buffer_init(&out, 1 << 16);
+#define AWAY(id, state, membership)                                             \
+    "{\"id\":" id ",\"address\":\"a:" id "\",\"self\":false,\"state\":\"" state \
+    "\",\"weight\":1,\"slots_owned\":1,\"slots_kept\":1,\"hints_waiting\":0,"   \
+    "\"latency_us\":0,\"membership\":\"" membership "\"}"
+    CHECK_OK(cluster_status_encode(
+        BYTES_LIT("{\"nodes\":[" AWAY("1", "up", "active") "," AWAY("2", "down", "joining") "," AWAY(
+            "3", "down",
+            "active") "," AWAY("4", "up",
+                               "joining") "," AWAY("5", "down",
+                                                   "joining") "," AWAY("6", "down",
+                                                                       "active") "],\"change\":{\"id\":7,\"reason\":\"join\",\"slots_total\":2,\"slots_done\":1,"
+                                                                                 "\"waits_for\":[2,3,4]},\"replicas\":3,\"write_quorum\":2,\"read_quorum\":2}"),
+        false, &out));
+    const char *text = text_of(&out);
+    const char *advice = strstr(text, "a:2 is down, and");
+    CHECK(advice != NULL);
+    CHECK_EQ(strcmp(advice, "a:2 is down, and the change waits for it: start it, or give it up "
+                            "with atoll cluster remove 2\n"
+                            "a:3 is down, and the change waits for it: start it, or give it up "
+                            "with atoll cluster remove 3\n"
+                            "a:5 joins, and is down: start it, or give it up "
+                            "with atoll cluster remove 5\n"),
+             0);
+    buffer_deinit(&out);
+}
+
 TEST(cluster_status, refuses_other_answers) {
     static const char *const bad[] = {
         "",
