@@ -329,7 +329,15 @@ void control_receive(struct control *c, struct control_source from, struct bytes
 
 void control_linked(struct control *c, uint32_t member, bool up) {
     ASSERT(member != 0);
-    if (up && c->raft != NULL && member == c->raft->leader) c->report_due = true;
+    if (c->raft == NULL) return;
+    if (up && member == c->raft->leader) c->report_due = true;
+    if (!up && !raft_config_is_voter(&c->raft->config, member)) return;
+    uint32_t place = 0; /* one that is free, if there is any */
+    for (uint32_t i = 0; i < RAFT_VOTERS_MAX; i++) {
+        if (c->lost[i] == member) c->lost[i] = 0;
+        if (c->lost[i] == 0) place = i;
+    }
+    if (!up) c->lost[place] = member;
 }
 
 void control_adopted(struct control *c, uint64_t epoch) {

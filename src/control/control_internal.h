@@ -142,9 +142,10 @@ struct control {
     uint32_t carry_turn;       /* whom, by index of the state */
     struct buffer carry_bytes; /* a CARRY, encoded */
     struct control_route routes[CONTROL_ROUTES_MAX]; /* the latest */
-    uint64_t leader_heard_ms;                        /* when a leader was known last */
-    uint32_t peer_count;                             /* of `peers` */
-    struct control_peer peers[MEMBERS_MAX];          /* by member id, ascending */
+    uint32_t lost[RAFT_VOTERS_MAX]; /* voters whose link went down, not up again; 0 = free */
+    uint64_t leader_heard_ms;       /* when a leader was known last */
+    uint32_t peer_count;            /* of `peers` */
+    struct control_peer peers[MEMBERS_MAX]; /* by member id, ascending */
 
     uint64_t lead_term;        /* leader: the term that what follows is of */
     uint64_t lead_since_ms;    /* leader: when it began */

@@ -187,11 +187,18 @@ static bool keep_voters(struct control *c) {
     return change_voters(c, RAFT_CHANGE_DEMOTE, worst);
 }
 
+static bool is_lost(const struct control *c, uint32_t id) {
+    for (uint32_t i = 0; i < RAFT_VOTERS_MAX; i++) {
+        if (c->lost[i] == id) return true;
+    }
+    return false;
+}
+
 /* Who could lead instead; 0 = nobody. */
 static uint32_t heir(const struct control *c) {
     for (uint32_t i = 0; i < c->raft->config.voter_count; i++) {
         const uint32_t id = c->raft->config.voters[i];
-        if (id == c->self || is_poor_voter(c, id)) continue;
+        if (id == c->self || is_poor_voter(c, id) || is_lost(c, id)) continue;
         if (!is_silent(c, id, c->options.election_ms)) return id;
     }
     return 0;
@@ -215,9 +222,10 @@ bool control_leave(struct control *c) {
     if (c->stage != CONTROL_MEMBER) return true;
     if (!control_is_leader(c)) return !c->leaves || c->raft->leader != 0;
     c->leaves = true;
-    if (c->raft->transfer_to != 0) return false;
+    /* When all of a cluster are told to stop, who was to lead goes too. */
+    if (c->raft->transfer_to != 0) return is_lost(c, c->raft->transfer_to);
     const uint32_t id = heir(c);
-    if (id == 0) return true;
+    if (id == 0) return true; /* it is the last one */
     (void)control_step(c, (struct raft_event){ .kind = RAFT_TRANSFER, .node = id });
     return false;
 }
