@@ -74,19 +74,34 @@ static bool change_voters(struct control *c, enum raft_change_kind kind, uint32_
     return status_ok(control_step(c, event));
 }
 
+/* Whether it is dead, or leaves and has given everything away. Who leaves votes until then: with
+ * one less, a single disk that is lost could take the majority with it. */
+static bool has_gone(const struct control *c, const struct metadata_member *m) {
+    if (m->state == MEMBER_DEAD) return true;
+    const uint32_t at = metadata_find_member(c->state, m->id);
+    return m->state == MEMBER_LEAVING && c->state->change.id == 0 &&
+           !slot_table_has(&c->state->slots, (uint16_t)at);
+}
+
 static uint32_t voters_wanted(const struct control *c) {
     uint32_t members = 0;
-    for (uint32_t i = 0; i < c->state->members_count; i++)
-        members += counts_as_member(&c->state->members[i]) && !never_started(&c->state->members[i]);
+    for (uint32_t i = 0; i < c->state->members_count; i++) {
+        const struct metadata_member *m = &c->state->members[i];
+        members += !has_gone(c, m) && !never_started(m);
+    }
     const uint32_t wanted = control_first_voters(members > 0 ? members : 1);
     return wanted < VOTERS_MAX ? wanted : VOTERS_MAX;
 }
 
+/* A voter that must go in any case. */
+static bool is_going(const struct control *c, uint32_t id) {
+    const struct metadata_member *m = find(c, id);
+    return m == NULL || !counts_as_member(m);
+}
+
 /* A voter that should be replaced when there is somebody else. */
 static bool is_poor_voter(const struct control *c, uint32_t id) {
-    const struct metadata_member *m = find(c, id);
-    if (m == NULL || !counts_as_member(m)) return true;
-    return is_silent(c, id, c->options.voter_silent_ms);
+    return is_going(c, id) || is_silent(c, id, c->options.voter_silent_ms);
 }
 
 static uint32_t voters_of_zone(const struct control *c, uint32_t zone) {
@@ -126,7 +141,8 @@ static bool promote_one(struct control *c) {
     return false;
 }
 
-/* Poor ones first, then of the zone with the most voters, the youngest; never this node. */
+/* Those that must go first, or a silent one would go too and too few would be left; then poor ones,
+ * then of the zone with the most voters, the youngest; never this node. */
 static uint32_t worst_voter(const struct control *c) {
     uint32_t worst = 0;
     uint32_t worst_rank = 0;
@@ -136,6 +152,7 @@ static uint32_t worst_voter(const struct control *c) {
         if (id == c->self) continue;
         const uint32_t zone = m != NULL ? voters_of_zone(c, m->zone) : 0;
         uint32_t rank = 1 + zone;
+        if (is_going(c, id)) rank += 2000;
         if (is_poor_voter(c, id)) rank += 1000;
         if (is_silent(c, id, c->options.election_ms)) rank += 100;
         if (rank < worst_rank) continue;
@@ -177,12 +194,12 @@ static bool keep_voters(struct control *c) {
     const uint32_t poor = poor_voters(c);
     if (voters - poor < wanted && voters < RAFT_VOTERS_MAX && promote_one(c)) return true;
     if (voters <= 1) return false;
-    /* A silent voter stays while nobody can take over: it may come back. One that is dead or
-     * leaves, or is one too many, goes. */
+    /* A silent voter stays while nobody can take over: it may come back. One that has gone, or is one
+     * too many, goes. */
     const uint32_t worst = worst_voter(c);
     if (worst == 0) return false;
     const struct metadata_member *m = find(c, worst);
-    const bool gone = m == NULL || !counts_as_member(m);
+    const bool gone = m == NULL || has_gone(c, m);
     if (voters <= wanted && !gone) return false;
     return change_voters(c, RAFT_CHANGE_DEMOTE, worst);
 }
