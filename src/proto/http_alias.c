@@ -61,6 +61,10 @@ static uint32_t methods_of(struct bytes path) {
     return methods;
 }
 
+const char *http_alias_path(uint32_t i) {
+    return i < ROWS ? rows[i].path : NULL;
+}
+
 bool http_alias_is_path(struct bytes path) {
     return methods_of(path) != 0;
 }

@@ -83,6 +83,8 @@ struct alias_row {
 
 /* http_alias.c */
 bool http_alias_is_path(struct bytes path);
+/* The path of row `i` of the table, several rows may have the same; NULL past the last. */
+const char *http_alias_path(uint32_t i);
 /* The row of this path and method; NULL if the path does not take the method. */
 const struct alias_row *http_alias_find(struct bytes path, uint8_t method);
 /* Whether a path that nothing is at is answered in the API's own JSON, not as Go does. */

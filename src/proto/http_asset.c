@@ -6,6 +6,7 @@
 #include "proto/http_internal.h"
 
 #define PAGE "index.html"
+#define DESCRIPTION "openapi.json"
 #define ETAG_BYTES_MAX 48u
 #define EXTRA_BYTES_MAX 640u
 
@@ -40,6 +41,7 @@ static const struct http_asset *asset_of(const struct http *h) {
     const struct bytes prefix = BYTES_LIT(HTTP_ASSET_PREFIX);
     const struct bytes path = http_bytes_of(h, h->path);
     if (is_root(h)) return find(BYTES_LIT(PAGE));
+    if (h->route == HTTP_ROUTE_OPENAPI) return find(BYTES_LIT(DESCRIPTION));
     ASSERT(bytes_start_with(path, prefix));
     return find(bytes_of(path.ptr + prefix.len, path.len - prefix.len));
 }

@@ -1,7 +1,8 @@
-/* http_asset.h - the files of the dashboard, part of the program.
+/* http_asset.h - the files of the dashboard and the description of the API, part of the program.
  *
- * tools/embed makes the table of them from web/ and the chart library when the program is
- * built. A browser that asks for / gets index.html; whatever else it names is below /web/.
+ * tools/embed makes the table of them from web/, the chart library and docs/openapi.json when
+ * the program is built. A browser that asks for / gets index.html; whatever else it names is
+ * below /web/. The description also has a path of its own.
  * Every answer names its content (ETag), so that a browser asks again and mostly gets 304,
  * and forbids the page to load anything from elsewhere.
  *
@@ -14,6 +15,7 @@
 #include "base/bytes.h"
 
 #define HTTP_ASSET_PREFIX "/web/"
+#define HTTP_ASSET_OPENAPI_PATH "/openapi.json"
 
 struct http_asset {
     const char *name;        /* of the file, without folder */
@@ -32,7 +34,7 @@ struct buffer;
 
 /* Whether the client asks for `/` as browsers do. */
 bool http_asset_wants_page(const struct http *h);
-/* Answer a GET or HEAD of `/` by the page, or of a path below HTTP_ASSET_PREFIX. */
+/* Answer a GET or HEAD of `/` by the page, or of one of the paths above. */
 void http_asset_reply(const struct http *h, struct buffer *out);
 
 #endif

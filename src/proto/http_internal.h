@@ -43,6 +43,7 @@ enum http_route {
     HTTP_ROUTE_ASTERISK,
     HTTP_ROUTE_WELCOME, /* examples for curl, the dashboard for browsers */
     HTTP_ROUTE_ASSET,   /* a file of the dashboard */
+    HTTP_ROUTE_OPENAPI, /* the description of all these, docs/openapi.json */
     HTTP_ROUTE_KV,
     HTTP_ROUTE_BATCH,
     HTTP_ROUTE_SCAN,
@@ -131,6 +132,9 @@ static inline struct bytes http_bytes_of(const struct http *h, struct http_span 
 
 /* http_translate.c */
 enum http_route http_route_find(struct bytes path);
+/* The path of a route, or what its paths begin with if it ends in `/`; NULL if it has none
+ * of its own. */
+const char *http_route_path(enum http_route route);
 bool http_route_allows(enum http_route route, uint8_t method);
 /* Answer 404 or 405 if path and method do not fit. Whether they did not. */
 bool http_route_refuse(const struct http *h, struct buffer *out);

@@ -26,6 +26,7 @@ static const struct route_row {
     [HTTP_ROUTE_ASTERISK] = { "*", 0, "OPTIONS" },
     [HTTP_ROUTE_WELCOME] = { "/", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_ASSET] = { HTTP_ASSET_PREFIX, READING, "GET, HEAD, OPTIONS" },
+    [HTTP_ROUTE_OPENAPI] = { HTTP_ASSET_OPENAPI_PATH, READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_KV] = { KV_PREFIX, READING | METHOD(PUT) | METHOD(DELETE),
                         "GET, HEAD, PUT, DELETE, OPTIONS" },
     [HTTP_ROUTE_BATCH] = { "/v1/batch", METHOD(POST), "POST, OPTIONS" },
@@ -64,6 +65,7 @@ static const char welcome[] =
     "  curl http://HOST/v1/cluster\n"
     "  curl http://HOST/v1/keyspaces\n"
     "  curl http://HOST/metrics\n"
+    "  curl http://HOST/openapi.json\n"
     "\n"
     "Browsers get a dashboard here.\n"
     "HOST is what you asked, for instance localhost:8080; redis-cli speaks to the same port.\n";
@@ -78,6 +80,11 @@ enum http_route http_route_find(struct bytes path) {
         if (bytes_equal(path, bytes_of_string(rows[i].path))) return (enum http_route)i;
     }
     return http_alias_is_path(path) ? HTTP_ROUTE_ALIAS : HTTP_ROUTE_NONE;
+}
+
+const char *http_route_path(enum http_route route) {
+    ASSERT(route < HTTP_ROUTES);
+    return rows[route].path;
 }
 
 bool http_route_allows(enum http_route route, uint8_t method) {
@@ -478,6 +485,7 @@ void http_translate(struct http *h, uint64_t now_ms, struct buffer *out, struct 
     case HTTP_ROUTE_LOG_LEVEL:
     case HTTP_ROUTE_SLOW_MS: translate_setting(h, out, ret_plan); break;
     case HTTP_ROUTE_FIGURES: translate_figures(h, out, ret_plan); break;
+    case HTTP_ROUTE_OPENAPI:
     case HTTP_ROUTE_ASSET: http_asset_reply(h, out); break;
     case HTTP_ROUTE_WELCOME:
         if (http_asset_wants_page(h)) {

@@ -45,9 +45,9 @@ TEST(http_asset, tells_browsers_from_programs) {
 
 /* Every file has a name for its content, and the page needs nothing from elsewhere. */
 TEST(http_asset, has_all_files) {
-    static const char *const names[] = { "app.js",   "chart.js",  "charts.js",
-                                         "icon.svg", "keys.js",   "index.html",
-                                         "ring.js",  "style.css", "text.js" };
+    static const char *const names[] = { "app.js",       "chart.js", "charts.js", "icon.svg",
+                                         "keys.js",      "ring.js",  "style.css", "index.html",
+                                         "openapi.json", "text.js" };
     struct talk t;
     talk_open(&t);
     CHECK_EQ(http_assets_count, sizeof names / sizeof *names);
