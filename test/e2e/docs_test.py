@@ -475,8 +475,29 @@ def notices_what_is_false():
     contains(results[8], "outside of the folder")
 
 
+def headings(path):
+    """The anchors of a page, as browsers of repositories make them."""
+    text = re.sub(r"^```.*?^```$", "", read_text(path), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def links():
+    wrong = []
+    for page in ["README.md", "HACKING.md", "ARCHITECTURE.md", "bench/README.md", *glob.glob("docs/**/*.md", recursive=True)]:
+        for target in re.findall(r"\]\(([^)\s]+)\)|^\[\w+\]: (\S+)$", read_text(page), re.MULTILINE):
+            name, _, anchor = (target[0] or target[1]).partition("#")
+            if ":" in name:
+                continue
+            path = os.path.normpath(os.path.join(os.path.dirname(page), name)) if name else page
+            if not os.path.exists(path) or (anchor and anchor not in headings(path)):
+                wrong.append(f"{page}: {target[0] or target[1]}")
+    assert not wrong, wrong
+
+
 def main():
     os.chdir(ROOT)
+    test("every link from page to page leads to one, and to its heading", links)
     test("an example that is false is noticed, and so is a block that is not marked", notices_what_is_false)
     pages = [name for name in ["README.md", *sorted(glob.glob("docs/*.md"))] if not sys.argv[1:] or name in sys.argv[1:]]
     for path in pages:
