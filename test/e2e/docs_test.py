@@ -318,7 +318,7 @@ class Page:
     def nodes(self, count):
         self.end_nodes()
         data = os.path.join(self.folder, "data")
-        for folder in (data, self.home + "/data"):
+        for folder in (data, self.home + "/data", *glob.glob(self.folder + "/machine-*")):
             shutil.rmtree(folder, ignore_errors=True)
         command = {"0": "true", "1": f"atoll serve --shards 2 --dir {data}", "3": "./dev cluster"}[count]
         self.must(f"{'export ATOLL_SERVER=localhost:8081' if count == '3' else 'unset ATOLL_SERVER'}; {command}")
