@@ -23,8 +23,9 @@ unless the page shows it. Comments stand on lines of their own, are not shown by
 In what is printed `..` stands for anything. A version, a number of nine digits or more, a time with its unit and a
 width of blanks vary by themselves, and so do line breaks that the page indents; `2/3` is two or more of three. A
 version that a command names is the one that was printed in its place above. `atoll serve` and `./dev` run in the
-background, ports and machines are those of the test, `--seconds` is 1 and a benchmark takes few keys.
+background, ports and machines are those of the test, nodes leave syncing to the kernel, `--seconds` is 1 and a benchmark takes few keys.
 """
+import concurrent.futures
 import glob
 import os
 import re
@@ -38,8 +39,9 @@ import time
 from lib import ATOLL, contains, eventually, finish, free_ports, test, work
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-COMMAND_SECONDS_MAX = 30
-READY_SECONDS_MAX = 20
+COMMAND_SECONDS_MAX = 60
+READY_SECONDS_MAX = 60
+PAGES_AT_ONCE = 3  # they mostly wait for nodes
 RUN = {"console", "sh", ""}
 VERSION = r"[0-9a-f]{12,16}\.[0-9a-f]+\.[0-9a-f]+"
 PORTS = [8080, 8081, 8082, 8083, 8084, 8090]
@@ -63,7 +65,7 @@ esac
 shift
 log=$(mktemp "$LOGS/node-XXXXXX")
 case " $* " in *" --port "* | *" --listen "*) ;; *) set -- --port "$PORT_8080" "$@" ;; esac
-"$REAL_ATOLL" serve "$@" </dev/null >"$log" 2>&1 &
+ATOLL_SYNC=never "$REAL_ATOLL" serve "$@" </dev/null >"$log" 2>&1 &
 command=$(printf '%q ' atoll serve "$@")
 address=127.0.0.1:$PORT_8080
 while [ $# -gt 0 ]; do
@@ -103,7 +105,7 @@ esac
 CURL = r"""#!/bin/bash
 # curl: quiet, as on a terminal; notes each status; ends a stream that has no end.
 error=$(mktemp)
-case " $* " in *"/v1/events"*) set -- --max-time 2.5 "$@" ;; esac
+case " $* " in *"/v1/events"*) set -- --max-time 4 "$@" ;; esac
 "$REAL_CURL" -sS -w '%{stderr}@@%{http_code}\n' "$@" 2>"$error"
 code=$?
 sed -n 's/^@@//p' "$error" >>"$LOGS/statuses"
@@ -199,18 +201,22 @@ def in_list(lines, index):
 class Page:
     """One page: its own folder, ports, shell and nodes."""
 
-    def __init__(self, path):
+    pages = set()  # those that are open
+    over = False  # the test is ended early
+
+    def __init__(self, path, ports):
         self.path = path
         self.folder = tempfile.mkdtemp(prefix="page-", dir=work)
         self.logs = os.path.join(self.folder, "logs")
         self.home = os.path.join(self.folder, "home")
-        self.ports = dict(zip(PORTS, sorted(free_ports(len(PORTS)))))
+        self.ports = dict(zip(PORTS, sorted(ports)))
         self.versions = {}  # by what the page shows: what was printed
         self.machine = "1"
         self.count = 0
         self.write_programs()
         self.shell = None
         self.open_shell()
+        self.pages.add(self)
 
     def write_programs(self):
         programs = os.path.join(self.folder, "bin")
@@ -231,6 +237,7 @@ class Page:
                                       stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def close(self):
+        self.pages.discard(self)
         self.end_nodes()
         self.shell.kill()
         self.shell.wait()
@@ -258,6 +265,7 @@ class Page:
 
     def run(self, command):
         """(exit code, what it printed, HTTP statuses that curl saw)"""
+        assert not self.over, "the test was ended"
         for shown, found in self.versions.items():
             command = command.replace(shown, found)
         command = re.sub(r"--seconds \d+", "--seconds 1", self.here(command))
@@ -412,12 +420,32 @@ def read_text(path):
         return ""
 
 
-def run_page(path, report):
-    page = Page(path)
+def end_early():
+    """By a signal: threads are not waited for, and leave nothing behind."""
+    Page.over = True
+    for page in list(Page.pages):
+        page.close()
+    shutil.rmtree(work, ignore_errors=True)
+    os._exit(130)
+
+
+def run_page(path, ports):
+    """The results of its examples: (name, error or None) of each."""
+    results = []
+
+    def report(name, body):
+        try:
+            body()
+            results.append((name, None))
+        except Exception as e:
+            results.append((name, e))
+
+    page = Page(path, ports)
     try:
         page.examples(report)
     finally:
         page.close()
+    return results
 
 
 FALSE_PAGE = """# A page that is wrong
@@ -451,19 +479,10 @@ rm -rf /var/tmp/none
 
 
 def notices_what_is_false():
-    results = []
-
-    def report(name, body):
-        try:
-            body()
-            results.append("ok")
-        except AssertionError as e:
-            results.append(str(e))
-
     path = os.path.join(work, "false.md")
     with open(path, "w", encoding="utf-8") as f:
         f.write(FALSE_PAGE)
-    run_page(path, report)
+    results = [str(error or "ok") for _, error in run_page(path, free_ports(len(PORTS)))]
     assert results[:2] == ["ok", "ok"], results
     contains(results[2], "printed:\nbye\nthe page shows:\nhello")
     contains(results[3], "is answered with [404]")
@@ -495,13 +514,25 @@ def links():
     assert not wrong, wrong
 
 
+def raise_error(error):
+    if error is not None:
+        raise error
+
+
 def main():
     os.chdir(ROOT)
     test("every link from page to page leads to one, and to its heading", links)
     test("an example that is false is noticed, and so is a block that is not marked", notices_what_is_false)
     pages = [name for name in ["README.md", *sorted(glob.glob("docs/*.md"))] if not sys.argv[1:] or name in sys.argv[1:]]
-    for path in pages:
-        run_page(path, test)
+    ports = free_ports(len(PORTS) * len(pages)) if pages else []
+    with concurrent.futures.ThreadPoolExecutor(PAGES_AT_ONCE) as pool:
+        runs = [pool.submit(run_page, path, ports[i::len(pages)]) for i, path in enumerate(pages)]
+        try:
+            for run in runs:
+                for name, error in run.result():
+                    test(name, lambda: raise_error(error))
+        except SystemExit:
+            end_early()
     finish()
 
 
