@@ -35,6 +35,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 from lib import ATOLL, contains, eventually, finish, free_ports, test, work
 
@@ -78,7 +79,7 @@ done
 echo "$! $address" >>"$LOGS/pids"
 echo "$command" >"$LOGS/start-$address"
 for _ in $(seq 200); do
-    if grep -q ' serves http://\|gathers\|waits for' "$log"; then exit 0; fi
+    case $(<"$log") in *" serves http://"* | *" is a proxy on http://"*) exit 0 ;; esac
     if ! kill -0 $! 2>/dev/null; then cat "$log" && exit 1; fi
     sleep 0.05
 done
@@ -356,8 +357,14 @@ class Page:
             self.must(read_text(f"{self.logs}/start-{self.address(one)}"))
         self.await_all()
 
+    @staticmethod
+    def ask(address, method, path, body=None):
+        request = urllib.request.Request(f"http://{address}{path}", data=body, method=method)
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            return reply.read().decode()
+
     def view(self, address):
-        return self.run(f"curl http://{address}/v1/cluster")[1]
+        return self.ask(address, "GET", "/v1/cluster")
 
     def await_all(self):
         members = self.members()
@@ -368,8 +375,10 @@ class Page:
         """It serves and sees all others, and every level can be reached."""
         view = self.view(address)
         assert view.count('"alive":true') == count and '"leader":null' not in view, view
-        return self.run(f"curl -f http://{address}/ready && curl -f -X PUT -d x 'http://{address}/v1/kv/_?level=all' && "
-                        f"curl -f -X DELETE 'http://{address}/v1/kv/_?level=all'")[0] == 0
+        self.ask(address, "GET", "/ready")
+        self.ask(address, "PUT", "/v1/kv/_?level=all", b"x")
+        self.ask(address, "DELETE", "/v1/kv/_?level=all")
+        return True
 
     def prepare(self, word, argument):
         """What the page says to the test alone."""
