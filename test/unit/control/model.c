@@ -163,8 +163,7 @@ static void start(struct model *m, struct model_node *n) {
     o.settle_ms = 300;
     o.voter_silent_ms = 3000;
     o.proposal_ms = 3000;
-    o.batch_slots = 1 + below(m, 2) * 4095 + below(m, 2) * 0;
-    if (o.batch_slots == 1) o.batch_slots = 2048;
+    o.batch_slots = below(m, 2) == 0 ? 2048 : CONTROL_BATCH_MAX;
     const struct control_env env = {
         n, on_send, on_send_address, on_reply, on_publish, on_refused
     };
