@@ -78,6 +78,27 @@ bool catch_up_may_compare(const struct shard *s) {
     return s->repair->heal == HEAL_NONE && !engine_is_dropping(s->engine);
 }
 
+/* How many members come before this place. */
+static uint32_t rank_of(const struct membership *m, uint32_t place) {
+    uint32_t rank = 0;
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE && i < place;
+         i = membership_next(m, i + 1))
+        rank++;
+    return rank;
+}
+
+/* With the other one given, each member has its own sum; so have those that one member asks. */
+void catch_up_choose_begin(struct shard *s, struct repair *r) {
+    const struct membership *m = s->members;
+    const uint32_t sum = rank_of(m, m->self) + rank_of(m, r->peer->member);
+    ASSERT(m->count >= 2);
+    ASSERT(buffer_len(&r->begin) == 0);
+    if (m->count == 2 || sum % m->count == 0) return;
+    engine_place(s->engine, sum % m->count * 1000 / m->count, &r->begin);
+    const struct bytes begin = buffer_bytes(&r->begin);
+    if (begin.len <= 2 || repair_is_past_users(begin)) buffer_reset(&r->begin);
+}
+
 /* ---- the rate ---- */
 
 static uint64_t rate_of(const struct shard *s) {

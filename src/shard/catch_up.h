@@ -44,6 +44,10 @@ void catch_up_heard(struct shard *s, struct repair *r, uint64_t caught);
 /* Whether the shard may compare joint slots yet. */
 bool catch_up_may_compare(const struct shard *s);
 
+/* Where a pass begins that is new. Others that fill the same slots begin elsewhere, and each finds
+ * equal what another has filled when it gets there. */
+void catch_up_choose_begin(struct shard *s, struct repair *r);
+
 /* ---- the rate ---- */
 
 /* Whether passes may go on; whether a further record may be sent or fetched. */

@@ -95,6 +95,7 @@ static struct repair *repair_create(struct shard *s, struct peer *p, uint16_t re
     list_init(&r->link);
     list_init(&r->active);
     range_walk_init(&r->walk, s);
+    buffer_init(&r->begin, IKEY_BYTES_MAX);
     buffer_init(&r->start, IKEY_BYTES_MAX);
     buffer_init(&r->end, IKEY_BYTES_MAX);
     buffer_init(&r->page, REPAIR_PAGE_BYTES + 2 * IKEY_BYTES_MAX);
@@ -108,6 +109,7 @@ static void repair_destroy(struct shard *s, struct repair *r) {
     list_remove(&r->link);
     list_remove(&r->active);
     range_walk_deinit(&r->walk);
+    buffer_deinit(&r->begin);
     buffer_deinit(&r->start);
     buffer_deinit(&r->end);
     buffer_deinit(&r->page);
@@ -184,6 +186,8 @@ static void pass_new(struct shard *s, struct repair *r) {
     r->floor_passing = r->heard_floor;
     r->looked_at = r->examined = 0;
     r->sequence = 0;
+    r->wrapped = false;
+    buffer_reset(&r->begin);
     buffer_reset(&r->start);
     r->walk.ahead = 0;
     if (!r->catches) {
@@ -194,8 +198,12 @@ static void pass_new(struct shard *s, struct repair *r) {
     r->below_stamp = UINT64_MAX;
     r->walk.ahead = CATCH_UP_BLOCKS_AHEAD;
     /* The slots are equal, and the other side is only to hear of it. */
-    if (r->caught == r->joint_passing)
+    if (r->caught == r->joint_passing) {
         buffer_append(&r->start, bytes_of(tell_start, sizeof tell_start));
+        return;
+    }
+    catch_up_choose_begin(s, r);
+    buffer_append(&r->start, buffer_bytes(&r->begin));
 }
 
 static void pass_begin(struct shard *s, struct repair *r) {
@@ -250,8 +258,29 @@ static void pass_end(struct shard *s, struct repair *r) {
     repair_rest(s, r);
     r->under_way = false;
     s->figures.repair_passes[r->unclean ? REPAIR_PASS_UNCLEAN : REPAIR_PASS_CLEAN]++;
+    buffer_shrink(&r->begin, 0);
     buffer_shrink(&r->start, 0);
     r->next_ms = now_ms + pause_ms;
+}
+
+/* Where the page ends that reaches as far as the pass does. */
+static void page_reaches_end(struct repair *r) {
+    buffer_reset(&r->end);
+    if (r->wrapped) buffer_append(&r->end, buffer_bytes(&r->begin));
+}
+
+/* Begin the next page where this one ended; false: it was the last. */
+static bool page_follows(struct repair *r) {
+    const struct bytes begin = buffer_bytes(&r->begin);
+    const struct bytes end = buffer_bytes(&r->end);
+    if (r->wrapped && bytes_equal(end, begin)) return false;
+    if (end.len == 0 && (begin.len == 0 || MUTANT("catch_up_never_wraps"))) return false;
+    ASSERT(end.len > 0 || !r->wrapped);
+    ASSERT(end.len == 0 || bytes_compare(end, buffer_bytes(&r->start)) > 0);
+    r->wrapped |= end.len == 0;
+    buffer_reset(&r->start);
+    buffer_append(&r->start, end);
+    return true;
 }
 
 void repair_page_done(struct shard *s, struct repair *r) {
@@ -259,13 +288,10 @@ void repair_page_done(struct shard *s, struct repair *r) {
     ASSERT(r->items_used == 0 || r->catches);
     const bool is_over = r->catches && r->failures >= CATCH_UP_FAILURES_MAX;
     if (is_over || is_void(s, r)) r->unclean = true;
-    if (buffer_len(&r->end) == 0 || is_over || is_void(s, r)) {
+    if (is_over || is_void(s, r) || !page_follows(r)) {
         repair_move(r, REPAIR_SYNC);
         return;
     }
-    ASSERT(bytes_compare(buffer_bytes(&r->end), buffer_bytes(&r->start)) > 0);
-    buffer_reset(&r->start);
-    buffer_append(&r->start, buffer_bytes(&r->end));
     repair_move(r, REPAIR_WALK);
     page_begin(s, r);
 }
@@ -300,10 +326,16 @@ static void page_damaged(struct repair *r) {
     if (last.len == 0) {
         ASSERT(buffer_len(&r->page) == 0);
         r->blind = true;
+        page_reaches_end(r);
         return;
     }
     buffer_reset(&r->end);
     buffer_append(&r->end, last);
+}
+
+static bool is_past_pass(const struct repair *r, struct bytes ikey) {
+    if (repair_is_past_users(ikey)) return true;
+    return r->wrapped && bytes_compare(ikey, buffer_bytes(&r->begin)) > 0;
 }
 
 /* Gather a slice of the page. True: go on without waiting. */
@@ -314,8 +346,9 @@ static bool page_walk(struct shard *s, struct repair *r) {
     struct status st = range_walk_open(&r->walk);
     while (status_ok(st) && !whole && count < REPAIR_SLICE_RECORDS) {
         const struct record *record = range_walk_record(&r->walk);
-        if (record == NULL || repair_is_past_users(record->ikey)) {
-            whole = true; /* to the end: `end` stays empty */
+        if (record == NULL || is_past_pass(r, record->ikey)) {
+            whole = true;
+            page_reaches_end(r);
             break;
         }
         count++;
@@ -374,8 +407,10 @@ static void told(struct shard *s, struct repair *r, bool heard) {
 /* The other side may be a view behind or ahead, at the first page for all that is known: then
  * there is no use in asking for the others. */
 static void not_answered(struct shard *s, struct repair *r) {
+    const bool is_first =
+        !r->wrapped && bytes_equal(buffer_bytes(&r->start), buffer_bytes(&r->begin));
     r->unclean = true;
-    r->failures += buffer_len(&r->start) == 0 ? CATCH_UP_FAILURES_MAX : 1;
+    r->failures += is_first ? CATCH_UP_FAILURES_MAX : 1;
     repair_page_done(s, r);
 }
 

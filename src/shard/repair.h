@@ -136,6 +136,8 @@ struct repair {
     uint64_t next_ms;        /* monotonic: when the next pass begins, or this one goes on */
     uint64_t sequence;       /* log position of what the pass fetched */
     uint32_t examined;       /* records looked at for this page */
+    bool wrapped;            /* it went past the last record and goes on from the first */
+    struct buffer begin;     /* the pass goes round from behind this ikey; empty = from the first */
     struct range_walk walk;  /* over own records */
     struct range_hash hash;  /* of the page */
     struct buffer start;     /* the page is behind this ikey; empty = from the first */

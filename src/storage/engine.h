@@ -24,6 +24,7 @@
 #ifndef ATOLL_STORAGE_ENGINE_H
 #define ATOLL_STORAGE_ENGINE_H
 
+#include "base/buffer.h"
 #include "base/hash.h"
 #include "os/loop.h"
 #include "os/pool.h"
@@ -135,6 +136,11 @@ uint64_t engine_iterator_sequence(const struct engine_iterator *it);
 /* What ST_WAIT waits for; give the fetched block back with engine_iterator_fetched. */
 const struct table_fetch *engine_iterator_fetch(const struct engine_iterator *it);
 void engine_iterator_fetched(struct engine_iterator *it, struct cache_block block);
+
+/* About where a walk over all records is after so many thousandths of them: bytes that order like an
+ * ikey. By the tables alone; nothing is given while there are none.
+ * Requires  permille below 1000 */
+void engine_place(const struct engine *e, uint32_t permille, struct buffer *ret_place);
 
 /* ---- floors ---- */
 

@@ -24,6 +24,32 @@ static void hold(struct engine_iterator *it, struct engine_memtable *m) {
     merge_add_memtable(&it->merge, m->memtable);
 }
 
+/* Tables of level 0 overlap: the largest is taken for all of them. */
+static const struct version_table *largest(const struct version_level *level) {
+    const struct version_table *most = &level->tables[0];
+    for (uint32_t i = 1; i < level->count; i++) {
+        if (level->tables[i].bytes > most->bytes) most = &level->tables[i];
+    }
+    return most;
+}
+
+void engine_place(const struct engine *e, uint32_t permille, struct buffer *ret_place) {
+    const struct version *v = e->version;
+    uint32_t most = 0;
+    ASSERT(permille < 1000);
+    buffer_reset(ret_place);
+    for (uint32_t l = 1; l < ENGINE_LEVELS; l++) {
+        if (v->levels[l].bytes > v->levels[most].bytes) most = l;
+    }
+    const struct version_level *level = &v->levels[most];
+    if (level->count == 0) return;
+    const struct version_table *t = most == 0 ? largest(level) : &level->tables[0];
+    uint64_t at = (most == 0 ? t->bytes : level->bytes) / 1000 * permille;
+    for (; at >= t->bytes; t++) at -= t->bytes;
+    ASSERT(t < level->tables + level->count);
+    buffer_append(ret_place, table_place(t->table, (uint32_t)(at * 1000 / t->bytes)));
+}
+
 struct engine_iterator *engine_iterator_create(struct engine *e, bool may_block) {
     struct engine_iterator *it = mem_alloc_zeroed(sizeof *it);
     it->e = e;

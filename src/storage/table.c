@@ -276,6 +276,13 @@ bool table_may_contain(const struct table *t, struct bytes ikey, uint64_t hash) 
     return filter_may_contain(&t->filter, hash);
 }
 
+struct bytes table_place(const struct table *t, uint32_t permille) {
+    ASSERT(permille < 1000);
+    const uint32_t block = (uint32_t)((uint64_t)t->index.block_count * permille / 1000);
+    ASSERT(block < t->index.block_count);
+    return block == 0 ? t->properties.ikey_min : table_index_separator(&t->index, block);
+}
+
 void table_prefetch(const struct table *t, uint64_t hash) {
     filter_prefetch(&t->filter, hash);
 }

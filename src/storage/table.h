@@ -100,6 +100,10 @@ STATUS table_fetch_block(const struct table_fetch *fetch, struct cache_block *re
  * cannot be read, which who needs it finds out. */
 void table_fetch_ahead(const struct table_fetch *fetch, uint32_t count);
 
+/* An ikey below which about so many thousandths of the table's records lie; holds as long as the
+ * table. Requires  permille below 1000 */
+struct bytes table_place(const struct table *t, uint32_t permille);
+
 /* Start fetching the part of the filter that table_may_contain will read; no effect. */
 void table_prefetch(const struct table *t, uint64_t hash);
 /* Whether the filter says the ikey may be here (hash = hash_xxh3(ikey)). */
