@@ -14,6 +14,7 @@
 /* The mean follows the last so many records. */
 #define MEAN_RECORDS 16u
 #define JOINT_SLOT_BYTES 10u
+#define NS_PER_SECOND UINT64_C(1000000000)
 
 /* ---- which slots ---- */
 
@@ -87,14 +88,17 @@ static uint32_t rank_of(const struct membership *m, uint32_t place) {
     return rank;
 }
 
-/* With the other one given, each member has its own sum; so have those that one member asks. */
+/* By the rank of the one that has the slots among all but the one that gets them. */
 void catch_up_choose_begin(struct shard *s, struct repair *r) {
     const struct membership *m = s->members;
-    const uint32_t sum = rank_of(m, m->self) + rank_of(m, r->peer->member);
+    const uint32_t gets = s->repair->gaining ? m->self : r->peer->member;
+    const uint32_t has = s->repair->gaining ? r->peer->member : m->self;
+    const uint32_t rank = rank_of(m, has) - (has > gets);
     ASSERT(m->count >= 2);
+    ASSERT(rank < m->count - 1);
     ASSERT(buffer_len(&r->begin) == 0);
-    if (m->count == 2 || sum % m->count == 0) return;
-    engine_place(s->engine, sum % m->count * 1000 / m->count, &r->begin);
+    if (rank == 0) return;
+    engine_place(s->engine, rank * 1000 / (m->count - 1), &r->begin);
     const struct bytes begin = buffer_bytes(&r->begin);
     if (begin.len <= 2 || repair_is_past_users(begin)) buffer_reset(&r->begin);
 }
@@ -118,32 +122,35 @@ bool catch_up_may_move(const struct shard *s) {
 }
 
 /* In thousandths of bytes, so that a low rate and short times are not lost to rounding. */
-void catch_up_tokens_raise(struct shard *s, uint64_t passed_ms) {
+void catch_up_tokens_raise(struct shard *s) {
     struct repair_shard *rs = s->repair;
     const uint64_t rate = rate_of(s) > INT32_MAX ? INT32_MAX : rate_of(s);
     const int64_t most = (int64_t)(rate * CATCH_UP_BURST_MS);
-    rs->move_tokens += (int64_t)(rate * (passed_ms > 1000 ? 1000 : passed_ms));
+    uint64_t passed_ns = s->turn_ns - rs->move_tokens_ns;
+    if (passed_ns > NS_PER_SECOND) passed_ns = NS_PER_SECOND;
+    rs->move_tokens_ns = s->turn_ns;
+    rs->move_tokens += (int64_t)(rate * passed_ns / (NS_PER_SECOND / 1000));
     if (rs->move_tokens > most || rate == 0) rs->move_tokens = most;
 }
 
-static uint64_t mean_of(const struct shard *s) {
+uint64_t catch_up_bytes_usual(const struct shard *s) {
     const uint64_t mean = s->repair->move_bytes_mean;
     return mean == 0 ? RECORD_BYTES_GUESSED : mean;
 }
 
 uint32_t catch_up_window(const struct shard *s) {
-    const uint64_t window = CATCH_UP_BYTES_AHEAD / mean_of(s);
+    const uint64_t window = CATCH_UP_BYTES_AHEAD / catch_up_bytes_usual(s);
     if (window < WINDOW_MIN) return WINDOW_MIN;
     return window > CATCH_UP_ITEMS_MAX ? CATCH_UP_ITEMS_MAX : (uint32_t)window;
 }
 
 void catch_up_spend(struct shard *s) {
-    s->repair->move_tokens -= (int64_t)mean_of(s) * 1000;
+    s->repair->move_tokens -= (int64_t)catch_up_bytes_usual(s) * 1000;
 }
 
 void catch_up_settle(struct shard *s, uint64_t bytes) {
     struct repair_shard *rs = s->repair;
-    const uint64_t mean = mean_of(s);
+    const uint64_t mean = catch_up_bytes_usual(s);
     rs->move_tokens += ((int64_t)mean - (int64_t)bytes) * 1000;
     rs->move_bytes_mean = (mean * (MEAN_RECORDS - 1) + bytes) / MEAN_RECORDS;
     if (rs->move_bytes_mean == 0) rs->move_bytes_mean = 1;

@@ -29,6 +29,7 @@
 #define CATCH_UP_FAILURES_MAX 4u                 /* questions not answered: it begins anew */
 #define CATCH_UP_BLOCKS_AHEAD 32u                /* of a table, read at once */
 #define CATCH_UP_BURST_MS 100u                   /* of the rate is what may be saved up */
+#define CATCH_UP_WAKE_MS 5u                      /* the shard looks again, if the rate held it up */
 
 /* Whether slots of this pair are on their way and not equal yet. */
 bool catch_up_is_due(struct shard *s, struct repair *r);
@@ -53,9 +54,11 @@ void catch_up_choose_begin(struct shard *s, struct repair *r);
 /* Whether passes may go on; whether a further record may be sent or fetched. */
 bool catch_up_may_walk(const struct shard *s);
 bool catch_up_may_move(const struct shard *s);
-void catch_up_tokens_raise(struct shard *s, uint64_t passed_ms);
+void catch_up_tokens_raise(struct shard *s);
 /* Records that may be under way at once. */
 uint32_t catch_up_window(const struct shard *s);
+/* How large a record is, about. */
+uint64_t catch_up_bytes_usual(const struct shard *s);
 /* A record of about the usual size is asked for; then: it was this large. */
 void catch_up_spend(struct shard *s);
 void catch_up_settle(struct shard *s, uint64_t bytes);

@@ -79,7 +79,6 @@ static void tokens_raise(struct shard *s, uint64_t now_ms) {
     struct repair_shard *rs = s->repair;
     const uint64_t passed_ms = now_ms - rs->tokens_ms;
     const int64_t rate = rate_of(s);
-    catch_up_tokens_raise(s, passed_ms);
     rs->tokens_ms = now_ms;
     rs->tokens += rate * (int64_t)(passed_ms > 1000 ? 1000 : passed_ms);
     if (rs->tokens > rate * TOKENS_A_RECORD) rs->tokens = rate * TOKENS_A_RECORD;
@@ -515,12 +514,18 @@ bool repairs_turn(struct shard *s) {
     struct repair_shard *rs = s->repair;
     bool more = false;
     if (rs == NULL || s->stop_deadline_ms != 0) return false;
+    catch_up_tokens_raise(s);
+    rs->move_waits = false;
     for (struct list *n = rs->active.next, *next; n != &rs->active; n = next) {
         next = n->next;
         more |= repair_step(s, LIST_ENTRY(n, struct repair, active));
     }
     more |= repair_serve_turn(s);
     return more;
+}
+
+uint32_t repairs_wait_ms(const struct shard *s) {
+    return s->repair != NULL && s->repair->move_waits ? CATCH_UP_WAKE_MS : UINT32_MAX;
 }
 
 /* ---- every tick ---- */
@@ -589,6 +594,7 @@ STATUS repairs_open(struct shard *s) {
     repair_items_create(rs);
     repair_members_learn(s);
     rs->tokens_ms = os_loop_now_ms(s->loop);
+    rs->move_tokens_ns = os_loop_now_ns(s->loop);
     rs->opened_stamp = hlc_of_ms(s->turn_wall_ms + HLC_SKEW_MS_MAX);
     const struct status st = repair_notes_read(s);
     if (!status_ok(st)) repairs_close(s);

@@ -41,6 +41,7 @@
 #include "cluster/replication.h"
 #include "proto/peer.h"
 #include "shard/lookup.h"
+#include "shard/pace.h"
 #include "shard/range_walk.h"
 
 #include <stdbool.h>
@@ -120,6 +121,7 @@ struct repair {
     uint16_t joint_shards;   /* the other node's, likewise */
     uint64_t caught;         /* the number in the last clean pass about them; 0 = none */
     bool caught_told;        /* the other side knows of it */
+    struct pace pace;        /* of records on the way to make them equal */
     /* the pass, on the side that asks */
     enum repair_state state; /* changed by repair_move */
     bool gone;               /* its member is: it waits for its jobs to be destroyed */
@@ -162,6 +164,8 @@ struct repair_item {
     bool leftover;         /* what is fetched may be one to hide over there */
     struct sent *sent;     /* out now; NULL = none */
     bool fetches;          /* what is out is a QUERY, else an ACCEPT */
+    uint64_t sent_bytes;   /* it counts for so many in the pair's pace; 0 = not at all */
+    uint64_t sent_ns;      /* monotonic: since when */
 };
 
 /* A question of another shard being answered. */
@@ -230,6 +234,8 @@ struct repair_shard {
     uint64_t left_noted;      /* the one that the note says to be gone */
     bool left_known;          /* there was a view to work it out from */
     int64_t move_tokens;      /* thousandths of bytes that catch-up may move; negative = debt */
+    uint64_t move_tokens_ns;  /* monotonic: when they were last raised */
+    bool move_waits;          /* for them, since the last turn */
     uint64_t move_bytes_mean; /* of the last records moved; 0 = none yet */
     bool waits_told;          /* a line said that damage waits for other members */
     uint64_t sent, fetched;   /* records, since the last log line */
@@ -257,6 +263,8 @@ void repair_heard(struct shard *s, struct link *l, const struct peer_ping *p);
 void repair_tell(struct shard *s, struct peer_ping *ret_ping);
 /* Go on with passes within the rate, work out floors, keep notes; every tick. */
 void repairs_tick(struct shard *s);
+/* How long the shard may sleep, as far as repair is concerned. */
+uint32_t repairs_wait_ms(const struct shard *s);
 /* Slices of walks; every turn. True: more is to be done without waiting. */
 bool repairs_turn(struct shard *s);
 void repair_answered(struct shard *s, void *owner, uint32_t place, const struct peer_frame *f);

@@ -7,7 +7,7 @@
 #include "shard/replica.h"
 
 /* Differences begun before others get their turn. */
-#define MEND_SLICE_ITEMS 256u
+#define MEND_SLICE_ITEMS 64u
 /* Memory an item keeps for the next key. */
 #define ITEM_KEEP_BYTES 1024u
 
@@ -40,10 +40,29 @@ static uint32_t *used_by(struct repair_shard *rs, const struct repair *r) {
 
 /* Whether a further difference may be begun with. */
 static bool may_take(struct shard *s, const struct repair *r) {
-    const struct repair_shard *rs = s->repair;
+    struct repair_shard *rs = s->repair;
     if (list_is_empty(&rs->items_free)) return false;
     if (!r->catches) return rs->items_mending < REPAIR_ITEMS_MAX;
-    return rs->items_catching < catch_up_window(s) && catch_up_may_move(s);
+    if (rs->items_catching >= catch_up_window(s) || !pace_may_send(&r->pace)) return false;
+    if (catch_up_may_move(s)) return true;
+    rs->move_waits = true;
+    return false;
+}
+
+/* It is on its way, with so many bytes or for about so many. */
+static void item_sent(struct shard *s, struct repair_item *item, uint64_t bytes) {
+    ASSERT(item->sent_bytes == 0);
+    item->sent_bytes = bytes;
+    item->sent_ns = s->turn_ns;
+    pace_sent(&item->repair->pace, bytes);
+}
+
+/* What was asked has been answered, or will not be. */
+static void item_came_back(struct shard *s, struct repair_item *item) {
+    if (item->sent_bytes > 0)
+        pace_answered(&item->repair->pace, item->sent_bytes, item->sent_ns, s->turn_ns);
+    item->sent_bytes = 0;
+    item->sent = NULL;
 }
 
 static struct repair_item *item_take(struct shard *s, struct repair *r) {
@@ -80,7 +99,7 @@ void repair_items_destroy(struct shard *s) {
     for (uint32_t i = 0; i < s->repair->items_made; i++) {
         struct repair_item *item = &s->repair->items[i];
         if (item->sent != NULL) sent_close(s, item->sent);
-        item->sent = NULL;
+        item_came_back(s, item);
         if (item->repair != NULL) {
             list_remove(&item->lookup.link); /* its block may have been read just now */
             item_free(s, item);
@@ -190,6 +209,7 @@ static bool item_ask(struct shard *s, struct repair_item *item, const struct rec
         replica_ask(l, PEER_FLAG_REPAIR, sent_id(s, q), epoch, ikey);
     else
         replica_send(l, PEER_FLAG_REPAIR, sent_id(s, q), epoch, r);
+    if (pair->catches) item_sent(s, item, r == NULL ? catch_up_bytes_usual(s) : catch_up_bytes(r));
     if (pair->catches) catch_up_spend(s);
     if (pair->catches && r != NULL) catch_up_settle(s, catch_up_bytes(r));
     if (r != NULL) catch_up_count_sent(s, r);
@@ -445,7 +465,7 @@ static bool fetched_ok(struct shard *s, struct repair_item *item, const struct p
 void repair_item_answered(struct shard *s, struct repair_item *item, const struct peer_frame *f) {
     ASSERT(item->repair != NULL);
     ASSERT(item->sent != NULL);
-    item->sent = NULL;
+    item_came_back(s, item);
     if (is_leftover_here(s, item, f) && item_ask(s, item, NULL)) return;
     if (is_value_to_hide(s, item, f)) {
         const struct record hides = repair_tombstone_above(buffer_bytes(&item->ikey), item->theirs);
@@ -460,7 +480,7 @@ void repair_item_answered(struct shard *s, struct repair_item *item, const struc
 void repair_item_failed(struct shard *s, struct repair_item *item) {
     ASSERT(item->repair != NULL);
     ASSERT(item->sent != NULL);
-    item->sent = NULL;
+    item_came_back(s, item);
     item->repair->unclean = true;
     item_free(s, item);
 }

@@ -417,10 +417,12 @@ uint32_t shard_wait_ms(const struct shard *s) {
     if (!list_is_empty(&s->links_work)) return 0;
     if (!list_is_empty(&s->found)) return 0;
     if (!list_is_empty(&s->stalled) || !list_is_empty(&s->accepts) || mail_waits(s)) return 1;
+    uint32_t wait_ms = repairs_wait_ms(s);
+    const uint32_t links_ms = links_wait_ms(s);
     const uint32_t interval_ms = s->node->sync_interval_ms;
-    const uint32_t wait_ms = links_wait_ms(s);
-    const bool syncs = interval_ms != 0 && interval_ms < SHARD_TICK_MS;
-    return syncs && interval_ms < wait_ms ? interval_ms : wait_ms;
+    if (links_ms < wait_ms) wait_ms = links_ms;
+    if (interval_ms != 0 && interval_ms < wait_ms) wait_ms = interval_ms;
+    return wait_ms;
 }
 
 static void begin_stop(struct shard *s) {
