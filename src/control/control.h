@@ -17,11 +17,11 @@
 #include "cluster/metadata.h"
 #include "raft/raft.h"
 
-#define CONTROL_LINE_BYTES 256u     /* a line for people, with its NUL */
-#define CONTROL_PROPOSALS_MAX 64u   /* of one node, waiting */
+#define CONTROL_LINE_BYTES 256u      /* a line for people, with its NUL */
+#define CONTROL_PROPOSALS_MAX 64u    /* of one node, waiting */
 #define CONTROL_BATCH_MAX RING_SLOTS /* slots that become joint together, at most */
-#define CONTROL_TICK_MS 20u         /* control_tick is due at least so often */
-#define CONTROL_ALERTS_MS_MAX 3000u /* a leader that is not heard for so long: ask others */
+#define CONTROL_TICK_MS 20u          /* control_tick is due at least so often */
+#define CONTROL_ALERTS_MS_MAX 3000u  /* a leader that is not heard for so long: ask others */
 
 struct os;
 struct os_loop;

@@ -94,6 +94,8 @@ static struct repair *repair_create(struct shard *s, struct peer *p, uint16_t re
     list_init(&r->link);
     list_init(&r->active);
     range_walk_init(&r->walk, s);
+    buffer_init(&r->filled_start, IKEY_BYTES_MAX);
+    buffer_init(&r->filled_end, IKEY_BYTES_MAX);
     buffer_init(&r->begin, IKEY_BYTES_MAX);
     buffer_init(&r->start, IKEY_BYTES_MAX);
     buffer_init(&r->end, IKEY_BYTES_MAX);
@@ -108,6 +110,8 @@ static void repair_destroy(struct shard *s, struct repair *r) {
     list_remove(&r->link);
     list_remove(&r->active);
     range_walk_deinit(&r->walk);
+    buffer_deinit(&r->filled_start);
+    buffer_deinit(&r->filled_end);
     buffer_deinit(&r->begin);
     buffer_deinit(&r->start);
     buffer_deinit(&r->end);

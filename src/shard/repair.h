@@ -122,6 +122,10 @@ struct repair {
     uint64_t caught;         /* the number in the last clean pass about them; 0 = none */
     bool caught_told;        /* the other side knows of it */
     struct pace pace;        /* of records on the way to make them equal */
+    struct buffer
+        filled_start;         /* the page that the other side last asked about to fill it: behind */
+    struct buffer filled_end; /* this ikey, up to this one; empty = to the last */
+    uint64_t filled_ns;       /* monotonic: when it was answered; 0 = there is none */
     /* the pass, on the side that asks */
     enum repair_state state; /* changed by repair_move */
     bool gone;               /* its member is: it waits for its jobs to be destroyed */
@@ -174,9 +178,11 @@ struct repair_serving {
     struct link *to;  /* who asks; NULL = the link is gone: to be freed */
     uint64_t id;      /* of the question */
     struct repair_rule rule;
-    struct buffer end; /* the range goes up to this ikey; empty = to the last */
-    uint32_t count;    /* asked about */
-    uint64_t sum;      /* asked about */
+    struct buffer start; /* the range is behind this ikey; empty = from the first */
+    struct buffer end;   /* it goes up to this ikey; empty = to the last */
+    bool begun;          /* it may be walked over */
+    uint32_t count;      /* asked about */
+    uint64_t sum;        /* asked about */
     struct range_walk walk;
     struct range_hash hash; /* of what was seen so far */
     struct buffer list;     /* of the same */

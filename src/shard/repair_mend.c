@@ -198,7 +198,9 @@ static bool item_ask(struct shard *s, struct repair_item *item, const struct rec
     const uint32_t place = (uint32_t)(item - s->repair->items);
     struct link *l = link_of_shard(s, pair->peer->member, pair->remote_shard);
     if (l == NULL || !link_has_room(l)) return false;
-    struct sent *q = sent_open(s, l, SENT_RECORD, pair, place, s->node->quorum_wait_ms);
+    /* One that is given up makes a whole pass be made again. */
+    const uint32_t wait_ms = pair->catches ? REPAIR_ANSWER_MS : s->node->quorum_wait_ms;
+    struct sent *q = sent_open(s, l, SENT_RECORD, pair, place, wait_ms);
     if (q == NULL) return false;
     item->sent = q;
     item->fetches = r == NULL;

@@ -5,6 +5,8 @@
 
 /* Records looked at for one answer; then the list tells how far it goes. */
 #define SERVE_EXAMINED_MAX 65536u
+/* How long a page is left to the one who fills it, if nothing is heard of it. */
+#define SERVE_FILL_NS UINT64_C(1000000000)
 
 static_assert(SERVE_EXAMINED_MAX > REPAIR_PAGE_EXAMINED, "equal pages are seen to be equal");
 
@@ -26,6 +28,7 @@ static void serving_destroy(struct repair_shard *rs, struct repair_serving *v) {
     list_remove(&v->link);
     rs->servings_count--;
     range_walk_deinit(&v->walk);
+    buffer_deinit(&v->start);
     buffer_deinit(&v->end);
     buffer_deinit(&v->list);
     mem_free(v);
@@ -89,8 +92,11 @@ void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame
     v->count = m.count;
     v->sum = m.hash;
     range_hash_init(&v->hash);
+    buffer_init(&v->start, IKEY_BYTES_MAX);
+    buffer_append(&v->start, m.start);
     buffer_init(&v->end, IKEY_BYTES_MAX);
     buffer_append(&v->end, m.end);
+    repair_of(s, l->peer, l->remote_shard)->filled_ns = 0;
     buffer_init(&v->list, PEER_VERSIONS_BYTES_MAX + 2 * IKEY_BYTES_MAX);
     range_walk_init(&v->walk, s);
     v->walk.ahead = m.joint != 0 ? CATCH_UP_BLOCKS_AHEAD : 0;
@@ -120,6 +126,44 @@ bool repair_servings_are_idle(const struct repair_shard *rs) {
     return true;
 }
 
+/* ---- several that fill the same slots ---- */
+
+static bool is_filled_by(const struct shard *s, const struct repair *r,
+                         const struct repair_serving *v) {
+    if (r == NULL || r->filled_ns == 0 || s->turn_ns - r->filled_ns > SERVE_FILL_NS) return false;
+    const struct bytes end = buffer_bytes(&v->end);
+    const struct bytes filled_end = buffer_bytes(&r->filled_end);
+    if (end.len > 0 && bytes_compare(end, buffer_bytes(&r->filled_start)) <= 0) return false;
+    return filled_end.len == 0 || bytes_compare(filled_end, buffer_bytes(&v->start)) > 0;
+}
+
+/* Whether others are sending what differs in this page: until it is here they would be asked for it
+ * again. Their next question comes behind it, on the same stream. */
+static bool is_being_filled(const struct shard *s, const struct repair_serving *v) {
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+        const struct peer *p = s->peers[i];
+        for (uint32_t k = 0; p != NULL && k < p->shards; k++) {
+            if (is_filled_by(s, p->repairs[k], v)) return true;
+        }
+    }
+    return false;
+}
+
+/* True: it may be walked over. */
+static bool serving_begin(struct shard *s, struct repair_serving *v) {
+    if (v->begun) return true;
+    if (v->rule.joint != 0 && is_being_filled(s, v)) return false;
+    v->begun = true;
+    if (v->rule.joint == 0) return true;
+    struct repair *r = repair_of(s, v->to->peer, v->to->remote_shard);
+    buffer_reset(&r->filled_start);
+    buffer_append(&r->filled_start, buffer_bytes(&v->start));
+    buffer_reset(&r->filled_end);
+    buffer_append(&r->filled_end, buffer_bytes(&v->end));
+    r->filled_ns = s->turn_ns;
+    return true;
+}
+
 /* ---- the walk ---- */
 
 static bool is_full(const struct repair_serving *v) {
@@ -139,6 +183,8 @@ static void serving_answer(struct shard *s, struct repair_serving *v, struct byt
                                     .list = buffer_bytes(&v->list) };
     }
     ASSERT(!v->list.overflowed);
+    struct repair *r = repair_of(s, v->to->peer, v->to->remote_shard);
+    if (r->filled_ns != 0) r->filled_ns = m.status == PEER_VERSIONS_EQUAL ? 0 : s->turn_ns;
     answer(v->to, v->id, &m);
     serving_destroy(s->repair, v);
 }
@@ -168,6 +214,7 @@ static bool serving_slice(struct shard *s, struct repair_serving *v) {
         serving_destroy(s->repair, v);
         return false;
     }
+    if (!serving_begin(s, v)) return false;
     struct status st = range_walk_open(&v->walk);
     for (uint32_t i = 0; status_ok(st) && i < REPAIR_SLICE_RECORDS; i++) {
         const struct record *record = range_walk_record(&v->walk);

@@ -65,6 +65,28 @@ TEST(catch_up, old_replicas_that_differ_are_made_equal) {
     catch_up_world_close(&w);
 }
 
+/* Only the second of the old replicas is there, which begins in the middle of its tables. */
+TEST(catch_up, a_pass_that_begins_in_the_middle_goes_round) {
+    struct catch_up_world w;
+    begin(&w, CATCH_UP_NEW);
+    const uint64_t stamp = catch_up_stamp(&w, 60000);
+    for (uint32_t i = 0; i < KEYS; i++) catch_up_put(&w, 1, catch_up_key(&w, 0, i), stamp, value);
+    engine_flush(catch_up_shard(&w, 1)->engine);
+    catch_up_world_pass_ms(&w, 500);
+    struct buffer middle;
+    buffer_init(&middle, IKEY_BYTES_MAX);
+    engine_place(catch_up_shard(&w, 1)->engine, 500, &middle);
+    CHECK(buffer_len(&middle) > 2);
+    buffer_deinit(&middle);
+    catch_up_world_crash(&w, 0);
+    catch_up_world_publish(&w, 1);
+    catch_up_world_publish(&w, 2);
+    catch_up_world_pass_ms(&w, SOON_MS);
+    for (uint32_t i = 0; i < KEYS; i++)
+        CHECK_EQ(catch_up_stamp_at(&w, 2, catch_up_key(&w, 0, i)), stamp);
+    catch_up_world_close(&w);
+}
+
 /* Of two versions the newer stays, wherever it is. */
 TEST(catch_up, takes_nothing_for_what_is_newer) {
     struct catch_up_world w;
