@@ -6,6 +6,9 @@
 #include "base/mem.h"
 #include "storage/table_internal.h"
 
+/* What is read ahead at once, about; a single block may be larger. */
+#define AHEAD_BYTES (UINT64_C(1) << 20)
+
 struct status table_corrupt(struct table *t, uint64_t offset, const char *what) {
     atomic_store(&t->damaged, true);
     log_error("table: %s: offset %llu: %s", t->path, (unsigned long long)offset, what);
@@ -38,27 +41,29 @@ STATUS table_block_decode(struct table *t, uint64_t offset, struct bytes stored,
     return status_of(ST_OK);
 }
 
-/* Read a block and give its raw bytes, from mem_alloc. */
-static STATUS block_read(struct table *t, uint64_t offset, uint32_t len, uint8_t **ret_raw,
-                         size_t *ret_raw_len) {
-    uint8_t *stored = mem_alloc(len);
-    uint8_t *raw = NULL;
+/* Give the raw bytes of a stored block, from mem_alloc. */
+static STATUS block_expand(struct table *t, uint64_t offset, struct bytes stored, uint8_t **ret_raw,
+                           size_t *ret_raw_len) {
     struct stored_block b = { 0 };
-    struct status s = table_read(t, offset, len, stored);
-    if (status_ok(s)) s = table_block_decode(t, offset, bytes_of(stored, len), &b);
-    if (status_ok(s)) {
-        raw = mem_alloc(b.raw_len);
-        s = stored_block_expand(&b, raw);
-        if (!status_ok(s)) s = table_corrupt(t, offset, "block does not decompress");
-    }
-    mem_free(stored);
-    if (!status_ok(s)) {
+    TRY(table_block_decode(t, offset, stored, &b));
+    uint8_t *raw = mem_alloc(b.raw_len);
+    if (!status_ok(stored_block_expand(&b, raw))) {
         mem_free(raw);
-        return s;
+        return table_corrupt(t, offset, "block does not decompress");
     }
     *ret_raw = raw;
     *ret_raw_len = b.raw_len;
     return status_of(ST_OK);
+}
+
+/* Read a block and give its raw bytes, from mem_alloc. */
+static STATUS block_read(struct table *t, uint64_t offset, uint32_t len, uint8_t **ret_raw,
+                         size_t *ret_raw_len) {
+    uint8_t *stored = mem_alloc(len);
+    struct status s = table_read(t, offset, len, stored);
+    if (status_ok(s)) s = block_expand(t, offset, bytes_of(stored, len), ret_raw, ret_raw_len);
+    mem_free(stored);
+    return s;
 }
 
 STATUS table_fetch_block(const struct table_fetch *fetch, struct cache_block *ret_block) {
@@ -72,6 +77,38 @@ STATUS table_fetch_block(const struct table_fetch *fetch, struct cache_block *re
     return status_of(ST_OK);
 }
 
+static bool block_is_cached(struct table *t, uint32_t block) {
+    struct cache_block held = { 0 };
+    const struct status s = cache_peek(t->cache, t->cache_id, table_block_offset(t, block), &held);
+    cache_release(t->cache, &held);
+    return status_ok(s);
+}
+
+static uint64_t run_bytes(const struct table *t, uint32_t block, uint32_t after) {
+    return table_block_offset(t, after) - table_block_offset(t, block);
+}
+
+/* Cache all blocks from `block` to the one before `after`, which lie in one piece. */
+static void run_read(struct table *t, uint32_t block, uint32_t after) {
+    const uint64_t start = table_block_offset(t, block);
+    const size_t len = (size_t)run_bytes(t, block, after);
+    ASSERT(after > block);
+    uint8_t *stored = mem_alloc(len);
+    struct status s = table_read(t, start, len, stored);
+    for (; status_ok(s) && block < after; block++) {
+        const uint64_t offset = table_block_offset(t, block);
+        const struct bytes one = bytes_of(stored + (offset - start), table_block_len(t, block));
+        struct cache_block held = { 0 };
+        uint8_t *raw = NULL;
+        size_t raw_len = 0;
+        s = block_expand(t, offset, one, &raw, &raw_len);
+        if (!status_ok(s)) break;
+        cache_insert(t->cache, t->cache_id, offset, raw, raw_len, &held);
+        cache_release(t->cache, &held);
+    }
+    mem_free(stored);
+}
+
 void table_fetch_ahead(const struct table_fetch *fetch, uint32_t count) {
     struct table *t = fetch->table;
     uint32_t block = 0;
@@ -83,14 +120,13 @@ void table_fetch_ahead(const struct table_fetch *fetch, uint32_t count) {
         else
             end = middle;
     }
-    for (uint32_t i = 0; i < count && block < t->index.block_count; i++, block++) {
-        struct cache_block held = { 0 };
-        const struct table_fetch next = { .table = t,
-                                          .offset = table_block_offset(t, block),
-                                          .len = table_block_len(t, block) };
-        if (!status_ok(table_fetch_block(&next, &held))) return;
-        cache_release(t->cache, &held);
-    }
+    const uint32_t left = t->index.block_count - block;
+    const uint32_t limit = block + (count < left ? count : left);
+    while (block < limit && block_is_cached(t, block)) block++;
+    uint32_t after = block;
+    while (after < limit && !block_is_cached(t, after) && run_bytes(t, block, after) < AHEAD_BYTES)
+        after++;
+    if (after > block) run_read(t, block, after);
 }
 
 STATUS table_block_get(struct table *t, uint32_t block, bool may_block,
