@@ -40,7 +40,7 @@ enum admin_op {
     ADMIN_NODE_WEIGHT,     /* node `node` shall have `weight` */
     ADMIN_LEADER,          /* node `node` shall lead; ADMIN_CONFLICT if it has no vote */
     ADMIN_PLAN,            /* what the change `plan_of` would move; nothing is done */
-    ADMIN_CHANGE_PAUSE,    /* no further slot begins to move */
+    ADMIN_CHANGE_PAUSE,    /* nothing more is sent for it */
     ADMIN_CHANGE_RESUME,   /* they do again */
     ADMIN_CHANGE_THROTTLE, /* a node may send `bytes_per_second` for it; 0 = no limit */
     ADMIN_CHANGE_CANCEL,   /* slots on their way go back, those that are through stay */
