@@ -82,6 +82,13 @@ function showSummary(c) {
   byId("cluster-summary").textContent = `${parts.join(" · ")}.`;
 }
 
+/* By slots, or by bytes while slots are still on their way, all of them at once. */
+function shareDone(change) {
+  const slots = change.slots_total > 0 ? change.slots_done / change.slots_total : 0;
+  const moved = change.bytes_total > 0 ? change.bytes_done / change.bytes_total : 0;
+  return Math.max(slots, Math.min(moved, 0.99));
+}
+
 function showChange(change) {
   const body = byId("change-body");
   if (change === null || change === undefined) {
@@ -90,6 +97,7 @@ function showChange(change) {
   }
   const pairs = el("dl", { class: "now" });
   const done = change.slots_done ?? 0, total = change.slots_total ?? 0;
+  const share = shareDone(change);
   replacePairs(pairs, [
     ["slots", `${count(done)} of ${count(total)}`], ["in transit", count(change.slots_joint)],
     ["moved", `${bytes(change.bytes_done)} of ${bytes(change.bytes_total)}`],
@@ -97,8 +105,8 @@ function showChange(change) {
     ["limit", typeof change.throttle === "number" ? `${bytes(change.throttle)}/s` : String(change.throttle ?? "–")],
     ["since", change.started_ms > 0 ? span(Date.now() - change.started_ms) : "–"]]);
   body.replaceChildren(
-    el("p", {}, `${change.reason ?? "rebalance"}${change.paused ? ", paused" : ""}: ${percent(done, total)}`),
-    el("progress", { max: Math.max(total, 1), value: done, "aria-label": "Slots moved" }), pairs);
+    el("p", {}, `${change.reason ?? "rebalance"}${change.paused ? ", paused" : ""}: ${percent(share, 1)}`),
+    el("progress", { max: 1, value: share, "aria-label": "Moved" }), pairs);
 }
 
 /* The slots are asked for when they may have changed, and every few seconds while they move. */

@@ -75,6 +75,16 @@ void change_append_figures(const struct change *c, struct buffer *out) {
     if (c->waits_for != 0) buffer_printf(out, ", waits for node %" PRIu64, c->waits_for);
 }
 
+/* In per mille: by slots, or by bytes while slots are still on their way, all of them at once. */
+static uint64_t share_done(const struct change *c) {
+    const uint64_t slots = c->slots_total == 0 ? 0 : c->slots_done * 1000 / c->slots_total;
+    const bool known = c->bytes_done != FIGURE_UNKNOWN && c->bytes_total != FIGURE_UNKNOWN;
+    if (!known || c->bytes_total == 0) return slots;
+    const double bytes = (double)c->bytes_done / (double)c->bytes_total;
+    const uint64_t by_bytes = bytes < 0.99 ? (uint64_t)(bytes * 1000) : 990;
+    return by_bytes > slots ? by_bytes : slots;
+}
+
 void change_append_bar(const struct change *c, uint32_t columns, bool colour, struct buffer *out) {
     struct buffer figures;
     buffer_init(&figures, 1024);
@@ -83,8 +93,8 @@ void change_append_bar(const struct change *c, uint32_t columns, bool colour, st
     const size_t taken = buffer_len(&figures) + sizeof "[] 100 %  ";
     uint32_t cells = columns > taken ? columns - (uint32_t)taken : 0;
     if (cells > BAR_CELLS_MAX) cells = BAR_CELLS_MAX;
-    const uint64_t total = c->slots_total == 0 ? 1 : c->slots_total;
-    const uint64_t filled = c->slots_done * cells / total;
+    const uint64_t done = share_done(c);
+    const uint64_t filled = done * cells / 1000;
     if (cells >= BAR_CELLS_MIN) {
         buffer_append_string(out, colour ? "[\033[32m" : "[");
         for (uint32_t i = 0; i < cells; i++) {
@@ -93,7 +103,7 @@ void change_append_bar(const struct change *c, uint32_t columns, bool colour, st
         }
         buffer_append_string(out, colour ? "\033[0m] " : "] ");
     }
-    buffer_printf(out, "%3" PRIu64 " %%", c->slots_done * 100 / total);
+    buffer_printf(out, "%3" PRIu64 " %%", done / 10);
     if (columns > buffer_len(&figures) + sizeof "100 %  ") {
         buffer_append_string(out, "  ");
         buffer_append(out, buffer_bytes(&figures));

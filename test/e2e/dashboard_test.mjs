@@ -19,7 +19,7 @@ if (executablePath === undefined) {
   finish();
 }
 
-const nodes = await startCluster(3, ["--shards", "2"]);
+const nodes = await startCluster(3, ["--shards", "2", "--move-rate", "512KiB"]);
 const [first, second, third] = nodes;
 const put = async (key, value) => {
   const reply = await fetch(`${first.url}/v1/kv/${encodeURIComponent(key)}`, { method: "PUT", body: value });
@@ -261,8 +261,8 @@ await test("dashboard: numbers where there is no chart library", async () => {
   await other.close();
 });
 
-// What /v1/cluster says while slots move, put into the page: this cluster cannot do it by itself.
-await test("dashboard: a rebalance with its progress", async () => {
+// What /v1/cluster may say while slots move, put into the page.
+await test("dashboard: every figure of a rebalance", async () => {
   const other = await open();
   await other.page.evaluate(async () => {
     const { showCluster } = await import("/web/app.js");
@@ -276,7 +276,7 @@ await test("dashboard: a rebalance with its progress", async () => {
   const [change, value, summary, table] = await other.page.evaluate(() => window.shown);
   assert.match(change, /add <b>node<\/b>, paused: 25\.0 %/);
   assert.match(change, /100 of 400[^]*16[^]*1\.0 MiB of 4\.0 MiB[^]*3 s[^]*1 min 1 s/);
-  assert.equal(value, 100);
+  assert.equal(value, 0.25);
   assert.match(summary, /leader 127\.0\.0\.1:\d+ · term 4/);
   assert.match(table, /leader/);
   await eventually(5, async () => (await text(other.page, "#change-body")) === "No rebalance is running.");
@@ -310,6 +310,21 @@ await test("dashboard: says when its node is gone, and goes on when it is back",
   const again = await startNode({ port: first.port, dir: first.dir, flags: first.flags });
   first.stop = again.stop;
   await page.waitForSelector('#connection[data-state="live"]');
+});
+
+await test("dashboard: a node that joins, and its share on the way", async () => {
+  for (let i = 0; i < 32; i++) await put(`large:${i}`, "x".repeat(262144));
+  nodes.push(await startNode({ flags: ["--shards", "2", "--join", `127.0.0.1:${first.port}`] }));
+  const seen = new Set();
+  await eventually(60, async () => {
+    const change = await text(page, "#change-body");
+    const share = /^join: ([\d.]+) %/.exec(change);
+    if (share !== null) seen.add(share[1]);
+    return seen.size > 0 && change === "No rebalance is running.";
+  });
+  assert(seen.size > 1, `only ${[...seen]}`);
+  await eventually(5, async () => (await page.locator("#nodes tbody tr").count()) === 4);
+  await eventually(5, async () => (await page.locator("#ring-picture path").count()) === 8);
 });
 
 await browser.close();
