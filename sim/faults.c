@@ -308,7 +308,8 @@ static bool node_fault(struct world *w, enum fault_kind kind) {
     default: break;
     }
     ASSERT(kind == FAULT_WIPE);
-    if (!faults_take_loss(w)) return false;
+    /* Of one that was given up and runs on the member must be known until it is dead. */
+    if (n->out || !faults_take_loss(w)) return false;
     world_wipe(w, n, back_ns(w));
     return true;
 }
