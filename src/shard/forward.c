@@ -261,6 +261,20 @@ static void count_answer(struct shard *s, struct guest *g) {
     s->guests_bytes += bytes;
 }
 
+/* Those whose questions have ids like this one. */
+static struct list *guests_like(struct shard *s, uint64_t id) {
+    return &s->guests[(id ^ id >> 32) % GUEST_BUCKETS];
+}
+
+static bool is_under_way(struct shard *s, const struct link *l, uint64_t id) {
+    const struct list *like = guests_like(s, id);
+    for (const struct list *n = like->next; n != like; n = n->next) {
+        const struct guest *g = LIST_ENTRY(n, struct guest, all);
+        if (g->link == l && g->id == id) return true;
+    }
+    return false;
+}
+
 void guest_begin(struct shard *s, struct link *l, const struct peer_frame *f) {
     const bool local = (f->flags & PEER_FLAG_LOCAL) != 0;
     struct request q;
@@ -270,6 +284,7 @@ void guest_begin(struct shard *s, struct link *l, const struct peer_frame *f) {
         link_fail(l, "malformed call");
         return;
     }
+    if (is_under_way(s, l, f->id)) return;
     if (s->stop_deadline_ms != 0 || s->engine == NULL) {
         refuse(l, f->id, OUT_STOPPING);
         return;
@@ -302,7 +317,7 @@ void guest_begin(struct shard *s, struct link *l, const struct peer_frame *f) {
         peer_request_decode(bytes_of(g->copy, g->copy_bytes), &g->call.request, &timeout_ms);
     ASSERT(status_ok(st));
     g->call.give_up_ms = os_loop_now_ms(s->loop) + timeout_ms;
-    list_append(&s->guests, &g->all);
+    list_append(guests_like(s, g->id), &g->all);
     s->guests_count++;
     s->guests_bytes += g->copy_bytes;
     call_move(&g->call, CALL_SENT, s->turn_ns);
@@ -329,8 +344,10 @@ void guest_answered(struct shard *s, struct call *c) {
 }
 
 void guests_orphan(struct shard *s, const struct link *l) {
-    for (struct list *n = s->guests.next; n != &s->guests; n = n->next) {
-        struct guest *g = LIST_ENTRY(n, struct guest, all);
-        if (g->link == l) g->link = NULL;
+    for (uint32_t i = 0; i < GUEST_BUCKETS; i++) {
+        for (struct list *n = s->guests[i].next; n != &s->guests[i]; n = n->next) {
+            struct guest *g = LIST_ENTRY(n, struct guest, all);
+            if (g->link == l) g->link = NULL;
+        }
     }
 }

@@ -28,7 +28,7 @@
 
 struct guest {
     struct call call;  /* first; its task is NULL */
-    struct list all;   /* in the shard's guests */
+    struct list all;   /* in the shard's guests with such ids */
     struct link *link; /* NULL: it was lost */
     uint64_t id;       /* of the question */
     uint8_t *copy;     /* the request's bytes; mem_alloc */
@@ -52,7 +52,8 @@ void forward_part(struct shard *s, struct call *c);
 void forward_answered(struct shard *s, struct call *c, const struct peer_frame *f);
 void forward_failed(struct shard *s, struct call *c);
 
-/* Another node hands us a call. */
+/* Another node hands us a call. One that is under way already was repeated by the network: it is
+ * answered once, as the repeat may be refused while the first takes effect. */
 void guest_begin(struct shard *s, struct link *l, const struct peer_frame *f);
 void guest_answered(struct shard *s, struct call *c);
 /* The link is gone: answers for it go nowhere. */

@@ -51,7 +51,7 @@ STATUS shard_create(struct node *node, uint16_t id, struct shard **ret_shard) {
     list_init(&s->found);
     list_init(&s->accepts);
     list_init(&s->ahead);
-    list_init(&s->guests);
+    for (uint32_t i = 0; i < GUEST_BUCKETS; i++) list_init(&s->guests[i]);
     list_init(&s->peers_gone);
     list_init(&s->hints_gone);
     coordinations_init(s);

@@ -28,6 +28,7 @@
 
 #define SHARD_EVENTS_MAX 256u
 #define SHARD_PARK_BUCKETS 1024u
+#define GUEST_BUCKETS 1024u
 #define SHARD_INPUT_BYTES (64u * 1024)
 #define SHARD_OPERATIONS ((uint32_t)OP_FIGURES + 1)
 #define SHARD_LEVELS ((uint32_t)LEVEL_COUNT + 1)
@@ -206,7 +207,7 @@ struct shard {
     struct list logging; /* coordinations whose own write is not durable, in log order */
     struct list coordinations_free;
     uint32_t coordinations_used;
-    struct list guests;
+    struct list guests[GUEST_BUCKETS]; /* calls of other nodes, by the ids of their questions */
     uint32_t guests_count;
     uint64_t guests_bytes;
     struct os_timer hedge_timer;
