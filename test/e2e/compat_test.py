@@ -462,33 +462,5 @@ test("every name that has no effect, and why", names_without_effect)
 test("which source wins", order)
 test("a bad value stops the start with one line", bad_values)
 test("the command line of an older store", old_command_line)
-def manual():
-    """Every example of the manual gives what stands below it."""
-    served = Node("--shards", "2")
-    env = {**os.environ, "A": f"http://127.0.0.1:{served.port}",
-           "PATH": os.path.dirname(os.path.abspath(ATOLL)) + ":" + os.environ["PATH"]}
-    command, wanted, examples = None, [], []
-    with open(os.path.join(HERE, "../../docs/compatibility.md")) as f:
-        for line in [*f.read().splitlines(), ""]:
-            if command is not None and (line.startswith("    $ ") or not line.startswith("    ")):
-                examples.append((command, wanted))
-                command = None
-            if line.startswith("    $ "):
-                command, wanted = line[6:], []
-            elif command is not None:
-                wanted.append(line[4:])
-    assert len(examples) >= 15, examples
-
-    def gives(command, wanted):
-        found = subprocess.run(["sh", "-c", command], env=env, cwd=work, capture_output=True, text=True, timeout=20)
-        equal((command, found.stdout.splitlines()), (command, wanted))
-
-    for command, wanted in examples:
-        # Figures of other shards come a moment later.
-        eventually(5 if "dashboard" in command else 0, lambda: gives(command, wanted))
-    served.kill()
-
-
-test("every example of the manual", manual)
 test("--get-format json: /get of 002 as it was", get_format)
 finish()
