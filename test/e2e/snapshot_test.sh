@@ -44,9 +44,11 @@ is "and the newest two are kept" 2 "$(count)"
 
 # Writes all the time, killed at a random moment of a round.
 "$ATOLL" bench --seconds 3 --keys 20000 --value 500 --mix set=100 >/dev/null 2>&1 &
+load=$!
 sleep "1.$(($$ % 10))"
 kill -9 "$node"
-wait "$node" 2>/dev/null
+kill "$load" # it would write to the next node at this port
+wait "$node" "$load" 2>/dev/null
 whole=0
 for file in "$dir"/snapshots/snapshot-*.json; do
     python3 -c "import json, sys; json.load(open(sys.argv[1]))" "$file" && whole=$((whole + 1))
