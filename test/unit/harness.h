@@ -76,6 +76,9 @@ uint64_t test_seed(void);
 /* A new empty folder, removed with all it holds when the test ends. */
 const char *test_tmpdir(void);
 
+/* What this test allocates from here on may be lost: it crashes nodes, which give nothing back. */
+void test_may_leak(void);
+
 /* What the macros above expand to. */
 void test_add(struct test_case *t);
 void test_check(bool holds, const char *what, const char *file, int line);

@@ -229,6 +229,7 @@ static bool all_are_filled(const struct catch_up_world *w) {
 void catch_up_world_open(struct catch_up_world *w, uint32_t gains) {
     *w = (struct catch_up_world){ .net = sim_net_create(1), .now_ns = NS_A_MS, .gains = gains };
     log_set_sink(be_quiet);
+    test_may_leak();
     w->metadata = metadata_create();
     bootstrap(w);
     for (uint32_t i = 0; i < CATCH_UP_NODES; i++) {
@@ -239,7 +240,7 @@ void catch_up_world_open(struct catch_up_world *w, uint32_t gains) {
     CHECK(all_are_filled(w));
 }
 
-/* Nothing is stopped in order: memory that nodes had is leaked, as after a crash. */
+/* Nothing is stopped in order. */
 void catch_up_world_close(struct catch_up_world *w) {
     for (uint32_t i = 0; i < CATCH_UP_NODES; i++) {
         if (w->nodes[i].shard != NULL) catch_up_world_crash(w, i);

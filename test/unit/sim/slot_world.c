@@ -106,6 +106,7 @@ void slot_world_open(struct slot_world *w) {
     CHECK(scenario_check(&w->scenario));
     const struct world_options options = { .scenario = &w->scenario, .say = ignore };
     world_now = NULL; /* a test that failed left its own */
+    test_may_leak();
     w->world = world_create(&options);
     for (uint32_t i = 0; i < SLOT_WORLD_NODES; i++) world_boot(w->world, &w->world->nodes[i]);
     w->client = sim_os_create(SEED, sim_disk_create(SEED));
