@@ -123,6 +123,7 @@ def run(args, folder):
         for node in nodes:
             node.await_members(args.nodes)
         bench(args, nodes[0], "--load", "--requests", str(args.keys), "--pipeline", "16", "--mix", "get=1")
+        time.sleep(args.settle)  # compaction of the fill
         before = [window(args, nodes[0], i) for i in range(args.windows)]
         nodes.append(Node(args, folder, ports[-1], "--join", f"127.0.0.1:{ports[0]}"))
         change = Change(nodes[0])
@@ -148,6 +149,7 @@ def main():
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--window", type=int, default=5, help="seconds")
+    parser.add_argument("--settle", type=int, default=20, help="seconds between the fill and the first window")
     parser.add_argument("--windows", type=int, default=6, help="before the node joins")
     parser.add_argument("--dir", default=ROOT, help="file system for the data")
     args = parser.parse_args()
