@@ -1,8 +1,8 @@
 #include "cli/admin_text.h"
 
 #include "base/assert.h"
-#include "base/log.h"
 #include "cli/figure.h"
+#include "cli/json_field.h"
 #include "cli/table.h"
 
 #include <inttypes.h>
@@ -13,20 +13,9 @@
 
 /* A whole number, or FIGURE_UNKNOWN where null is allowed. */
 static bool get_number(const json_t *object, const char *name, bool or_null, uint64_t *ret_number) {
-    const json_t *value = json_object_get(object, name);
-    if (or_null && json_is_null(value)) {
-        *ret_number = FIGURE_UNKNOWN;
-        return true;
-    }
-    if (!json_is_integer(value) || json_integer_value(value) < 0) return false;
-    *ret_number = (uint64_t)json_integer_value(value);
-    return true;
-}
-
-static bool get_text(const json_t *object, const char *name, char *text, size_t text_bytes) {
-    const json_t *value = json_object_get(object, name);
-    if (!json_is_string(value)) return false;
-    log_escape(bytes_of(json_string_value(value), json_string_length(value)), text, text_bytes);
+    if (!or_null || !json_is_null(json_object_get(object, name)))
+        return json_field_number(object, name, ret_number);
+    *ret_number = FIGURE_UNKNOWN;
     return true;
 }
 
@@ -41,7 +30,7 @@ static STATUS add_plan_node(struct table *t, const json_t *node) {
                                            "kept_after" };
     char text[TABLE_CELL_BYTES], size[FIGURE_BYTES];
     uint64_t number = 0;
-    if (!get_text(node, "address", text, sizeof text)) return status_of(ST_CORRUPT);
+    if (!json_field_text(node, "address", text, sizeof text)) return status_of(ST_CORRUPT);
     table_add(t, text);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if (!get_number(node, numbers[i], false, &number)) return status_of(ST_CORRUPT);
@@ -113,7 +102,7 @@ static STATUS append_details(const json_t *root, bool colour, struct buffer *out
 
 static STATUS append_answer(const json_t *root, bool colour, struct buffer *out) {
     char message[MESSAGE_BYTES];
-    if (!get_text(root, "message", message, sizeof message)) return status_of(ST_CORRUPT);
+    if (!json_field_text(root, "message", message, sizeof message)) return status_of(ST_CORRUPT);
     buffer_printf(out, "%s\n", message);
     return append_details(root, colour, out);
 }
@@ -129,7 +118,7 @@ static STATUS add_quorum(struct table *t, const json_t *keyspace, const char *na
     uint64_t number = 0;
     if (get_number(keyspace, name, false, &number))
         table_add_number(t, number);
-    else if (get_text(keyspace, name, text, sizeof text))
+    else if (json_field_text(keyspace, name, text, sizeof text))
         table_add(t, text);
     else
         return status_of(ST_CORRUPT);
@@ -139,9 +128,9 @@ static STATUS add_quorum(struct table *t, const json_t *keyspace, const char *na
 static STATUS add_keyspace(struct table *t, const json_t *keyspace) {
     char text[TABLE_CELL_BYTES], time[FIGURE_BYTES];
     uint64_t number = 0;
-    if (!get_text(keyspace, "name", text, sizeof text)) return status_of(ST_CORRUPT);
+    if (!json_field_text(keyspace, "name", text, sizeof text)) return status_of(ST_CORRUPT);
     table_add(t, text);
-    if (!get_text(keyspace, "discipline", text, sizeof text)) return status_of(ST_CORRUPT);
+    if (!json_field_text(keyspace, "discipline", text, sizeof text)) return status_of(ST_CORRUPT);
     table_add(t, text);
     if (!get_number(keyspace, "replicas", false, &number)) return status_of(ST_CORRUPT);
     table_add_number(t, number);

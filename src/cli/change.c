@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "cli/figure.h"
+#include "cli/json_field.h"
 
 #include <inttypes.h>
 
@@ -14,9 +15,7 @@ static STATUS take_figure(const json_t *change, const char *name, uint64_t *ret_
     const json_t *value = json_object_get(change, name);
     *ret_figure = FIGURE_UNKNOWN;
     if (value == NULL || json_is_null(value)) return status_of(ST_OK);
-    if (!json_is_integer(value) || json_integer_value(value) < 0) return status_of(ST_CORRUPT);
-    *ret_figure = (uint64_t)json_integer_value(value);
-    return status_of(ST_OK);
+    return status_of(json_field_number(change, name, ret_figure) ? ST_OK : ST_CORRUPT);
 }
 
 static STATUS take_waits(const json_t *change, struct change *c) {

@@ -248,8 +248,7 @@ static const struct admin_word words[] = {
       ADMIN_OPTION(JOIN) | ADMIN_OPTION(LEAVE) | ADMIN_OPTION(NODE) | ADMIN_OPTION(WEIGHT) |
           ADMIN_OPTION(ZONE) | ADMIN_OPTION(RATE),
       0, 0, plan_command },
-    { "pause", "", "Let no further slot of the running change begin to move.", DRY, 0, 0,
-      pause_command },
+    { "pause", "", "Send nothing more for the running change.", DRY, 0, 0, pause_command },
     { "resume", "", "Go on with a change that was paused.", WAIT | DRY, 0, 0, resume_command },
     { "throttle", "RATE|none",
       "Bound what a node may send for the running change.\n"

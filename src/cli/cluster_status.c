@@ -1,8 +1,8 @@
 #include "cli/cluster_status.h"
 
 #include "base/assert.h"
-#include "base/log.h"
 #include "cli/change.h"
+#include "cli/json_field.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -33,18 +33,8 @@ struct line {
     bool self;                       /* it is the node that was asked */
 };
 
-static bool get_number(const json_t *object, const char *name, uint64_t *ret_number) {
-    const json_t *value = json_object_get(object, name);
-    if (!json_is_integer(value) || json_integer_value(value) < 0) return false;
-    *ret_number = (uint64_t)json_integer_value(value);
-    return true;
-}
-
 static bool get_text(const json_t *object, const char *name, char text[TEXT_BYTES]) {
-    const json_t *value = json_object_get(object, name);
-    if (!json_is_string(value)) return false;
-    log_escape(bytes_of(json_string_value(value), json_string_length(value)), text, TEXT_BYTES);
-    return true;
+    return json_field_text(object, name, text, TEXT_BYTES);
 }
 
 /* The time of an answer; none is known of the node itself, and of one not met yet. */
@@ -82,10 +72,10 @@ static STATUS line_decode(const json_t *node, struct line *ret_line) {
     if (!get_text(node, "address", line.texts[COLUMN_ADDRESS])) return status_of(ST_CORRUPT);
     if (!get_text(node, "state", line.texts[COLUMN_STATE])) return status_of(ST_CORRUPT);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        if (!get_number(node, numbers[i].name, &number)) return status_of(ST_CORRUPT);
+        if (!json_field_number(node, numbers[i].name, &number)) return status_of(ST_CORRUPT);
         (void)snprintf(line.texts[numbers[i].column], TEXT_BYTES, "%" PRIu64, number);
     }
-    if (!get_number(node, "latency_us", &number)) return status_of(ST_CORRUPT);
+    if (!json_field_number(node, "latency_us", &number)) return status_of(ST_CORRUPT);
     print_latency(number, line.texts[COLUMN_LATENCY]);
     /* A node alone says how far its start is: "ready". */
     line.up = strcmp(line.texts[COLUMN_STATE], "up") == 0 ||
@@ -140,7 +130,7 @@ static STATUS append_control(const json_t *root, struct buffer *out) {
     uint64_t epoch = 0;
     struct change c;
     TRY(change_decode(json_object_get(root, "change"), &c));
-    if (get_text(root, "leader_address", leader) && get_number(root, "epoch", &epoch))
+    if (get_text(root, "leader_address", leader) && json_field_number(root, "epoch", &epoch))
         buffer_printf(out, "leader %s, epoch %" PRIu64 "\n", leader, epoch);
     if (c.id == 0) return status_of(ST_OK);
     buffer_printf(out, "change %" PRIu64 " (%s): ", c.id, c.reason);
@@ -165,7 +155,7 @@ static void append_missing(const json_t *root, struct buffer *out) {
         const json_t *node = json_array_get(nodes, i);
         char address[TEXT_BYTES], state[TEXT_BYTES], membership[TEXT_BYTES];
         uint64_t id = 0;
-        if (!get_number(node, "id", &id) || !get_text(node, "address", address)) continue;
+        if (!json_field_number(node, "id", &id) || !get_text(node, "address", address)) continue;
         if (!get_text(node, "state", state) || strcmp(state, "down") != 0) continue;
         const bool joins =
             get_text(node, "membership", membership) && strcmp(membership, "joining") == 0;
@@ -186,9 +176,9 @@ static STATUS append_table(const json_t *root, bool colour, struct buffer *out) 
     int widths[COLUMNS];
     uint32_t up = 0;
     if (count == 0 || count > NODES_MAX) return status_of(ST_CORRUPT);
-    if (!get_number(root, "replicas", &replicas)) return status_of(ST_CORRUPT);
-    if (!get_number(root, "write_quorum", &write_quorum)) return status_of(ST_CORRUPT);
-    if (!get_number(root, "read_quorum", &read_quorum)) return status_of(ST_CORRUPT);
+    if (!json_field_number(root, "replicas", &replicas)) return status_of(ST_CORRUPT);
+    if (!json_field_number(root, "write_quorum", &write_quorum)) return status_of(ST_CORRUPT);
+    if (!json_field_number(root, "read_quorum", &read_quorum)) return status_of(ST_CORRUPT);
     for (uint32_t i = 0; i < COLUMNS; i++) widths[i] = (int)strlen(column_names[i]);
     TRY(take_nodes(nodes, widths, colour, NULL, &up));
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/change.h"
 #include "cli/figure.h"
+#include "cli/json_field.h"
 #include "cli/table.h"
 
 #include <inttypes.h>
@@ -31,16 +32,9 @@ struct screen {
 
 /* ---- members of JSON ---- */
 
-static bool get_number(const json_t *object, const char *name, uint64_t *ret_number) {
-    const json_t *value = json_object_get(object, name);
-    if (!json_is_integer(value) || json_integer_value(value) < 0) return false;
-    *ret_number = (uint64_t)json_integer_value(value);
-    return true;
-}
-
 static uint64_t number_of(const json_t *object, const char *name) {
     uint64_t number = FIGURE_UNKNOWN;
-    return get_number(object, name, &number) ? number : FIGURE_UNKNOWN;
+    return json_field_number(object, name, &number) ? number : FIGURE_UNKNOWN;
 }
 
 static double real_of(const json_t *object, const char *name) {
@@ -49,18 +43,16 @@ static double real_of(const json_t *object, const char *name) {
 }
 
 static void copy_text(const json_t *object, const char *name, char text[TEXT_BYTES]) {
-    const json_t *value = json_object_get(object, name);
-    if (json_is_string(value))
-        log_escape(bytes_of(json_string_value(value), json_string_length(value)), text, TEXT_BYTES);
-    else
-        (void)snprintf(text, TEXT_BYTES, "-");
+    if (!json_field_text(object, name, text, TEXT_BYTES)) (void)snprintf(text, TEXT_BYTES, "-");
 }
 
 /* How much `name` grew in a second between two answers, which say when they were made. */
 static double rate_of(const json_t *now, const json_t *before, const char *name) {
     uint64_t value = 0, value_before = 0, ms = 0, ms_before = 0;
-    if (!get_number(now, name, &value) || !get_number(before, name, &value_before)) return -1;
-    if (!get_number(now, "now_ms", &ms) || !get_number(before, "now_ms", &ms_before)) return -1;
+    if (!json_field_number(now, name, &value) || !json_field_number(before, name, &value_before))
+        return -1;
+    if (!json_field_number(now, "now_ms", &ms) || !json_field_number(before, "now_ms", &ms_before))
+        return -1;
     if (ms <= ms_before || value < value_before) return -1; /* started anew meanwhile */
     return (double)(value - value_before) * 1000 / (double)(ms - ms_before);
 }
@@ -199,7 +191,8 @@ static double operations_rate(const json_t *now, const json_t *before) {
     json_t *classes = json_object_get(now, "operations");
     const json_t *classes_before = json_object_get(before, "operations");
     uint64_t ms = 0, ms_before = 0;
-    if (!get_number(now, "now_ms", &ms) || !get_number(before, "now_ms", &ms_before)) return -1;
+    if (!json_field_number(now, "now_ms", &ms) || !json_field_number(before, "now_ms", &ms_before))
+        return -1;
     if (ms <= ms_before || !json_is_object(classes)) return -1;
     json_object_foreach(classes, name, value) {
         const uint64_t count = number_of(classes, name), earlier = number_of(classes_before, name);
@@ -211,8 +204,8 @@ static double operations_rate(const json_t *now, const json_t *before) {
 
 static const char *print_uptime(const json_t *own, char text[FIGURE_BYTES]) {
     uint64_t now_ms = 0, started_ms = 0;
-    if (!get_number(own, "now_ms", &now_ms) || !get_number(own, "started_ms", &started_ms) ||
-        now_ms < started_ms)
+    if (!json_field_number(own, "now_ms", &now_ms) ||
+        !json_field_number(own, "started_ms", &started_ms) || now_ms < started_ms)
         return print_real(-1, text);
     return figure_print_time(now_ms - started_ms, text);
 }

@@ -41,7 +41,7 @@ enum admin_op {
     ADMIN_LEADER,          /* node `node` shall lead; ADMIN_CONFLICT if it has no vote */
     ADMIN_PLAN,            /* what the change `plan_of` would move; nothing is done */
     ADMIN_CHANGE_PAUSE,    /* nothing more is sent for it */
-    ADMIN_CHANGE_RESUME,   /* they do again */
+    ADMIN_CHANGE_RESUME,   /* it goes on */
     ADMIN_CHANGE_THROTTLE, /* a node may send `bytes_per_second` for it; 0 = no limit */
     ADMIN_CHANGE_CANCEL,   /* slots on their way go back, those that are through stay */
     ADMIN_KEYSPACE_LIST,   /* `keyspaces` of the reply: all, by name */
