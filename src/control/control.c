@@ -169,7 +169,7 @@ struct control_message *control_begin(struct control *c, enum control_kind kind)
     return &c->out;
 }
 
-static struct bytes encode_out(struct control *c) {
+struct bytes control_encode_out(struct control *c) {
     buffer_reset(&c->out_bytes);
     control_message_encode(&c->out, &c->out_bytes);
     ASSERT(!c->out_bytes.overflowed);
@@ -194,7 +194,7 @@ static void send_straight(struct control *c, uint32_t member, struct bytes bytes
 void control_send(struct control *c, uint32_t member) {
     ASSERT(member != 0);
     if (c->stage == CONTROL_REFUSED || member == c->self) return;
-    const struct bytes bytes = encode_out(c);
+    const struct bytes bytes = control_encode_out(c);
     send_straight(c, member, bytes);
     control_carry(c, member, bytes);
 }
@@ -202,15 +202,15 @@ void control_send(struct control *c, uint32_t member) {
 void control_send_address(struct control *c, const char *address) {
     ASSERT(address[0] != 0);
     if (c->stage == CONTROL_REFUSED) return;
-    c->env.send_address(c->env.user, address, encode_out(c));
+    c->env.send_address(c->env.user, address, control_encode_out(c));
 }
 
 void control_answer(struct control *c, struct control_source to) {
     if (c->stage == CONTROL_REFUSED) return;
     if (to.member != 0)
-        c->env.send(c->env.user, to.member, encode_out(c));
+        c->env.send(c->env.user, to.member, control_encode_out(c));
     else if (to.guest != 0)
-        c->env.reply(c->env.user, to.guest, encode_out(c));
+        c->env.reply(c->env.user, to.guest, control_encode_out(c));
 }
 
 /* ---- the calls ---- */

@@ -102,12 +102,8 @@ void control_carry_tick(struct control *c) {
     c->carry_at_ms = c->now_ms + CARRY_ASK_MS;
     const uint32_t carrier = next_carrier(c);
     if (carrier == 0) return;
-    struct buffer *out = &c->out_bytes;
     control_begin(c, CONTROL_NEWS_WANTED)->revision = c->shown_revision;
-    buffer_reset(out);
-    control_message_encode(&c->out, out);
-    ASSERT(!out->overflowed);
-    hand(c, carrier, c->self, 0, buffer_bytes(out)); /* others may know of a later leader */
+    hand(c, carrier, c->self, 0, control_encode_out(c)); /* others may know of a later leader */
 }
 
 /* ---- carrying ---- */

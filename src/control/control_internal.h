@@ -172,6 +172,8 @@ void control_send_address(struct control *c, const char *address);
 void control_answer(struct control *c, struct control_source to);
 /* An empty message of this kind in c->out, which is returned. */
 struct control_message *control_begin(struct control *c, enum control_kind kind);
+/* What is in c->out as bytes; they hold until the next call. */
+struct bytes control_encode_out(struct control *c);
 /* This node may not go on. */
 void control_refuse(struct control *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -122,10 +122,10 @@ struct repair {
     uint64_t caught;         /* the number in the last clean pass about them; 0 = none */
     bool caught_told;        /* the other side knows of it */
     struct pace pace;        /* of records on the way to make them equal */
-    struct buffer
-        filled_start;         /* the page that the other side last asked about to fill it: behind */
-    struct buffer filled_end; /* this ikey, up to this one; empty = to the last */
-    uint64_t filled_ns;       /* monotonic: when it was answered; 0 = there is none */
+    /* the page that the other side last asked about, to fill it */
+    struct buffer filled_start; /* it is behind this ikey; empty = from the first */
+    struct buffer filled_end;   /* up to this one; empty = to the last */
+    uint64_t filled_ns;         /* monotonic: when it was answered; 0 = there is none */
     /* the pass, on the side that asks */
     enum repair_state state; /* changed by repair_move */
     bool gone;               /* its member is: it waits for its jobs to be destroyed */

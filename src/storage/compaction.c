@@ -62,8 +62,7 @@ static bool held_elsewhere(const struct compaction *c, struct bytes ikey) {
 
 /* Rules 2 and 3 of compaction.h; rule 4 is asked before. */
 static bool may_drop(const struct compaction *c, const struct record *r) {
-    const struct ballot floor = floors_get(&c->floors, ikey_keyspace(r->ikey));
-    if (ballot_compare(r->ballot, floor) <= 0) return true;
+    if (floors_cover(&c->floors, r)) return true;
     if (!record_is_absent(r, c->wall_ms)) return false;
     if (ballot_compare(r->ballot, c->gc_floor) > 0) return false;
     if (ballot_compare(r->ballot, c->memory_ballot_min) > 0) return false;

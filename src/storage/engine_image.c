@@ -24,13 +24,7 @@ void engine_image_init(struct engine_image *image, struct engine *e) {
     version_retain(image->version);
     floors_copy(&e->floors, &image->floors);
     merge_init(&image->merge, true, true);
-    const struct version *v = image->version;
-    for (uint32_t i = 0; i < v->levels[0].count; i++)
-        merge_add_tables(&image->merge, &v->levels[0].tables[i], 1);
-    for (uint32_t l = 1; l < ENGINE_LEVELS; l++) {
-        if (v->levels[l].count > 0)
-            merge_add_tables(&image->merge, v->levels[l].tables, v->levels[l].count);
-    }
+    merge_add_version(&image->merge, image->version);
     ASSERT(merge_check(&image->merge));
 }
 
@@ -45,11 +39,7 @@ void engine_image_deinit(struct engine_image *image) {
 
 static STATUS skip_truncated(struct engine_image *image) {
     struct merge *m = &image->merge;
-    while (m->record != NULL) {
-        const struct ballot floor = floors_get(&image->floors, ikey_keyspace(m->record->ikey));
-        if (ballot_compare(m->record->ballot, floor) > 0) break;
-        TRY(merge_next(m));
-    }
+    while (m->record != NULL && floors_cover(&image->floors, m->record)) TRY(merge_next(m));
     return status_of(ST_OK);
 }
 

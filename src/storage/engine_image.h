@@ -25,7 +25,7 @@ struct engine_image {
     bool corrupt;            /* a block was: the engine is told at the end */
 };
 
-/* Have all that was put so far flushed, and give the mark to ask engine_image_is_due with. */
+/* Have all that was put so far flushed, and give the mark to ask engine_image_due with. */
 uint64_t engine_image_want(struct engine *e);
 /* Whether that is done. Errors  ST_WAIT not yet; ST_FULL neither, as there is no disk space */
 STATUS engine_image_due(const struct engine *e, uint64_t mark);

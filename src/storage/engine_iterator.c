@@ -59,14 +59,7 @@ struct engine_iterator *engine_iterator_create(struct engine *e, bool may_block)
     buffer_init(&it->position, (size_t)2 * IKEY_BYTES_MAX);
     if (memtable_count(e->active->memtable) > 0) hold(it, e->active);
     for (uint32_t i = 0; i < e->waiting_count; i++) hold(it, e->waiting[i]);
-    const struct version *v = it->version;
-    for (uint32_t i = 0; i < v->levels[0].count; i++) {
-        merge_add_tables(&it->merge, &v->levels[0].tables[i], 1);
-    }
-    for (uint32_t l = 1; l < ENGINE_LEVELS; l++) {
-        if (v->levels[l].count > 0)
-            merge_add_tables(&it->merge, v->levels[l].tables, v->levels[l].count);
-    }
+    merge_add_version(&it->merge, it->version);
     return it;
 }
 
@@ -92,9 +85,7 @@ static STATUS note(struct engine_iterator *it, struct status s) {
 /* Pass over what the truncation floors cover. */
 static STATUS skip_truncated(struct engine_iterator *it) {
     struct merge *m = &it->merge;
-    while (m->record != NULL) {
-        const struct ballot floor = floors_get(&it->e->floors, ikey_keyspace(m->record->ikey));
-        if (ballot_compare(m->record->ballot, floor) > 0) return status_of(ST_OK);
+    while (m->record != NULL && floors_cover(&it->e->floors, m->record)) {
         it->moving = true;
         TRY(merge_next(m));
         it->moving = false;

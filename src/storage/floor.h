@@ -35,6 +35,11 @@ static inline struct ballot floors_get(const struct floors *f, uint16_t keyspace
     return floors_find(f, keyspace);
 }
 
+/* Whether the record is truncated. */
+static inline bool floors_cover(const struct floors *f, const struct record *r) {
+    return ballot_compare(r->ballot, floors_get(f, ikey_keyspace(r->ikey))) <= 0;
+}
+
 bool floors_check(const struct floors *f);
 
 #endif

@@ -19,8 +19,7 @@ void flush_deinit(struct flush *f) {
 static STATUS flush_write(struct flush *f, struct memtable_iterator *it) {
     for (memtable_iterator_seek(it, f->memtable, BYTES_NONE); it->valid;
          memtable_iterator_next(it)) {
-        const struct ballot floor = floors_get(&f->floors, ikey_keyspace(it->record.ikey));
-        if (ballot_compare(it->record.ballot, floor) <= 0) continue;
+        if (floors_cover(&f->floors, &it->record)) continue;
         TRY(output_add(&f->output, &it->record));
     }
     return output_finish(&f->output);

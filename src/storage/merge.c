@@ -54,6 +54,15 @@ void merge_add_tables(struct merge *m, const struct version_table *tables, uint3
     s->table_count = count;
 }
 
+/* Tables of level 0 may overlap, so each is a source; those of another level are one. */
+void merge_add_version(struct merge *m, const struct version *v) {
+    for (uint32_t i = 0; i < v->levels[0].count; i++)
+        merge_add_tables(m, &v->levels[0].tables[i], 1);
+    for (uint32_t l = 1; l < ENGINE_LEVELS; l++) {
+        if (v->levels[l].count > 0) merge_add_tables(m, v->levels[l].tables, v->levels[l].count);
+    }
+}
+
 /* ---- one source ---- */
 
 /* Stand on the first record >= `ikey` of tables[index], or of one behind it. */

@@ -53,6 +53,8 @@ void merge_deinit(struct merge *m);
 /* Both only before the first seek. */
 void merge_add_memtable(struct merge *m, const struct memtable *memtable);
 void merge_add_tables(struct merge *m, const struct version_table *tables, uint32_t count);
+/* All tables of the version. */
+void merge_add_version(struct merge *m, const struct version *v);
 
 /* To the first ikey >= `ikey` (empty = the first of all).
  * Errors  ST_WAIT, ST_CORRUPT, ST_IO */

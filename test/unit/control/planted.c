@@ -11,6 +11,7 @@
 #define control_answer planted_control_answer
 #define control_ask planted_control_ask
 #define control_begin planted_control_begin
+#define control_encode_out planted_control_encode_out
 #define control_carry planted_control_carry
 #define control_carry_tick planted_control_carry_tick
 #define control_caught_up planted_control_caught_up
