@@ -170,9 +170,10 @@ static void see_to_doomed(struct world *w, struct world_node *n) {
     }
     if (n->state != NODE_DOWN) {
         /* It will be told, unless those that are left are too few to go on without it: then it is
-         * killed, and another comes in its place. */
+         * killed, and another comes in its place; in the end soon enough to be back in time. */
         const bool waits = n->state == NODE_UP && n->resume_ns == 0 && state == MEMBER_DEAD;
-        if (waits && (w->operator.rejoin & bit_of(n)) != 0 && below(w, 50) == 0)
+        const uint32_t looks = w->operator.tidies ? 10 : 50;
+        if (waits && (w->operator.rejoin & bit_of(n)) != 0 && below(w, looks) == 0)
             world_crash(w, n, false, NEVER_NS);
         return;
     }
