@@ -99,6 +99,11 @@ void os_file_drop_cache(struct os_file *f, uint64_t offset, uint64_t len) {
     (void)offset, (void)len;
 }
 
+void os_file_write_behind(struct os_file *f, uint64_t offset, uint64_t len) {
+    ASSERT(handle_of(f) != NULL);
+    (void)offset, (void)len;
+}
+
 STATUS os_file_lock(struct os *os, const char *path, struct os_file *ret_file) {
     struct os_file f = { 0 };
     TRY(os_file_open(os, path, OS_FILE_CREATE, &f));

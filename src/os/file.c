@@ -148,6 +148,14 @@ void os_file_drop_cache(struct os_file *f, uint64_t offset, uint64_t len) {
     (void)posix_fadvise(f->handle, (off_t)offset, (off_t)len, POSIX_FADV_DONTNEED);
 }
 
+/* With none of the WAIT flags, which would take a failure of the disk away from the sync that
+ * must report it. */
+void os_file_write_behind(struct os_file *f, uint64_t offset, uint64_t len) {
+    ASSERT(file_is_open(f));
+    ASSERT(offset <= OFFSET_MAX);
+    (void)sync_file_range(f->handle, (off_t)offset, (off_t)len, SYNC_FILE_RANGE_WRITE);
+}
+
 STATUS os_file_lock(struct os *os, const char *path, struct os_file *ret_file) {
     struct os_file f = { 0 };
     TRY(os_file_open(os, path, OS_FILE_CREATE, &f));

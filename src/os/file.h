@@ -45,6 +45,9 @@ STATUS os_file_truncate(struct os_file *f, uint64_t bytes);
 /* Hint: [offset, offset + len) will be read soon / is not needed in the page cache. */
 void os_file_readahead(struct os_file *f, uint64_t offset, uint64_t len);
 void os_file_drop_cache(struct os_file *f, uint64_t offset, uint64_t len);
+/* Hint: begin to put what was written there on the disk, so that a later sync finds little left
+ * to do and syncs of other files do not queue behind it. Makes nothing durable. */
+void os_file_write_behind(struct os_file *f, uint64_t offset, uint64_t len);
 
 /* Take the only lock on this file (made if missing) until it is closed.
  * Errors  ST_BUSY another process holds it */

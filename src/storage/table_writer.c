@@ -115,6 +115,8 @@ static STATUS write_out(struct table_writer *w) {
                   (unsigned long long)w->written_bytes, status_name(w->failed));
         return w->failed;
     }
+    /* One sync of a whole table would hold up those of the log meanwhile. */
+    os_file_write_behind(&w->file, w->written_bytes, out.len);
     w->written_bytes += out.len;
     buffer_shrink(&w->out, KEEP_BYTES);
     if (w->pace != NULL) w->pace(w->pace_user, out.len);

@@ -31,6 +31,7 @@ TEST(file, write_then_read) {
     CHECK_BYTES(bytes_of(got, len), BYTES_LIT("he"));
     os_file_readahead(&f, 0, 4096);
     os_file_drop_cache(&f, 0, 4096);
+    os_file_write_behind(&f, 0, 4096);
     os_file_close(&f);
     os_file_close(&f);
     os_destroy(os);
