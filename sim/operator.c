@@ -191,7 +191,8 @@ static void unstick(struct world *w) {
     if (w->now_ns - w->operator.stuck_ns<STUCK_NS) return;
     w->operator.stuck_ns = w->now_ns;
     for (uint32_t id = 1; id <= c->member_last && id < WORLD_IDS_MAX; id++) {
-        if (c->members[id].state != MEMBER_ACTIVE) continue;
+        const enum member_state state = c->members[id].state;
+        if (state != MEMBER_ACTIVE && state != MEMBER_JOINING) continue;
         (void)wish_of_member(w, METADATA_MEMBER_WEIGHT, id, 1 + c->members[id].weight % WEIGHT_MAX);
         return;
     }
