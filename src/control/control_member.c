@@ -25,7 +25,8 @@ static void options_of_raft(const struct control *c, struct raft_options *ret_op
 static void encode_snapshot(const struct control *c, const struct metadata *state,
                             struct buffer *out) {
     buffer_reset(out);
-    const uint32_t founders = state->epoch == 0 ? c->neighbor_count : 0;
+    const bool founding = state->epoch == 0 && !control_has_cluster(c);
+    const uint32_t founders = founding ? c->neighbor_count : 0;
     buffer_append_u8(out, (uint8_t)founders);
     for (uint32_t i = 0; i < founders; i++) {
         ASSERT(c->neighbors[i].member == i + 1);
@@ -38,17 +39,19 @@ static void encode_snapshot(const struct control *c, const struct metadata *stat
     ASSERT(!out->overflowed);
 }
 
-/* Founders take the place of the neighbors. */
+/* Founders take the place of the neighbors, but not for who joined: they may be long gone. */
 static STATUS decode_snapshot(struct control *c, struct bytes in, struct metadata **ret_state) {
     struct cursor cursor = cursor_of(in);
     const uint32_t founders = cursor_u8(&cursor);
+    const bool joined = control_has_cluster(c);
     if (founders > MEMBERS_MAX) return status_of(ST_CORRUPT);
-    if (founders > 0) c->neighbor_count = 0;
+    if (founders > 0 && !joined) c->neighbor_count = 0;
     for (uint32_t i = 0; i < founders; i++) {
         struct control_neighbor n = { .member = i + 1, .nonce = cursor_u64_le(&cursor) };
         const uint8_t len = cursor_u8(&cursor);
         const struct bytes address = cursor_take(&cursor, len);
         if (cursor.failed || len == 0 || len >= MEMBER_ADDRESS_BYTES) return status_of(ST_CORRUPT);
+        if (joined) continue;
         control_copy_address(n.address, address);
         c->neighbors[c->neighbor_count++] = n;
     }

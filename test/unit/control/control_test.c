@@ -16,6 +16,7 @@ struct world {
     struct test_disk disk;              /* of the node */
     struct control *control;            /* under test */
     uint64_t now_ms;                    /* the clock */
+    uint32_t told_count;                /* of `list`: addresses that it is told */
     uint32_t sent[CONTROL_KINDS];       /* messages by kind */
     char sent_to[MEMBER_ADDRESS_BYTES]; /* address of the last */
     struct control_message last;        /* of them; without views */
@@ -32,6 +33,7 @@ static struct world *made(void) {
     struct world *w = mem_alloc_zeroed(sizeof *w);
     w->random = sim_random_of(1);
     w->now_ms = 1000;
+    w->told_count = 3;
     test_disk_init(&w->disk, &w->random);
     buffer_init(&w->reply, CONTROL_MESSAGE_BYTES_MAX);
     return w;
@@ -79,7 +81,7 @@ static void begin(struct world *w, enum control_want want, uint32_t boot, uint64
     o.want = want;
     o.address = want == CONTROL_WANT_PROXY ? NULL : "10.0.0.2:7000";
     o.addresses = list;
-    o.address_count = want == CONTROL_WANT_ALONE ? 0 : 3;
+    o.address_count = want == CONTROL_WANT_ALONE ? 0 : w->told_count;
     o.boot = boot;
     o.nonce = nonce;
     o.gather_ms = 500;
@@ -307,6 +309,37 @@ static void joined(struct world *w, uint64_t nonce, uint32_t member) {
     m.contact_count = 1;
     m.contacts[0] = (struct control_contact){ 1, BYTES_LIT("10.0.0.1:7000") };
     tell(w, &m);
+}
+
+/* A member that joined has the leader's first snapshot, which names founders, when it starts again.
+ * They may have left since, and it asks those that it is told of. */
+TEST(control, asks_whom_it_is_told_of_and_not_the_founders) {
+    struct world *w = made();
+    w->told_count = 1; /* itself */
+    begin(w, CONTROL_WANT_LIST, 1, 42);
+    run(w, 20);
+    CHECK_EQ(stage(w), CONTROL_MEMBER);
+    end(w);
+    CHECK(w->disk.exists);
+    w->disk.owner.member = 9;
+    w->disk.owner.cluster[3] = 1;
+    w->told_count = 3;
+    memset(w->sent, 0, sizeof w->sent);
+    begin(w, CONTROL_WANT_JOIN, 2, 42);
+    run(w, 10000);
+    CHECK(w->sent[CONTROL_WHO] > 0);
+    static struct control_message m;
+    memset(&m, 0, sizeof m);
+    m.kind = CONTROL_I_AM;
+    m.who.person = CONTROL_PERSON_MEMBER;
+    m.who.cluster.bytes[3] = 1;
+    m.who.member = 1;
+    m.who.nonce = 8;
+    m.who.address = BYTES_LIT("10.0.0.1:7000");
+    m.yours = CONTROL_YOURS_REMOVED;
+    tell(w, &m);
+    CHECK_EQ(stage(w), CONTROL_REFUSED);
+    destroy(w);
 }
 
 /* The id that a member gives is stored before anything is done with it, and only its own. */
