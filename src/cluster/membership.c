@@ -104,6 +104,7 @@ STATUS membership_from_metadata(const struct metadata *state, uint32_t self,
         take_member(m, places[i], &state->members[i]);
     if (self != 0) m->self = membership_find(m, self);
     take_keyspaces(m, state->keyspaces, state->keyspaces_count);
+    m->keyspace_last = state->keyspace_last;
     take_slots(m, state, places);
     ASSERT(membership_check(m));
     *ret_membership = m;

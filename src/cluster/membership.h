@@ -36,6 +36,7 @@ struct membership {
     uint64_t used;                  /* bits of these */
     uint32_t replicas;              /* N of the table; lists may be shorter */
     struct member all[MEMBERS_MAX]; /* by place */
+    uint16_t keyspace_last;         /* highest id given out; those not in `keyspaces` are gone */
     uint32_t keyspaces_count;       /* of `keyspaces` */
     struct keyspace *keyspaces;     /* owned; by id, the default one first */
     struct slot_table slots;        /* lists and targets are places */

@@ -1,11 +1,25 @@
-/* keyspace_call.c - requests that name a keyspace get its id, and puts its time to live. */
+/* keyspace_call.c - requests that name a keyspace get its id, and puts its time to live; keyspaces
+ * that are gone are dropped. */
 #include "base/assert.h"
 #include "shard/shard.h"
 
+/* Also those that were dropped while this node was away. */
+static void drop_gone(struct shard *s) {
+    const struct membership *m = s->members;
+    for (uint32_t id = 0, i = 0; id <= m->keyspace_last; id++) {
+        if (i < m->keyspaces_count && m->keyspaces[i].id == id)
+            i++;
+        else
+            engine_drop_keyspace(s->engine, (uint16_t)id);
+    }
+}
+
 void shard_keyspaces_taken(struct shard *s) {
     const struct membership *m = s->members;
+    ASSERT(m != NULL);
     ASSERT(m->keyspaces_count == 0 || m->keyspaces[0].id == KEYSPACE_DEFAULT);
     s->default_ttl_ms = m->keyspaces_count == 0 ? 0 : m->keyspaces[0].settings.ttl_ms;
+    if (s->engine != NULL && m->keyspaces_count > 0) drop_gone(s);
 }
 
 static const struct keyspace *find(const struct membership *m, struct bytes name) {

@@ -298,7 +298,7 @@ void shard_route(const struct node *n, struct plan *plan);
 /* Fill `keyspace` of a plan's requests by its name, and the expiry of puts without one by its
  * settings; false: there is none of this name. */
 bool shard_keyspace_take(struct shard *s, struct plan *plan);
-/* After a view was adopted. */
+/* After a view was adopted: the default time to live; what keyspaces hold that are gone is dropped. */
 void shard_keyspaces_taken(struct shard *s);
 /* Run a single-key request on the own replica alone, at once.
  * Errors  ST_WAIT (r->fetch names a block), ST_BUSY (write stall); anything else is an

@@ -46,7 +46,8 @@
  *
  * Garbage. A table whose records are half tombstones or past their expiry is compacted
  * for that alone, when its highest ballot is at or below F; each table waits
- * COMPACTION_GARBAGE_WAIT_MS first, twice as long each time little came of it.
+ * COMPACTION_GARBAGE_WAIT_MS first, twice as long each time little came of it. So is a table of
+ * several keyspaces, an eighth of which is of such that were truncated since.
  *
  * Sweep. When the set of rule 4 grows a new sweep begins, behind all other work. Each table is
  * known to be clean as of some sweep: the output of a job as of the one it started under, a

@@ -6,6 +6,8 @@
 #define LEVEL_LAST (ENGINE_LEVELS - 1u)
 /* A score of this means: at its limit. */
 #define SCORE_DUE 1000u
+/* One part of so many is truncated when a table is written anew for it. */
+#define TRUNCATED_SHARE 8u
 
 void compaction_plan_deinit(struct compaction_plan *plan) {
     mem_free(plan->inputs);
@@ -214,11 +216,26 @@ static bool pick_by_score(const struct compaction_view *view, struct compaction_
 
 /* ---- garbage ---- */
 
+/* A table of one keyspace is dropped as a whole; of several, one or more may be truncated. */
+static bool is_truncated_in_part(const struct compaction_view *view,
+                                 const struct version_table *t) {
+    const uint16_t first = ikey_keyspace(t->ikey_min);
+    const uint16_t last = ikey_keyspace(t->ikey_max);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; first != last && i < view->floors->count; i++) {
+        const struct floor *f = &view->floors->items[i];
+        if (f->keyspace < first || f->keyspace > last) continue;
+        if (ballot_compare(t->ballot_max, f->ballot) > 0) continue;
+        bytes += table_keyspace_bytes(t->table, f->keyspace);
+    }
+    return bytes * TRUNCATED_SHARE >= t->bytes;
+}
+
 static bool is_garbage(const struct compaction_view *view, const struct version_table *t) {
     const struct table_properties *p = table_properties(t->table);
-    if (view->wall_ms < t->garbage_due_ms) return false;
+    if (view->wall_ms < t->garbage_due_ms || is_bad(view, t)) return false;
+    if (is_truncated_in_part(view, t)) return true;
     if (ballot_compare(t->ballot_max, view->gc_floor) > 0) return false;
-    if (is_bad(view, t)) return false;
     if (p->tombstones > 0 && p->tombstones * 2 >= p->records) return true;
     return p->expiring * 2 >= p->records && p->expires_min_ms != 0 &&
            p->expires_min_ms <= view->wall_ms;

@@ -253,6 +253,13 @@ void engine_truncate(struct engine *e, uint16_t keyspace, struct ballot floor,
     engine_edit_queue(e, edit);
 }
 
+void engine_drop_keyspace(struct engine *e, uint16_t keyspace) {
+    ASSERT(!e->recovering);
+    ASSERT(keyspace < RESERVED_KEYSPACES);
+    if (ballot_compare(floors_get(&e->floors, keyspace), FLOOR_OF_ALL) == 0) return;
+    engine_truncate(e, keyspace, FLOOR_OF_ALL, NULL, NULL);
+}
+
 void engine_set_gc_floor(struct engine *e, struct ballot floor) {
     if (ballot_compare(floor, e->gc_floor) > 0) e->gc_floor = floor;
 }

@@ -149,6 +149,9 @@ void engine_place(const struct engine *e, uint32_t permille, struct buffer *ret_
  * that is durable. */
 void engine_truncate(struct engine *e, uint16_t keyspace, struct ballot floor,
                      void (*done)(void *user, struct status s), void *user);
+/* All of the keyspace, whatever comes later too: its id is never used again. Returns at once, and
+ * does nothing if it was dropped before. After a crash too soon it is to be dropped again. */
+void engine_drop_keyspace(struct engine *e, uint16_t keyspace);
 /* The keyspace's floor, durable or not yet; zero = never truncated. */
 struct ballot engine_floor(const struct engine *e, uint16_t keyspace);
 /* Tombstones and expired values with a ballot at or below this may be dropped

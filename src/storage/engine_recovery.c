@@ -231,6 +231,7 @@ static STATUS recover_state(struct engine *e, struct manifest_state *state) {
     e->ballot_max = e->version->ballot_max;
     for (uint32_t i = 0; i < e->floors.count; i++) {
         const struct ballot b = e->floors.items[i].ballot;
+        if (ballot_compare(b, FLOOR_OF_ALL) == 0) continue; /* nobody chose it */
         if (ballot_compare(b, e->ballot_max) > 0) e->ballot_max = b;
     }
     struct listing strays = { .e = e, .state = state };

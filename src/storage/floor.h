@@ -17,6 +17,9 @@ struct floor {
     uint16_t keyspace;
 };
 
+/* Of a keyspace that is gone for good: no version is above it. */
+#define FLOOR_OF_ALL ((struct ballot){ UINT64_MAX, UINT32_MAX, UINT32_MAX })
+
 struct floors {
     struct floor *items; /* by keyspace, ascending, each once */
     uint32_t count;

@@ -319,6 +319,17 @@ struct bytes table_place(const struct table *t, uint32_t permille) {
     return block == 0 ? t->properties.ikey_min : table_index_separator(&t->index, block);
 }
 
+/* The block that the keyspace begins in may hold one before it, the one it ends in one behind. */
+uint64_t table_keyspace_bytes(const struct table *t, uint16_t keyspace) {
+    uint8_t space[2][8];
+    ASSERT(keyspace < UINT16_MAX);
+    const uint32_t begin = table_index_find(&t->index, ikey_make(keyspace, BYTES_NONE, space[0]));
+    const uint32_t end = table_index_find(&t->index, ikey_make(keyspace + 1, BYTES_NONE, space[1]));
+    ASSERT(begin <= end);
+    if (end - begin < 2) return 0;
+    return table_index_offset(&t->index, end) - table_index_offset(&t->index, begin + 1);
+}
+
 void table_prefetch(const struct table *t, uint64_t hash) {
     filter_prefetch(&t->filter, hash);
 }

@@ -104,6 +104,10 @@ void table_fetch_ahead(const struct table_fetch *fetch, uint32_t count);
  * table. Requires  permille below 1000 */
 struct bytes table_place(const struct table *t, uint32_t permille);
 
+/* Stored bytes of data blocks in which there are records of this keyspace only, but for the first
+ * and the last of them. */
+uint64_t table_keyspace_bytes(const struct table *t, uint16_t keyspace);
+
 /* Start fetching the part of the filter that table_may_contain will read; no effect. */
 void table_prefetch(const struct table *t, uint64_t hash);
 /* Whether the filter says the ikey may be here (hash = hash_xxh3(ikey)). */

@@ -159,6 +159,42 @@ def keyspaces():
         equal(code(ask(node, "PUT", "/v1/kv/k?keyspace=jobs")), (404, "no_such_keyspace"))
 
 
+def table_bytes(node):
+    return sum(os.path.getsize(os.path.join(folder, f)) for folder, _, files in os.walk(node.dir)
+               for f in files if f.startswith("table"))
+
+
+def dropped_bytes():
+    """What a dropped keyspace held is freed, by a node that was away meanwhile too; others keep theirs."""
+    own = Cluster("--memtable", "1MiB")
+    equal(ask(own[0], "PUT", "/v1/keyspaces/big", {})[0], 201)
+    eventually(5, lambda: own[1].kv("GET", "k", keyspace="big")[0] == 404)
+    value = os.urandom(64 << 10)
+    for i in range(160):
+        equal(own[1].kv("PUT", f"k{i}", value, keyspace="big", level="all")[0], 200)
+    for i in range(8):
+        equal(own[1].kv("PUT", f"k{i}", value)[0], 200)
+    for node in own.nodes:
+        eventually(10, lambda: table_bytes(node) > 6 << 20)
+    own.kill(2)
+    equal(ask(own[0], "DELETE", "/v1/keyspaces/big")[0], 200)
+    for node in own.nodes[:2]:
+        eventually(30, lambda: table_bytes(node) < 4 << 20)
+    equal(table_bytes(own[2]) > 6 << 20, True)
+    own.restart(2)
+    eventually(30, lambda: table_bytes(own[2]) < 4 << 20)
+    equal(ask(own[0], "PUT", "/v1/keyspaces/big", {})[0], 201)
+    for node in own.nodes:
+        eventually(5, lambda: node.kv("GET", "k9", keyspace="big")[0] == 404 and ask(node, "GET", "/v1/keyspaces/big")[0] == 200)
+        equal(node.kv("GET", "k7")[2], value)
+    equal(own[0].kv("PUT", "k9", b"anew", keyspace="big", level="all")[0], 200)
+    own.kill(0, 1, 2)
+    own.restart(0, 1, 2)
+    for node in own.nodes:
+        eventually(20, lambda: node.kv("GET", "k9", keyspace="big")[2] == b"anew")
+    own.stop()
+
+
 def many_at_once():
     """Requests of several clients at all nodes are carried out one by one, and each is answered."""
     from concurrent.futures import ThreadPoolExecutor
@@ -282,6 +318,7 @@ test("leader transfer", leader_moves)
 test("refusals", refusals)
 test("plans", plans)
 test("keyspaces", keyspaces)
+test("bytes of a dropped keyspace", dropped_bytes)
 test("requests at once", many_at_once)
 test("client leaves", client_leaves)
 test("a fourth node joins", fourth_joins)

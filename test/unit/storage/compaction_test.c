@@ -97,6 +97,45 @@ TEST(compaction, drops_what_is_truncated) {
     engine_tables_deinit(&t);
 }
 
+/* In place, once, after a while, and only if it is worth it. */
+TEST(compaction, writes_a_table_anew_that_is_truncated_in_part) {
+    struct floors floors = { 0 };
+    const struct engine_options o = options();
+    engine_tables_init(&t);
+    engine_tables_add_keyspaces(&t, (uint32_t[]){ 3000, 2000, 3000 }, 5);
+    struct compaction_view view = {
+        .version = t.version, .options = &o, .floors = &floors, .wall_ms = 1000
+    };
+    CHECK(!compaction_pick(&view, &plan));
+    floors_raise(&floors, 2, (struct ballot){ 4, 0, 0 });
+    CHECK(!compaction_pick(&view, &plan));
+    floors_raise(&floors, 2, FLOOR_OF_ALL);
+    t.version->levels[6].tables[0].garbage_due_ms = 2000;
+    CHECK(!compaction_pick(&view, &plan));
+    view.wall_ms = 2000;
+    CHECK(compaction_pick(&view, &plan));
+    CHECK(plan.for_garbage);
+    CHECK_EQ(plan.kind, COMPACTION_MERGE);
+    CHECK_EQ(plan.level_output, 6);
+    CHECK_EQ(engine_tables_run(&t, &plan, 0, 0, &floors), 2000);
+    CHECK_EQ(engine_tables_records(&t), 6000);
+    view.version = t.version;
+    CHECK(!compaction_pick(&view, &plan));
+    floors_deinit(&floors);
+    engine_tables_deinit(&t);
+
+    engine_tables_init(&t);
+    engine_tables_add_keyspaces(&t, (uint32_t[]){ 3000, 300, 3000 }, 5);
+    floors_raise(&floors, 2, FLOOR_OF_ALL);
+    view.version = t.version;
+    CHECK(!compaction_pick(&view, &plan));
+    floors_raise(&floors, 3, FLOOR_OF_ALL);
+    CHECK(compaction_pick(&view, &plan));
+    CHECK_EQ(engine_tables_run(&t, &plan, 0, 0, &floors), 3300);
+    floors_deinit(&floors);
+    engine_tables_deinit(&t);
+}
+
 /* Tables that nothing overlaps go down as they are. */
 TEST(compaction, moves_what_overlaps_nothing) {
     engine_tables_init(&t);

@@ -305,6 +305,32 @@ TEST(engine_fault, frees_truncated_keys) {
     engine_world_deinit(&w);
 }
 
+/* Neither what it holds nor what comes later is seen again, and the clock knows nothing of it. */
+TEST(engine_fault, drops_a_keyspace_for_good) {
+    engine_world_init(&w, NULL, test_seed());
+    w.options.memtable_bytes = 1024 * 1024;
+    CHECK_OK(engine_world_open(&w));
+    for (uint32_t k = 0; k < 200; k++) put_waiting(k, 1001 + k);
+    w.floors[1] = w.floors_durable[1] = UINT64_MAX;
+    engine_drop_keyspace(w.engine, 2);
+    engine_drop_keyspace(w.engine, 2);
+    put_waiting(1, 3000);
+    put_waiting(2, 3001);
+    engine_flush(w.engine);
+    engine_world_settle(&w);
+    fail_if(engine_world_check_all(&w), test_seed(), 0);
+    engine_world_close(&w, true);
+    CHECK_OK(engine_world_open(&w));
+    CHECK_EQ(engine_ballot_max(w.engine).stamp, 3001);
+    put_waiting(3, 3002);
+    put_waiting(4, 3003);
+    engine_compact_all(w.engine);
+    engine_world_settle(&w);
+    fail_if(engine_world_check_all(&w), test_seed(), 1);
+    CHECK_EQ(engine_stats(w.engine).records, 100);
+    engine_world_deinit(&w);
+}
+
 /* A put that could bring back what a dropped tombstone hid is refused. */
 TEST(engine_fault, refuses_puts_below_the_gc_floor) {
     engine_world_init(&w, NULL, test_seed());

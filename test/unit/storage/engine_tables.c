@@ -36,6 +36,17 @@ struct bytes engine_tables_ikey(uint32_t key, uint8_t *space) {
     return ikey_make(1, bytes_of(text, (size_t)len), space);
 }
 
+static void finish(struct engine_tables *t, struct output *o, uint32_t level) {
+    const struct status s = output_finish(o);
+    ASSERT(status_ok(s));
+    ASSERT(o->count == 1);
+    const struct version_add add = { .table = o->tables[0], .level = level };
+    struct version *v = version_change(t->version, NULL, 0, &add, 1);
+    version_release(t->version);
+    t->version = v;
+    output_deinit(o);
+}
+
 void engine_tables_add(struct engine_tables *t, uint32_t level, uint32_t first, uint32_t last,
                        uint32_t step, uint64_t stamp, uint8_t flags) {
     struct output o;
@@ -49,14 +60,27 @@ void engine_tables_add(struct engine_tables *t, uint32_t level, uint32_t first, 
         const struct status s = output_add(&o, &r);
         ASSERT(status_ok(s));
     }
-    const struct status s = output_finish(&o);
-    ASSERT(status_ok(s));
-    ASSERT(o.count == 1);
-    const struct version_add add = { .table = o.tables[0], .level = level };
-    struct version *v = version_change(t->version, NULL, 0, &add, 1);
-    version_release(t->version);
-    t->version = v;
-    output_deinit(&o);
+    finish(t, &o, level);
+}
+
+void engine_tables_add_keyspaces(struct engine_tables *t, const uint32_t counts[3],
+                                 uint64_t stamp) {
+    struct output o;
+    uint8_t space[IKEY_BYTES_MAX];
+    char key[16];
+    output_init(&o, &t->output);
+    for (uint16_t keyspace = 1; keyspace <= 3; keyspace++) {
+        for (uint32_t i = 0; i < counts[keyspace - 1]; i++) {
+            const int len = snprintf(key, sizeof key, "k%05u", i);
+            const struct record r = { .ikey =
+                                          ikey_make(keyspace, bytes_of(key, (size_t)len), space),
+                                      .ballot = { stamp, 1, 1 },
+                                      .value = bytes_of(&stamp, sizeof stamp) };
+            const struct status s = output_add(&o, &r);
+            ASSERT(status_ok(s));
+        }
+    }
+    finish(t, &o, ENGINE_LEVELS - 1);
 }
 
 bool engine_tables_pick(struct engine_tables *t, const struct engine_options *options,

@@ -23,6 +23,8 @@ struct bytes engine_tables_ikey(uint32_t key, uint8_t *space);
 /* Add a table with keys first, first + step, .. up to last, all of this stamp, to a level. */
 void engine_tables_add(struct engine_tables *t, uint32_t level, uint32_t first, uint32_t last,
                        uint32_t step, uint64_t stamp, uint8_t flags);
+/* Add a table of the last level with so many keys of keyspaces 1, 2 and 3, 8 bytes each. */
+void engine_tables_add_keyspaces(struct engine_tables *t, const uint32_t counts[3], uint64_t stamp);
 /* A compaction over the present version as the engine would start it. */
 bool engine_tables_pick(struct engine_tables *t, const struct engine_options *options,
                         uint64_t gc_floor, bool everything, struct compaction_plan *ret_plan);
