@@ -15,7 +15,7 @@
 #define ADDRESSES_MAX 64u
 #define ADDRESS_BYTES 128u
 #define POLL_MS 500u
-#define SETTLED_POLLS 4u   /* a change begins a moment after what it is for */
+#define SETTLED_POLLS 7u   /* a change begins two seconds after what it is for */
 #define SILENCE_POLLS 120u /* then nobody of the cluster is there */
 
 struct wait {
