@@ -54,6 +54,7 @@ static apply_kind *const apply_kinds[METADATA_KINDS] = {
     [METADATA_CHANGE_RESUME] = apply_change_resume,
     [METADATA_CHANGE_THROTTLE] = apply_change_throttle,
     [METADATA_CHANGE_CANCEL] = apply_change_cancel,
+    [METADATA_REPLICAS] = apply_replicas,
 };
 
 /* A refusal is remembered too: the proposer may have been told of it, and the same proposal
@@ -184,7 +185,8 @@ STATUS metadata_view(const struct metadata *m, uint64_t epoch, struct metadata_v
 }
 
 void metadata_inputs(const struct metadata *m, struct ring_inputs *ret_inputs) {
-    *ret_inputs = (struct ring_inputs){ .replicas = m->replicas };
+    const uint32_t next = m->replicas_next;
+    *ret_inputs = (struct ring_inputs){ .replicas = next != 0 ? next : m->replicas };
     for (uint32_t i = 0; i < m->members_count; i++) {
         const struct metadata_member *member = &m->members[i];
         if (member->state != MEMBER_ACTIVE && member->state != MEMBER_JOINING) continue;
@@ -203,6 +205,20 @@ uint64_t metadata_inputs_hash(const struct ring_inputs *inputs) {
         put_u32_le(bytes + i * 12 + 8, inputs->members[i].zone);
     }
     return hash_xxh3(bytes_of(bytes, inputs->count * 12));
+}
+
+bool metadata_change_is_due(const struct metadata *m, const struct ring_inputs *inputs) {
+    return m->replicas_next != 0 || metadata_inputs_hash(inputs) != m->placed;
+}
+
+bool metadata_leads_to_dead(const struct metadata *m) {
+    uint64_t dead = 0;
+    for (uint32_t i = 0; i < m->members_count; i++)
+        dead |= (uint64_t)(m->members[i].state == MEMBER_DEAD) << i;
+    for (uint32_t slot = 0; slot < RING_SLOTS && dead != 0; slot++) {
+        if ((slot_list_bits(&m->slots.targets[slot]) & dead) != 0) return true;
+    }
+    return false;
 }
 
 uint32_t metadata_find_nonce(const struct metadata *m, uint64_t nonce) {
@@ -307,12 +323,14 @@ bool metadata_check(const struct metadata *m) {
         static const struct cluster_id none;
         return memcmp(&m->cluster, &none, sizeof none) == 0 && m->revision == 0 &&
                m->change_last == 0 && m->placed == 0 && m->member_last == 0 &&
-               m->keyspace_last == 0 && m->replicas == 0 && m->members_count == 0 &&
-               m->keyspaces_count == 0 && m->gone_count == 0 && m->change.id == 0;
+               m->keyspace_last == 0 && m->replicas == 0 && m->replicas_next == 0 &&
+               m->members_count == 0 && m->keyspaces_count == 0 && m->gone_count == 0 &&
+               m->change.id == 0;
     }
     if (m->revision == 0 || m->members_count == 0 || !gone_check(m)) return false;
     if (m->member_last > MEMBER_ID_MAX || m->keyspace_last > KEYSPACE_ID_MAX) return false;
     if (m->replicas < 1 || m->replicas > REPLICAS_MAX) return false;
+    if (m->replicas_next > REPLICAS_MAX) return false;
     for (uint32_t i = 0; i < m->members_count; i++) {
         if (!member_check(m, i)) return false;
     }

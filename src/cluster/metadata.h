@@ -63,6 +63,7 @@ struct metadata {
     uint32_t member_last;                        /* highest id given out */
     uint16_t keyspace_last;                      /* the same */
     uint32_t replicas;                           /* lists have min(this, members placed) */
+    uint32_t replicas_next;                      /* N that is asked for instead; 0 = none is */
     uint32_t members_count;                      /* 0..MEMBERS_MAX */
     struct metadata_member members[MEMBERS_MAX]; /* by id, ascending; slots hold indexes */
     uint32_t gone_count;                         /* of `gone` */
@@ -143,10 +144,15 @@ struct metadata_view {
  *                      not been applied here */
 STATUS metadata_view(const struct metadata *m, uint64_t epoch, struct metadata_view *ret_view);
 
-/* What a change should lead to now: all active and joining members, and the present N. */
+/* What a change should lead to now: all active and joining members, and the N that is asked for. */
 void metadata_inputs(const struct metadata *m, struct ring_inputs *ret_inputs);
-/* Of the members in it, not of N. Another one than m->placed: a change is due. */
+/* Of the members in it, not of N. */
 uint64_t metadata_inputs_hash(const struct ring_inputs *inputs);
+/* Slots should be given to these members, but were last given to others; or another N is asked
+ * for. */
+bool metadata_change_is_due(const struct metadata *m, const struct ring_inputs *inputs);
+/* A target of the running change has a dead member. */
+bool metadata_leads_to_dead(const struct metadata *m);
 /* Index of the member with this nonce of a data directory, or MEMBER_NONE. Requires  not 0 */
 uint32_t metadata_find_nonce(const struct metadata *m, uint64_t nonce);
 /* The same with this address. */

@@ -98,6 +98,13 @@ static void activate(struct metadata *m) {
     }
 }
 
+/* All slots are through. */
+static void take_replicas(struct metadata *m) {
+    ASSERT(m->change.replicas >= metadata_copies_wanted(m));
+    m->replicas = m->change.replicas;
+    if (m->replicas_next == m->replicas) m->replicas_next = 0;
+}
+
 static void change_end(struct metadata *m) {
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
         if (m->slots.phases[slot] != SLOT_SETTLED) slot_table_move(&m->slots, slot, SLOT_SETTLED);
@@ -154,7 +161,7 @@ struct metadata_result apply_change_begin(struct metadata *m, const struct metad
     activate_without_slots(m, r);
     ring_destroy(r);
     if (m->change.slots_total == 0) {
-        m->replicas = m->change.replicas;
+        take_replicas(m);
         change_end(m);
     }
     return metadata_done(m->change_last);
@@ -204,7 +211,7 @@ struct metadata_result apply_slots_new(struct metadata *m, const struct metadata
     m->change.slots_done += step(m, &c->ranges, SLOT_NEW);
     ASSERT(m->change.slots_done <= m->change.slots_total);
     if (m->change.slots_done == m->change.slots_total) {
-        m->replicas = m->change.replicas;
+        take_replicas(m);
         change_end(m);
     }
     return metadata_done(m->epoch);
@@ -235,16 +242,28 @@ struct metadata_result apply_change_throttle(struct metadata *m, const struct me
     return metadata_done(m->change.id);
 }
 
+/* An N that is asked for while a change is running is seen to when that is over. */
+struct metadata_result apply_replicas(struct metadata *m, const struct metadata_command *c) {
+    if (c->replicas < 1 || c->replicas > REPLICAS_MAX) return metadata_refuse(META_REPLICAS);
+    if (c->replicas < metadata_copies_wanted(m)) return metadata_refuse(META_COPIES);
+    m->replicas_next = c->replicas;
+    ASSERT(metadata_copies(m) >= metadata_copies_wanted(m));
+    return metadata_done(c->replicas);
+}
+
 /* Slots that are joint go back: while they were, every majority of the new list went with one
  * of the old. Those that are new stay, so that lists may differ in length; what a keyspace may
- * ask for is then the shorter of the two. */
+ * ask for is then the shorter of the two. The N that the change was to bring is asked for no
+ * more, unless the change had to end because of a member that died. */
 struct metadata_result apply_change_cancel(struct metadata *m, const struct metadata_command *c) {
     if (!is_running(m, c)) return metadata_refuse(META_NO_CHANGE);
     m->epoch++;
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
         if (m->slots.phases[slot] == SLOT_JOINT) m->slots.epochs[slot] = m->epoch;
     }
-    if (m->change.slots_done > 0) m->replicas = metadata_copies(m);
+    const uint32_t replicas = m->change.replicas;
+    if (m->change.slots_done > 0 && replicas < m->replicas) m->replicas = replicas;
+    if (replicas == m->replicas_next && !metadata_leads_to_dead(m)) m->replicas_next = 0;
     change_end(m);
     ASSERT(m->replicas >= metadata_copies_wanted(m));
     return metadata_done(m->epoch);

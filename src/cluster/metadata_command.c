@@ -189,6 +189,10 @@ static void put_payload(const struct metadata_command *m, struct buffer *out) {
     case METADATA_CHANGE_PAUSE:
     case METADATA_CHANGE_RESUME:
     case METADATA_CHANGE_CANCEL: buffer_append_u64_le(out, m->change); break;
+    case METADATA_REPLICAS:
+        ASSERT(m->replicas <= UINT8_MAX);
+        buffer_append_u8(out, (uint8_t)m->replicas);
+        break;
     case METADATA_KINDS: ASSERT(false);
     }
 }
@@ -232,6 +236,7 @@ static void take_payload(struct cursor *c, struct metadata_command *m) {
     case METADATA_CHANGE_PAUSE:
     case METADATA_CHANGE_RESUME:
     case METADATA_CHANGE_CANCEL: m->change = cursor_u64_le(c); break;
+    case METADATA_REPLICAS: m->replicas = cursor_u8(c); break;
     case METADATA_KINDS: c->failed = true;
     }
 }

@@ -40,6 +40,7 @@ enum metadata_kind {
     METADATA_CHANGE_RESUME,   /* .change */
     METADATA_CHANGE_THROTTLE, /* .change, .throttle */
     METADATA_CHANGE_CANCEL,   /* .change */
+    METADATA_REPLICAS,        /* .replicas */
     METADATA_KINDS,
 };
 
@@ -95,7 +96,7 @@ struct metadata_command {
     struct member_wish member;             /* MEMBER_* */
     uint32_t first_count;                  /* BOOTSTRAP: 1..MEMBERS_MAX, of `first` */
     struct member_wish first[MEMBERS_MAX]; /* by id, ascending */
-    uint32_t replicas;                     /* BOOTSTRAP: N of the table */
+    uint32_t replicas;                     /* BOOTSTRAP, REPLICAS: N of the table */
     uint16_t keyspace;                     /* its id */
     struct keyspace_settings settings;     /* BOOTSTRAP: of the default keyspace */
     struct bytes name;                     /* at most KEYSPACE_NAME_BYTES_MAX */

@@ -34,6 +34,7 @@ struct metadata_result apply_change_pause(struct metadata *m, const struct metad
 struct metadata_result apply_change_resume(struct metadata *m, const struct metadata_command *c);
 struct metadata_result apply_change_throttle(struct metadata *m, const struct metadata_command *c);
 struct metadata_result apply_change_cancel(struct metadata *m, const struct metadata_command *c);
+struct metadata_result apply_replicas(struct metadata *m, const struct metadata_command *c);
 
 /* The table that `inputs` lead to from the lists as they are.
  * Errors  ST_INVALID  as ring_create, or too many copies or members */
@@ -46,7 +47,8 @@ bool member_address_is_valid(struct bytes address);
 /* Whether a table of `members_count` would have fewer copies than it has now and a keyspace
  * wants. */
 bool metadata_too_few(const struct metadata *m, uint32_t members_count);
-/* Highest N a keyspace may have: that of the table, now and after the running change. */
+/* Highest N a keyspace may have: that of the table, now, after the running change and after the
+ * one that is asked for. */
 uint32_t metadata_copies(const struct metadata *m);
 /* Highest N of a keyspace. */
 uint32_t metadata_copies_wanted(const struct metadata *m);

@@ -14,8 +14,10 @@ uint32_t metadata_copies_wanted(const struct metadata *m) {
 }
 
 uint32_t metadata_copies(const struct metadata *m) {
-    if (m->change.id == 0 || m->replicas < m->change.replicas) return m->replicas;
-    return m->change.replicas;
+    uint32_t least = m->replicas;
+    if (m->change.id != 0 && m->change.replicas < least) least = m->change.replicas;
+    if (m->replicas_next != 0 && m->replicas_next < least) least = m->replicas_next;
+    return least;
 }
 
 void metadata_put_keyspace(struct metadata *m, uint16_t id, struct bytes name,

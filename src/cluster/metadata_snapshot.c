@@ -60,7 +60,8 @@ void metadata_encode(const struct metadata *m, struct buffer *out) {
     const size_t len_before = buffer_len(out);
     buffer_append_u32_le(out, SNAPSHOT_MAGIC);
     buffer_append_u16_le(out, SNAPSHOT_VERSION);
-    buffer_append_u16_le(out, m->replicas);
+    buffer_append_u8(out, (uint8_t)m->replicas);
+    buffer_append_u8(out, (uint8_t)m->replicas_next);
     buffer_append(out, bytes_of(m->cluster.bytes, CLUSTER_ID_BYTES));
     buffer_append_u64_le(out, m->epoch);
     buffer_append_u64_le(out, m->revision);
@@ -124,7 +125,8 @@ static void take_gone(struct cursor *c, struct metadata *m) {
 
 /* Everything that memory depends on is bounded here; the rest is for metadata_check. */
 static void take_state(struct cursor *c, struct metadata *m) {
-    m->replicas = cursor_u16_le(c);
+    m->replicas = cursor_u8(c);
+    m->replicas_next = cursor_u8(c);
     const struct bytes cluster = cursor_take(c, CLUSTER_ID_BYTES);
     if (cluster.len > 0) memcpy(m->cluster.bytes, cluster.ptr, cluster.len);
     m->epoch = cursor_u64_le(c);

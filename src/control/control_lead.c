@@ -262,7 +262,8 @@ static void wanted_inputs(const struct control *c, struct ring_inputs *ret_input
 }
 
 static enum change_reason reason_of(const struct control *c) {
-    enum change_reason reason = CHANGE_WEIGHT;
+    const bool others = c->state->replicas_next == 0;
+    enum change_reason reason = others ? CHANGE_WEIGHT : CHANGE_REPLICAS;
     for (uint32_t i = 0; i < c->state->members_count; i++) {
         const struct metadata_member *m = &c->state->members[i];
         const bool keeps = slot_table_has(&c->state->slots, (uint16_t)i);
@@ -286,15 +287,15 @@ static bool begin_change(struct control *c) {
     memset(&command, 0, sizeof command);
     wanted_inputs(c, &command.target);
     const uint64_t hash = metadata_inputs_hash(&command.target);
+    const bool is_due = metadata_change_is_due(c->state, &command.target);
     if (hash != c->members_hash) {
         c->members_hash = hash;
         c->members_since_ms = c->now_ms;
     }
-    if (c->state->change.id != 0 || hash == c->state->placed) return false;
+    if (c->state->change.id != 0 || !is_due) return false;
     if (command.target.count == 0 || c->begin_refused == c->shown_revision) return false;
     if (c->now_ms - c->members_since_ms < c->options.settle_ms) return false;
     command.kind = METADATA_CHANGE_BEGIN;
-    command.target.replicas = c->state->replicas;
     command.reason = reason_of(c);
     command.started_ms = c->wall_ms;
     command.throttle = c->options.throttle;
@@ -346,25 +347,14 @@ static bool barrier_reached(const struct control *c) {
     return true;
 }
 
-/* A target with a dead member would be left with a copy less than it could have. */
-static bool leads_to_dead(const struct control *c) {
-    const struct slot_table *t = &c->state->slots;
-    uint64_t members = 0;
-    if (!has_dead(c)) return false;
-    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) members |= slot_list_bits(&t->targets[slot]);
-    for (uint32_t i = 0; i < c->state->members_count; i++) {
-        if ((members >> i & 1) != 0 && c->state->members[i].state == MEMBER_DEAD) return true;
-    }
-    return false;
-}
-
 static bool step_change(struct control *c) {
     static struct metadata_command command;     /* large; one thread */
     static uint8_t packed[SLOT_RANGES_MAX * 4]; /* the same */
     if (c->state->change.id == 0) return false;
     memset(&command, 0, sizeof command);
     command.change = c->state->change.id;
-    if (leads_to_dead(c)) {
+    /* A target with a dead member would be left with a copy less than it could have. */
+    if (metadata_leads_to_dead(c->state)) {
         command.kind = METADATA_CHANGE_CANCEL;
     } else if (slot_table_next(&c->state->slots, SLOT_JOINT, 0) < RING_SLOTS) {
         if (!barrier_reached(c)) return false;

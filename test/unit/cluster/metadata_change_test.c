@@ -221,6 +221,126 @@ TEST(metadata_change, replicas) {
     meta_world_deinit(&w);
 }
 
+static struct metadata_result ask_replicas(struct meta_world *w, uint32_t replicas) {
+    struct metadata_command c = { .kind = METADATA_REPLICAS, .replicas = replicas };
+    return meta_world_apply(w, &c);
+}
+
+static bool is_due(const struct metadata *m) {
+    struct ring_inputs inputs;
+    metadata_inputs(m, &inputs);
+    return metadata_change_is_due(m, &inputs);
+}
+
+/* Another N is asked for like another weight: a change becomes due, and takes what was asked for
+ * last. Until it is over no keyspace may want more than the smaller N. */
+TEST(metadata_change, replicas_are_asked_for) {
+    struct meta_world w;
+    meta_world_init(&w, 6, 3);
+    CHECK_EQ(ask_replicas(&w, 0).code, META_REPLICAS);
+    CHECK_EQ(ask_replicas(&w, REPLICAS_MAX + 1).code, META_REPLICAS);
+    CHECK_EQ(ask_replicas(&w, 2).code, META_COPIES); /* the default keyspace wants 3 */
+    CHECK(!is_due(w.m));
+    CHECK_EQ(ask_replicas(&w, 4).code, META_OK);
+    CHECK_EQ(ask_replicas(&w, 5).code, META_OK);
+    CHECK(is_due(w.m));
+    struct metadata_command alter = { .kind = METADATA_KEYSPACE_ALTER,
+                                      .settings = meta_world_settings(5, KEYSPACE_EVENTUAL) };
+    CHECK_EQ(meta_world_apply(&w, &alter).code, META_COPIES);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    CHECK_EQ(w.m->change.replicas, 5);
+    CHECK_EQ(meta_world_apply(&w, &alter).code, META_COPIES);
+    CHECK_EQ(ask_replicas(&w, 4).code, META_OK); /* comes after it */
+    meta_world_finish(&w);
+    CHECK_EQ(w.m->replicas, 5);
+    CHECK(is_due(w.m));
+    CHECK_EQ(meta_world_apply(&w, &alter).code, META_COPIES); /* there are 5, but will be 4 */
+    alter.settings.replication.replicas = 4;
+    CHECK_EQ(meta_world_apply(&w, &alter).code, META_OK);
+    CHECK_EQ(ask_replicas(&w, 3).code, META_COPIES);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    meta_world_finish(&w);
+    CHECK_EQ(w.m->replicas, 4);
+    CHECK_EQ(w.m->replicas_next, 0);
+    CHECK(!is_due(w.m));
+    meta_world_deinit(&w);
+}
+
+/* Fewer members than N are well: lists grow when others join. */
+TEST(metadata_change, replicas_above_the_members) {
+    struct meta_world w;
+    meta_world_init(&w, 3, 3);
+    CHECK_EQ(ask_replicas(&w, 5).code, META_OK);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    CHECK_EQ(w.m->change.id, 0); /* no list is another */
+    CHECK_EQ(w.m->replicas, 5);
+    CHECK_EQ(w.m->slots.lists[7].count, 3);
+    CHECK_EQ(add(&w, "a:1", 1).code, META_OK);
+    CHECK_EQ(add(&w, "b:1", 1).code, META_OK);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    meta_world_finish(&w);
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) CHECK_EQ(w.m->slots.lists[slot].count, 5);
+    meta_world_deinit(&w);
+}
+
+/* People who cancel the change want the other N no more; a change that ends because a member
+ * died is begun anew without that, and still leads to it. */
+TEST(metadata_change, replicas_cancelled) {
+    struct meta_world w;
+    meta_world_init(&w, 6, 3);
+    CHECK_EQ(ask_replicas(&w, 5).code, META_OK);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    CHECK_EQ(meta_world_advance(&w, SLOT_OLD, RING_SLOTS), RING_SLOTS);
+    CHECK_EQ(meta_world_change(&w, METADATA_CHANGE_CANCEL, 1).code, META_OK);
+    CHECK_EQ(w.m->replicas_next, 0);
+    CHECK(!is_due(w.m));
+
+    CHECK_EQ(ask_replicas(&w, 5).code, META_OK);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    CHECK(!metadata_leads_to_dead(w.m));
+    const struct member_wish dead = { .id = 6 };
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_DEAD, dead).code, META_OK);
+    CHECK(metadata_leads_to_dead(w.m));
+    CHECK_EQ(meta_world_change(&w, METADATA_CHANGE_CANCEL, 2).code, META_OK);
+    CHECK_EQ(w.m->replicas_next, 5);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    meta_world_finish(&w);
+    CHECK_EQ(w.m->replicas, 5);
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) CHECK_EQ(w.m->slots.lists[slot].count, 5);
+
+    /* One for something else is cancelled: the wish is none of its business. */
+    CHECK_EQ(add(&w, "a:1", 1).code, META_OK);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    CHECK_EQ(ask_replicas(&w, 3).code, META_OK);
+    CHECK_EQ(meta_world_change(&w, METADATA_CHANGE_CANCEL, w.m->change.id).code, META_OK);
+    CHECK_EQ(w.m->replicas_next, 3);
+    meta_world_deinit(&w);
+}
+
+/* Majorities of three and of five copies are counted each of its own list while a slot is joint,
+ * and what is asked for by number is no more than a list has. */
+TEST(metadata_change, majorities_of_two_lengths) {
+    struct meta_world w;
+    meta_world_init(&w, 5, 3);
+    const struct keyspace *k = metadata_find_keyspace(w.m, 0);
+    struct slot_replicas r;
+    CHECK_EQ(ask_replicas(&w, 5).code, META_OK);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    CHECK_EQ(meta_world_advance(&w, SLOT_OLD, RING_SLOTS), RING_SLOTS);
+    struct keyspace five = *k;
+    five.settings.replication.replicas = 5;
+    metadata_replicas(w.m, 9, &five, &r);
+    CHECK(r.now.count == 3 && r.now.write_quorum == 2 && r.now.read_quorum == 2);
+    CHECK(r.next.count == 5 && r.next.write_quorum == 3 && r.next.read_quorum == 3);
+    five.settings.replication.write_quorum = 4;
+    metadata_replicas(w.m, 9, &five, &r);
+    CHECK(r.now.write_quorum == 3 && r.next.write_quorum == 4);
+    metadata_replicas(w.m, 9, k, &r); /* the keyspace keeps its own N */
+    CHECK(r.now.count == 3 && r.next.count == 3 && r.next.write_quorum == 2);
+    for (uint32_t i = 0; i < 3; i++) CHECK_EQ(r.next.ids[i], r.now.ids[i]);
+    meta_world_deinit(&w);
+}
+
 /* A member too light for a single slot is in at once. */
 TEST(metadata_change, lightest_member) {
     struct meta_world w;

@@ -39,7 +39,8 @@ static void example(enum metadata_kind kind, struct metadata_command *c) {
         c->started_ms = 1234567890123;
     }
     if (kind == METADATA_CHANGE_BEGIN || kind == METADATA_CHANGE_THROTTLE) c->throttle = 555;
-    if (kind > METADATA_CHANGE_BEGIN) c->change = 21;
+    if (kind > METADATA_CHANGE_BEGIN && kind <= METADATA_CHANGE_CANCEL) c->change = 21;
+    if (kind == METADATA_REPLICAS) c->replicas = 5;
     if (kind == METADATA_SLOTS_JOINT || kind == METADATA_SLOTS_NEW)
         c->ranges = (struct slot_ranges){ 2, bytes_of(ranges, sizeof ranges) };
 }
@@ -75,6 +76,7 @@ TEST(metadata_command, every_kind) {
         CHECK_EQ(d.started_ms, c.started_ms);
         CHECK_EQ(d.throttle, c.throttle);
         CHECK_EQ(d.change, c.change);
+        CHECK_EQ(d.replicas, c.replicas);
         CHECK_EQ(d.ranges.count, c.ranges.count);
         CHECK_BYTES(encode(&d, &again), all);
         for (size_t len = 0; len < all.len; len++) {

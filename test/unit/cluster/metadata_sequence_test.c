@@ -62,7 +62,7 @@ static void draw_keyspace(struct metadata_command *c, const struct metadata *m,
 static void draw_begin(struct metadata_command *c, const struct metadata *m, struct sim_random *r) {
     metadata_inputs(m, &c->target);
     if (c->target.count == 0) c->target.members[c->target.count++].id = 1;
-    c->target.replicas = below(r, 3) == 0 ? 1 + below(r, 6) : m->replicas;
+    if (below(r, 3) == 0) c->target.replicas = 1 + below(r, 6);
     c->accept_loss = sim_random_chance(r, 1, 2);
     if (sim_random_chance(r, 1, 10)) c->target.members[0].weight++;
     if (sim_random_chance(r, 1, 10) && c->target.count > 1) c->target.count--;
@@ -104,6 +104,8 @@ static void draw(struct metadata_command *c, const struct metadata *m, struct si
         draw_keyspace(c, m, r);
     } else if (c->kind == METADATA_CHANGE_BEGIN) {
         draw_begin(c, m, r);
+    } else if (c->kind == METADATA_REPLICAS) {
+        c->replicas = below(r, REPLICAS_MAX + 2);
     } else {
         c->change = sim_random_chance(r, 1, 20) ? below(r, 9) : m->change.id;
         /* Rarely enough for changes to come to their ends. */
@@ -156,6 +158,19 @@ static void check_lengths(const struct metadata *m, const struct watch *watch) {
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) CHECK_EQ(m->slots.lists[slot].count, copies);
 }
 
+/* Another N is asked for by one command, and stays so until a change brings it or is cancelled. */
+static void check_next(const struct metadata *a, const struct metadata *b,
+                       const struct metadata_command *c) {
+    const bool ends = a->change.id != b->change.id || c->kind == METADATA_CHANGE_BEGIN;
+    if (c->kind == METADATA_REPLICAS)
+        CHECK_EQ(b->replicas_next, c->replicas);
+    else if (!ends)
+        CHECK_EQ(b->replicas_next, a->replicas_next);
+    else
+        CHECK(b->replicas_next == a->replicas_next || b->replicas_next == 0);
+    if (!ends) CHECK_EQ(b->replicas, a->replicas);
+}
+
 /* What a command has done to the state, seen from outside. */
 static void look(struct watch *watch, const struct metadata *a, const struct metadata *b,
                  const struct metadata_command *c, struct metadata_result result) {
@@ -175,6 +190,7 @@ static void look(struct watch *watch, const struct metadata *a, const struct met
         watch->target_count = watch->begun_count;
         watch->mixed = false;
     }
+    check_next(a, b, c);
     check_slots(a, b, c);
     check_lengths(b, watch);
 }

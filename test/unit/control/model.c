@@ -319,7 +319,12 @@ static void wish(struct model *m) {
         break;
     case 4: c.kind = c.change != 0 ? METADATA_CHANGE_CANCEL : METADATA_KEYSPACE_DROP; break;
     case 5: c.kind = chance(m, 1, 2) ? METADATA_CHANGE_PAUSE : METADATA_CHANGE_RESUME; break;
-    default: c.kind = METADATA_CHANGE_THROTTLE; c.throttle = below(m, 1000);
+    default:
+        c.kind = METADATA_CHANGE_THROTTLE;
+        c.throttle = below(m, 1000);
+        if (c.throttle >= 300) break;
+        c.kind = METADATA_REPLICAS;
+        c.replicas = 1 + (uint32_t)c.throttle % REPLICAS_MAX;
     }
     if (c.kind == METADATA_KEYSPACE_DROP) c.keyspace = (uint16_t)below(m, 20);
     propose(m, &c);
