@@ -342,7 +342,8 @@ static bool inject(struct world *w, enum fault_kind kind) {
     case FAULT_LEAVE:
     case FAULT_REMOVE:
     case FAULT_WEIGHT:
-    case FAULT_CONTROL: return operator_fault(w, kind);
+    case FAULT_CONTROL:
+    case FAULT_REPLICAS: return operator_fault(w, kind);
     default: return network_fault(w, kind);
     }
 }
@@ -387,8 +388,10 @@ void faults_step(struct world *w) {
     close_windows(w, false);
     if (w->faults.next_ns > w->now_ns) return;
     enum fault_kind kind;
+    const uint32_t kinds =
+        w->scenario->faults >> FAULT_REPLICAS == 0 ? FAULT_REPLICAS : FAULT_KINDS;
     do {
-        kind = (enum fault_kind)below(w, FAULT_KINDS);
+        kind = (enum fault_kind)below(w, kinds);
     } while ((w->scenario->faults >> kind & 1) == 0);
     const uint64_t head[2] = { w->now_ns, kind };
     sim_trace_add(&w->trace, head, sizeof head);

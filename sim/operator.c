@@ -130,6 +130,25 @@ static bool weigh(struct world *w) {
     return wish_of_member(w, METADATA_MEMBER_WEIGHT, n->member, 1 + (uint32_t)below(w, WEIGHT_MAX));
 }
 
+/* What slots have, or will have once what was asked for is done. */
+static uint32_t replicas_to_be(const struct world *w) {
+    const struct world_cluster *c = &w->cluster;
+    return c->replicas_next != 0 ? c->replicas_next : c->replicas;
+}
+
+static bool wish_of_replicas(struct world *w, uint32_t replicas) {
+    const struct metadata_command command = { .kind = METADATA_REPLICAS, .replicas = replicas };
+    return replicas != replicas_to_be(w) && wish(w, &command);
+}
+
+/* Never fewer than the keyspace takes, which keeps its own N: what may be lost stays the same.
+ * Perhaps more than there are members. */
+static bool resize(struct world *w) {
+    const uint32_t least = w->scenario->replicas;
+    ASSERT(machines(w) >= least);
+    return wish_of_replicas(w, least + (uint32_t)below(w, machines(w) - least + 1));
+}
+
 static bool meddle(struct world *w) {
     struct world_node *up;
     const struct world_node *n;
@@ -153,6 +172,7 @@ bool operator_fault(struct world *w, enum fault_kind kind) {
     case FAULT_LEAVE: return leave(w);
     case FAULT_REMOVE: return remove_one(w);
     case FAULT_WEIGHT: return weigh(w);
+    case FAULT_REPLICAS: return resize(w);
     default: break;
     }
     ASSERT(kind == FAULT_CONTROL);
@@ -215,6 +235,7 @@ static void tidy(struct world *w) {
     const struct world_cluster *c = &w->cluster;
     give_up_absent(w);
     if (members_that_stay(w) < w->scenario->replicas) (void)join_one(w);
+    (void)wish_of_replicas(w, w->scenario->replicas);
     if (c->change != 0 && c->paused) (void)wish_of_change(w, METADATA_CHANGE_RESUME, 0);
     if (c->change != 0 && c->throttle != 0) (void)wish_of_change(w, METADATA_CHANGE_THROTTLE, 0);
     if (c->change != 0 || operator_is_done(w))
@@ -226,6 +247,7 @@ static void tidy(struct world *w) {
 bool operator_is_done(const struct world *w) {
     const struct world_cluster *c = &w->cluster;
     if (c->change != 0 || w->operator.doomed != 0) return false;
+    if (c->replicas != w->scenario->replicas || c->replicas_next != 0) return false;
     for (uint32_t id = 1; id <= c->member_last && id < WORLD_IDS_MAX; id++) {
         const enum member_state state = c->members[id].state;
         if (state != MEMBER_ACTIVE && state != MEMBER_REMOVED) return false;

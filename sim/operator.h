@@ -4,7 +4,8 @@
  * everything else. A node that is given up stays down until its member is dead in the newest state
  * that the world has seen; it counts as a loss of what it kept. Once the faults are over the
  * operator sees to what he began: he goes on with a change that is paused, has one that was
- * cancelled begun again, and lets nodes join if members are too few.
+ * cancelled begun again, lets nodes join if members are too few, and has slots get as many copies
+ * as the scenario says.
  *
  * Owner      the world
  * Memory     in the world and its nodes

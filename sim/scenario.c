@@ -38,6 +38,7 @@ static const char *const fault_names[FAULT_KINDS] = {
     [FAULT_REMOVE] = "remove",
     [FAULT_WEIGHT] = "weight",
     [FAULT_CONTROL] = "control",
+    [FAULT_REPLICAS] = "replicas",
 };
 
 const char *fault_name(enum fault_kind kind) {
@@ -109,7 +110,7 @@ static void draw_mix(struct scenario *s, struct sim_random *dice) {
 
 static void draw_faults(struct scenario *s, struct sim_random *dice) {
     s->faults = 0;
-    for (uint32_t i = 0; i < FAULT_KINDS; i++) {
+    for (uint32_t i = 0; i < FAULT_REPLICAS; i++) {
         if (sim_random_chance(dice, 1, 2)) s->faults |= 1u << i;
     }
     s->faulty_ms = between(dice, 30, 120) * 1000;
@@ -129,6 +130,7 @@ void scenario_draw(struct scenario *s, uint64_t seed) {
     draw_mix(s, &dice);
     draw_faults(s, &dice);
     if (!s->alone) s->spares = PICK(&dice, 0, 1, 1, 2);
+    if (sim_random_chance(&dice, 1, 2)) s->faults |= 1u << FAULT_REPLICAS;
     ASSERT(scenario_check(s));
 }
 

@@ -59,6 +59,7 @@ enum fault_kind {
     FAULT_REMOVE,     /* a node goes down and is given up; it counts as dead */
     FAULT_WEIGHT,     /* a member is given another weight */
     FAULT_CONTROL,    /* a change is paused, resumed, throttled, cancelled; another leader */
+    FAULT_REPLICAS,   /* slots get more copies than the keyspace takes, or fewer again */
     FAULT_KINDS,
 };
 

@@ -108,9 +108,10 @@ static void note_state(struct world *w, const struct metadata *state) {
         ASSERT(len > 0);
         fill += (size_t)len;
     }
-    world_note(w, "state %llu: epoch %llu, change %llu%s%s", (unsigned long long)state->revision,
-               (unsigned long long)state->epoch, (unsigned long long)state->change.id,
-               state->change.paused ? " paused" : "", line);
+    world_note(w, "state %llu: epoch %llu, change %llu%s, N %u, next %u%s",
+               (unsigned long long)state->revision, (unsigned long long)state->epoch,
+               (unsigned long long)state->change.id, state->change.paused ? " paused" : "",
+               state->replicas, state->replicas_next, line);
 }
 
 /* The newest state that any node has published. */
@@ -130,6 +131,8 @@ static void take_state(struct world *w, const struct metadata *state) {
     c->change = state->change.id;
     c->throttle = state->change.throttle;
     c->paused = state->change.paused;
+    c->replicas = state->replicas;
+    c->replicas_next = state->replicas_next;
     if (state->epoch > c->epoch) take_slots(w, state);
     c->epoch = state->epoch;
     c->revision = state->revision;
@@ -302,6 +305,9 @@ void world_control_check(struct world *w) {
         findings_add(&w->findings, "member %u of node %u is %s in the end", id, c->members[id].node,
                      member_state_name(state));
     }
+    if (c->replicas != w->scenario->replicas || c->replicas_next != 0)
+        findings_add(&w->findings, "slots have %u replicas in the end, and are to have %u",
+                     c->replicas, c->replicas_next);
     if (c->change != 0)
         findings_add(&w->findings, "change %llu is not over in the end",
                      (unsigned long long)c->change);

@@ -100,6 +100,8 @@ struct world_cluster {
     uint64_t change;                            /* that runs in it; 0 = none */
     uint64_t throttle;                          /* of that */
     bool paused;                                /* that */
+    uint32_t replicas;                          /* N of the slots in it; 0 = none is known */
+    uint32_t replicas_next;                     /* N that is asked for instead; 0 = none is */
     uint64_t hash;                              /* of the state in the end; 0 = not looked at */
     uint32_t member_last;                       /* highest id given out */
     struct world_member members[WORLD_IDS_MAX]; /* by id */
