@@ -76,7 +76,8 @@ static bool goal_is_reached(struct wait *w, const json_t *root, const struct cha
     const json_t *node = find_node(w, root);
     const char *membership = json_string_value(json_object_get(node, "membership"));
     const bool is_over = c->id == 0 || (w->change != 0 && c->id > w->change);
-    w->settled_polls = is_over ? w->settled_polls + 1 : 0;
+    const bool more_is_asked_for = json_is_integer(json_object_get(root, "slot_replicas_next"));
+    w->settled_polls = is_over && !more_is_asked_for ? w->settled_polls + 1 : 0;
     switch (w->goal) {
     case ADMIN_UNTIL_MEMBER:
         return is_over && membership != NULL && strcmp(membership, "active") == 0;

@@ -3,6 +3,7 @@
 #include "cli/cluster_status.h"
 
 #include "base/assert.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "os/terminal.h"
 
@@ -108,6 +109,18 @@ static int weight_command(struct admin *a) {
     return code == EXIT_CODE_OK ? finish(a, ADMIN_UNTIL_SETTLED, NULL) : code;
 }
 
+static int replicas_command(struct admin *a) {
+    uint64_t replicas = 0;
+    if (!status_ok(bytes_to_u64(bytes_of_string(a->set->arguments[0]), &replicas)) ||
+        replicas < 1 || replicas > REPLICAS_MAX)
+        return cli_fail(EXIT_CODE_USAGE, "slots have 1 to %u copies", REPLICAS_MAX);
+    admin_path(a, "/v1/cluster/replicas", NULL);
+    admin_path_dry_run(a);
+    admin_body_number(a, "replicas", replicas);
+    const int code = admin_ask(a, "PUT", "");
+    return code == EXIT_CODE_OK ? finish(a, ADMIN_UNTIL_SETTLED, NULL) : code;
+}
+
 /* Who leads; an address, so that scripts can use it. */
 static int print_leader(struct admin *a) {
     const struct bytes body = buffer_bytes(&a->kv.client.body);
@@ -165,6 +178,10 @@ static int plan_command(struct admin *a) {
     if (admin_has(a, ADMIN_WITH_ZONE)) {
         (void)snprintf(digits, sizeof digits, "%" PRIu64, f->zone);
         kv_target_param(&a->kv, "zone", bytes_of_string(digits));
+    }
+    if (admin_has(a, ADMIN_WITH_REPLICAS)) {
+        (void)snprintf(digits, sizeof digits, "%" PRIu64, f->replicas);
+        kv_target_param(&a->kv, "replicas", bytes_of_string(digits));
     }
     if (admin_has(a, ADMIN_WITH_RATE)) {
         (void)snprintf(digits, sizeof digits, "%" PRIu64, f->rate);
@@ -240,13 +257,18 @@ static const struct admin_word words[] = {
       "Change a node's share of the slots.\n"
       "A node of weight 2 keeps twice as much as one of weight 1.",
       ADMIN_OPTION(NODE) | WAIT | DRY, 1, 2, weight_command },
+    { "replicas", "N",
+      "Change how many copies of each slot there are.\n"
+      "Keyspaces take as many of them as they say: have more copies made first, and alter\n"
+      "the keyspace then; the other way round for fewer.",
+      WAIT | DRY, 1, 1, replicas_command },
     { "leader", "[NODE]", "Show who leads the cluster, or have another node lead.",
       ADMIN_OPTION(NODE) | DRY, 0, 1, leader_command },
     { "plan", "",
       "Show what a change would move, and do nothing.\n"
-      "Without --join, --leave or --node: what a change that began now would move.",
+      "Without --join, --leave, --node or --replicas: what a change that began now would move.",
       ADMIN_OPTION(JOIN) | ADMIN_OPTION(LEAVE) | ADMIN_OPTION(NODE) | ADMIN_OPTION(WEIGHT) |
-          ADMIN_OPTION(ZONE) | ADMIN_OPTION(RATE),
+          ADMIN_OPTION(ZONE) | ADMIN_OPTION(REPLICAS) | ADMIN_OPTION(RATE),
       0, 0, plan_command },
     { "pause", "", "Send nothing more for the running change.", DRY, 0, 0, pause_command },
     { "resume", "", "Go on with a change that was paused.", WAIT | DRY, 0, 0, resume_command },

@@ -169,6 +169,17 @@ static void append_missing(const json_t *root, struct buffer *out) {
     }
 }
 
+/* What slots have, where it is not what the keyspace `default` takes; nodes of older versions do
+ * not tell. */
+static void append_slot_replicas(const json_t *root, uint64_t replicas, struct buffer *out) {
+    uint64_t slots = 0, next = 0;
+    const bool more = json_field_number(root, "slot_replicas_next", &next);
+    if (!json_field_number(root, "slot_replicas", &slots)) return;
+    if (slots == replicas && !more) return;
+    buffer_printf(out, "; slot replicas %" PRIu64, slots);
+    if (more) buffer_printf(out, ", to be %" PRIu64, next);
+}
+
 static STATUS append_table(const json_t *root, bool colour, struct buffer *out) {
     const json_t *nodes = json_object_get(root, "nodes");
     const size_t count = json_array_size(nodes); /* 0 if it is no array */
@@ -189,8 +200,10 @@ static STATUS append_table(const json_t *root, bool colour, struct buffer *out) 
     TRY(take_nodes(nodes, widths, colour, out, &up));
     buffer_printf(out,
                   "%zu %s, %" PRIu32 " up; replicas %" PRIu64 ", write quorum %" PRIu64
-                  ", read quorum %" PRIu64 "\n",
+                  ", read quorum %" PRIu64,
                   count, count == 1 ? "node" : "nodes", up, replicas, write_quorum, read_quorum);
+    append_slot_replicas(root, replicas, out);
+    buffer_append_u8(out, '\n');
     TRY(append_control(root, out));
     append_missing(root, out);
     if (json_is_true(json_object_get(root, "proxy")))

@@ -100,6 +100,7 @@ STATUS membership_from_metadata(const struct metadata *state, uint32_t self,
     m->epoch = state->epoch;
     m->revision = state->revision;
     m->replicas = state->replicas;
+    m->replicas_next = state->replicas_next;
     for (uint32_t i = 0; i < state->members_count; i++)
         take_member(m, places[i], &state->members[i]);
     if (self != 0) m->self = membership_find(m, self);

@@ -35,6 +35,7 @@ struct membership {
     uint32_t count;                 /* members: places that are used */
     uint64_t used;                  /* bits of these */
     uint32_t replicas;              /* N of the table; lists may be shorter */
+    uint32_t replicas_next;         /* N that is asked for instead; 0 = none is */
     struct member all[MEMBERS_MAX]; /* by place */
     uint16_t keyspace_last;         /* highest id given out; those not in `keyspaces` are gone */
     uint32_t keyspaces_count;       /* of `keyspaces` */

@@ -18,6 +18,7 @@ const char *admin_op_name(enum admin_op op) {
         [ADMIN_NODE_LEAVE] = "node_leave",
         [ADMIN_NODE_REMOVE] = "node_remove",
         [ADMIN_NODE_WEIGHT] = "node_weight",
+        [ADMIN_REPLICAS] = "replicas",
         [ADMIN_LEADER] = "leader",
         [ADMIN_PLAN] = "plan",
         [ADMIN_CHANGE_PAUSE] = "change_pause",
@@ -176,6 +177,7 @@ static bool has_subject(const struct admin_request *q) {
     case ADMIN_NODE_LEAVE:
     case ADMIN_NODE_REMOVE:
     case ADMIN_LEADER: return names_node;
+    case ADMIN_REPLICAS: return (q->given & ADMIN_HAS_REPLICAS) != 0;
     case ADMIN_CHANGE_THROTTLE: return (q->given & ADMIN_HAS_RATE) != 0;
     case ADMIN_KEYSPACE_GET:
     case ADMIN_KEYSPACE_PUT:
@@ -188,6 +190,7 @@ static bool has_subject(const struct admin_request *q) {
     case ADMIN_PLAN_JOIN: return q->address[0] != '\0';
     case ADMIN_PLAN_LEAVE: return names_node;
     case ADMIN_PLAN_WEIGHT: return names_node && (q->given & ADMIN_HAS_WEIGHT) != 0;
+    case ADMIN_PLAN_REPLICAS: return (q->given & ADMIN_HAS_REPLICAS) != 0;
     default: return false;
     }
 }

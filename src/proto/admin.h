@@ -38,6 +38,7 @@ enum admin_op {
      * others lack something. */
     ADMIN_NODE_REMOVE,
     ADMIN_NODE_WEIGHT,     /* node `node` shall have `weight` */
+    ADMIN_REPLICAS,        /* slots shall have `replicas` copies; not fewer than a keyspace wants */
     ADMIN_LEADER,          /* node `node` shall lead; ADMIN_CONFLICT if it has no vote */
     ADMIN_PLAN,            /* what the change `plan_of` would move; nothing is done */
     ADMIN_CHANGE_PAUSE,    /* nothing more is sent for it */
@@ -63,10 +64,11 @@ enum admin_op {
 
 /* What a plan is wanted of. */
 enum admin_plan_of {
-    ADMIN_PLAN_NOW,    /* as things are: what a change would do that began now */
-    ADMIN_PLAN_JOIN,   /* a node at `address` with `weight` (1) and `zone` (0) joins */
-    ADMIN_PLAN_LEAVE,  /* node `node` leaves */
-    ADMIN_PLAN_WEIGHT, /* node `node` has `weight` */
+    ADMIN_PLAN_NOW,      /* as things are: what a change would do that began now */
+    ADMIN_PLAN_JOIN,     /* a node at `address` with `weight` (1) and `zone` (0) joins */
+    ADMIN_PLAN_LEAVE,    /* node `node` leaves */
+    ADMIN_PLAN_WEIGHT,   /* node `node` has `weight` */
+    ADMIN_PLAN_REPLICAS, /* slots have `replicas` copies */
 };
 
 /* Whether what is put has to be there already. */

@@ -25,9 +25,11 @@ static const struct admin_row {
     { HTTP_ROUTE_NODE, METHOD(PUT) | METHOD(PATCH), ADMIN_NODE_WEIGHT, DRY, ADMIN_FIELD(WEIGHT),
       ADMIN_FIELD(WEIGHT) },
     { HTTP_ROUTE_LEADER, METHOD(POST), ADMIN_LEADER, DRY, ADMIN_FIELD(NODE), ADMIN_FIELD(NODE) },
+    { HTTP_ROUTE_REPLICAS, METHOD(PUT), ADMIN_REPLICAS, DRY, ADMIN_FIELD(REPLICAS),
+      ADMIN_FIELD(REPLICAS) },
     { HTTP_ROUTE_PLAN, READING, ADMIN_PLAN,
       ADMIN_FIELD(JOIN) | ADMIN_FIELD(LEAVE) | ADMIN_FIELD(NODE) | ADMIN_FIELD(WEIGHT) |
-          ADMIN_FIELD(ZONE) | ADMIN_FIELD(RATE),
+          ADMIN_FIELD(ZONE) | ADMIN_FIELD(REPLICAS) | ADMIN_FIELD(RATE),
       0, 0 },
     { HTTP_ROUTE_CHANGE, METHOD(POST), ADMIN_CHANGE_PAUSE, DRY,
       ADMIN_FIELD(ACTION) | ADMIN_FIELD(RATE), ADMIN_FIELD(ACTION) },
@@ -111,9 +113,10 @@ static bool choose_plan(const struct http *h, const struct admin_fields *f, stru
     const bool leave = (f->given & ADMIN_FIELD(LEAVE)) != 0;
     const bool node = (f->given & ADMIN_FIELD(NODE)) != 0;
     const bool weight = (q->given & ADMIN_HAS_WEIGHT) != 0;
-    if (join + leave + node > 1)
+    const bool replicas = (q->given & ADMIN_HAS_REPLICAS) != 0;
+    if (join + leave + node + replicas > 1)
         return fail(h, out, "bad_plan",
-                    "only one of join, leave and node can be planned at a time");
+                    "only one of join, leave, node and replicas can be planned at a time");
     if (node && !weight) return fail(h, out, "bad_plan", "node=.. needs weight=..");
     if (weight && !join && !node)
         return fail(h, out, "bad_plan", "weight=.. goes with join=.. or node=..");
@@ -123,6 +126,7 @@ static bool choose_plan(const struct http *h, const struct admin_fields *f, stru
     if (join) q->plan_of = ADMIN_PLAN_JOIN;
     if (leave) q->plan_of = ADMIN_PLAN_LEAVE;
     if (node) q->plan_of = ADMIN_PLAN_WEIGHT;
+    if (replicas) q->plan_of = ADMIN_PLAN_REPLICAS;
     return true;
 }
 

@@ -54,6 +54,7 @@ enum http_route {
     HTTP_ROUTE_NODES, /* from here on: http_admin.h */
     HTTP_ROUTE_NODE,
     HTTP_ROUTE_LEADER,
+    HTTP_ROUTE_REPLICAS,
     HTTP_ROUTE_PLAN,
     HTTP_ROUTE_CHANGE,
     HTTP_ROUTE_KEYSPACES,

@@ -177,6 +177,9 @@ void http_append_cluster(struct buffer *out, const struct node_view *view) {
     http_append_number(out, "write_quorum", c->write_quorum == 0 ? 1 : c->write_quorum);
     http_append_number(out, "read_quorum", c->read_quorum == 0 ? 1 : c->read_quorum);
     http_append_number(out, "slots", SLOTS);
+    http_append_number(out, "slot_replicas", c->slot_replicas == 0 ? 1 : c->slot_replicas);
+    http_append_figure(out, "slot_replicas_next",
+                       c->slot_replicas_next == 0 ? NODE_UNKNOWN : c->slot_replicas_next);
     buffer_append_string(out, c->proxy ? ",\"proxy\":true" : ",\"proxy\":false");
     buffer_append_string(out, alone || c->filled ? ",\"filled\":true" : ",\"filled\":false");
     append_control(out, c);

@@ -39,6 +39,7 @@ static const struct route_row {
     [HTTP_ROUTE_NODE] = { HTTP_NODE_PREFIX, METHOD(PUT) | METHOD(PATCH) | METHOD(DELETE),
                           "PUT, PATCH, DELETE, OPTIONS" },
     [HTTP_ROUTE_LEADER] = { "/v1/cluster/leader", METHOD(POST), "POST, OPTIONS" },
+    [HTTP_ROUTE_REPLICAS] = { "/v1/cluster/replicas", METHOD(PUT), "PUT, OPTIONS" },
     [HTTP_ROUTE_PLAN] = { "/v1/cluster/plan", READING, "GET, HEAD, OPTIONS" },
     [HTTP_ROUTE_CHANGE] = { "/v1/cluster/change", METHOD(POST), "POST, OPTIONS" },
     [HTTP_ROUTE_KEYSPACES] = { "/v1/keyspaces", READING, "GET, HEAD, OPTIONS" },

@@ -198,10 +198,12 @@ struct node_cluster {
     const uint16_t (*slots)[1 + REPLICAS_MAX];
     const uint8_t *indexes; /* by place: into `members`; NULL = places are indexes */
     uint32_t replicas, write_quorum, read_quorum; /* N, W, R of the default keyspace */
-    bool proxy;                                   /* this node is no member */
-    bool filled;                                  /* this node holds what it should (R11) */
-    bool none;      /* it knows of no cluster yet: it gathers or joins */
-    uint64_t epoch; /* of the slot table; 0 = no cluster yet */
+    uint32_t slot_replicas;      /* N of the slot table, of which keyspaces take some */
+    uint32_t slot_replicas_next; /* N that is asked for instead; 0 = none is */
+    bool proxy;                  /* this node is no member */
+    bool filled;                 /* this node holds what it should (R11) */
+    bool none;                   /* it knows of no cluster yet: it gathers or joins */
+    uint64_t epoch;              /* of the slot table; 0 = no cluster yet */
     enum node_stage stage;
     const char *cluster_id;  /* 32 hex digits; NULL = none yet */
     uint32_t leader;         /* id of the member that leads; 0 = none is known */

@@ -89,6 +89,7 @@ static void refuse(struct admin_work *w, const struct metadata *m, enum metadata
     if (r->outcome == ADMIN_CONFLICT || r->outcome == ADMIN_REFUSED) {
         r->code = metadata_code_name(code);
         admin_reply_say(r, "%s", metadata_code_text(code));
+        if (code == META_COPIES) admin_say_copies(w, m);
     }
     const uint32_t at = w->member == 0 ? MEMBER_NONE : metadata_find_member(m, w->member);
     if (r->outcome != ADMIN_AT_RISK || at == MEMBER_NONE) return;
@@ -121,7 +122,7 @@ static void say_done(struct admin_work *w, const struct metadata *m, bool create
     struct admin_reply *r = &w->reply;
     const enum admin_op op = w->request.op;
     const bool ring = op == ADMIN_NODE_ADD || op == ADMIN_NODE_LEAVE || op == ADMIN_NODE_REMOVE ||
-                      op == ADMIN_NODE_WEIGHT;
+                      op == ADMIN_NODE_WEIGHT || op == ADMIN_REPLICAS;
     admin_reply_init(r, ring ? ADMIN_ACCEPTED : created ? ADMIN_CREATED : ADMIN_DONE);
     r->epoch = m->epoch;
     name_member(w, m);
@@ -137,6 +138,7 @@ static void say_done(struct admin_work *w, const struct metadata *m, bool create
     case ADMIN_NODE_REMOVE:
         admin_reply_say(r, "node %u is given up; its slots are copied from the others", w->member);
         break;
+    case ADMIN_REPLICAS: admin_say_replicas(w, m); break;
     case ADMIN_CHANGE_PAUSE: say_change(w, m, "is paused"); break;
     case ADMIN_CHANGE_RESUME: say_change(w, m, "goes on"); break;
     case ADMIN_CHANGE_THROTTLE: say_change(w, m, "has another limit"); break;
@@ -366,7 +368,9 @@ enum admin_verdict admin_judge(struct admin_work *w, const struct admin_world *w
     case ADMIN_CHANGE_CANCEL: return judge_change(w, world, ret_command);
     default: break;
     }
-    const enum admin_verdict verdict = admin_judge_keyspace(w, world, ret_command);
+    const enum admin_verdict verdict = w->request.op == ADMIN_REPLICAS
+                                           ? admin_judge_replicas(w, world, ret_command)
+                                           : admin_judge_keyspace(w, world, ret_command);
     return verdict == ADMIN_NEEDS_COMMAND ? propose(w, world, ret_command) : verdict;
 }
 

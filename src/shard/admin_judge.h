@@ -72,6 +72,12 @@ void admin_add_plan(struct admin_work *w, const struct admin_world *world,
 struct admin_risk admin_risk_of(const struct metadata *m, uint32_t at, bool copied);
 /* Index in the state of the member that the request names; MEMBER_NONE: answered so. */
 uint32_t admin_find_member(struct admin_work *w, const struct metadata *m);
+enum admin_verdict admin_judge_replicas(struct admin_work *w, const struct admin_world *world,
+                                        struct metadata_command *ret_command);
+/* What of META_COPIES: which command comes first. */
+void admin_say_copies(struct admin_work *w, const struct metadata *m);
+/* Slots will get the copies that were asked for. */
+void admin_say_replicas(struct admin_work *w, const struct metadata *m);
 enum admin_verdict admin_judge_keyspace(struct admin_work *w, const struct admin_world *world,
                                         struct metadata_command *ret_command);
 /* A copy that goes with the work. */

@@ -198,6 +198,7 @@ enum admin_verdict admin_plan(struct admin_work *w, const struct admin_world *wo
         }
     }
     if (inputs.count == 0) return plan_conflict(w, META_LAST_NODE);
+    if (q->plan_of == ADMIN_PLAN_REPLICAS) inputs.replicas = q->replicas;
     (void)admin_end(w, ADMIN_DONE);
     w->reply.node = w->member;
     w->reply.epoch = m->epoch;

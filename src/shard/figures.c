@@ -236,6 +236,8 @@ static void cluster_view(struct shard *s, struct node_cluster *ret_view) {
     ret_view->replicas = r.replicas;
     ret_view->write_quorum = membership_quorum(r.write_quorum, copies);
     ret_view->read_quorum = membership_quorum(r.read_quorum, copies);
+    ret_view->slot_replicas = m->replicas;
+    ret_view->slot_replicas_next = m->replicas_next;
     ret_view->proxy = s->node->proxy;
     ret_view->filled = s->filled || s->node->proxy;
 }

@@ -108,6 +108,10 @@ def requests():
          "/v1/cluster/nodes/h%3A80?force=true&accept_loss=true")
     asks(["cluster", "weight", "7", "4"], "PUT", "/v1/cluster/nodes/7", {"weight": 4})
     asks(["cluster", "weight", "--node", "h:80", "4"], "PUT", "/v1/cluster/nodes/h%3A80", {"weight": 4})
+    asks(["cluster", "replicas", "5"], "PUT", "/v1/cluster/replicas", {"replicas": 5})
+    asks(["cluster", "replicas", "3", "--dry-run"], "PUT", "/v1/cluster/replicas?dry_run=true", {"replicas": 3})
+    asks(["cluster", "plan", "--replicas", "5", "--rate", "1MiB"], "GET",
+         "/v1/cluster/plan?replicas=5&bytes_per_second=1048576")
     asks(["cluster", "leader", "7"], "POST", "/v1/cluster/leader", {"node": 7})
     asks(["cluster", "leader", "--node", "h:80"], "POST", "/v1/cluster/leader", {"node": "h:80"})
     asks(["cluster", "plan"], "GET", "/v1/cluster/plan")
@@ -146,6 +150,10 @@ def wrong_lines():
                         (["cluster", "weight", "1", "1e9"], "whole number from 1 to 1000000"),
                         (["cluster", "weight", "4"], "name the node"),
                         (["cluster", "throttle", "fast"], "bytes a second"),
+                        (["cluster", "replicas"], "too few words"),
+                        (["cluster", "replicas", "8"], "slots have 1 to 7 copies"),
+                        (["cluster", "replicas", "three"], "slots have 1 to 7 copies"),
+                        (["cluster", "plan", "--replicas", "0"], "--replicas=0"),
                         (["keyspace", "create"], "too few words"),
                         (["keyspace", "create", "k", "--replicas", "8"], "--replicas=8"),
                         (["keyspace", "alter", "k", "--discipline", "strict"], "unknown option --discipline")]:
@@ -260,6 +268,10 @@ def waits_for_quiet():
     with Fake((200, view(one))) as fake:
         equal(run("cluster", "status", "--wait", server=fake.address)[0], 0)
         assert len(fake.asked) >= 5, fake.asked
+    asked_for = dict(view(one), slot_replicas=3, slot_replicas_next=5)
+    with Fake((202, {"status": "accepted", "message": "m"}), *[(200, asked_for)] * 6, (200, view(one))) as fake:
+        equal(run("cluster", "replicas", "5", "--wait", server=fake.address)[0], 0)
+        assert len(fake.asked) >= 11, fake.asked  # it has not begun yet
     with Fake((200, {"status": "accepted", "message": "m"}), (200, "nonsense")) as fake:
         code, _, err = run("cluster", "resume", "--wait", server=fake.address)
         equal(code, 4)

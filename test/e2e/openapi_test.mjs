@@ -141,6 +141,7 @@ await test("its parameters are those that the server takes", async () => {
 
 await test("its bodies have the fields that the server takes", async () => {
   for (const [id, name] of [["addNode", "NodeAdd"], ["putNode", "NodeWeight"], ["patchNode", "NodeWeight"], ["setLeader", "LeaderChoice"],
+    ["setReplicas", "SlotReplicas"],
     ["steerChange", "ChangeAction"], ["putKeyspace", "KeyspaceSettings"]]) {
     const reply = await call(node, id, 400, { body: { nonsense: 1 }, node: "1", keyspace: "k" });
     const known = JSON.parse(reply.body).error.message.replace(/.*known: ?/, "").split(", ");
@@ -217,6 +218,10 @@ async function cluster_and_keyspaces(at) {
   await call(at, "removeNode", 409, { node: String(self.id), query: { force: "true", accept_loss: "true", dry_run: "true" } });
   await call(at, "setLeader", 200, { body: { node: self.id }, query: { dry_run: "true" } });
   await call(at, "setLeader", 404, { body: { node: "10.9.9.9:8080" } });
+  const { slot_replicas } = JSON.parse((await call(at, "getCluster", 200)).body);
+  await call(at, "setReplicas", 202, { body: { replicas: slot_replicas + 2 }, query: { dry_run: "true" } });
+  await call(at, "setReplicas", 400, { body: { replicas: 8 } });
+  await call(at, "getPlan", 200, { query: { replicas: "5" } });
   await call(at, "getPlan", 200);
   await call(at, "getPlan", 200, { query: { join: "10.9.9.9:8080", weight: "2", zone: "1", bytes_per_second: "1000000" } });
   await call(at, "getPlan", 200, { query: { node: self.address, weight: "3" } });

@@ -15,7 +15,7 @@ static bool send(struct talk *t, const char *line, const char *headers, const ch
 
 /* What becomes of a request, as one line. */
 static const char *print(const struct admin_request *q, char text[512]) {
-    static const char *const of[] = { "now", "join", "leave", "weight" };
+    static const char *const of[] = { "now", "join", "leave", "weight", "replicas" };
     CHECK(admin_request_check(q));
     snprintf(text, 512,
              "%s given=%x node=%u address=%s weight=%u zone=%u rate=%llu of=%s "
@@ -56,6 +56,12 @@ static const struct {
     { "POST /v1/cluster/leader", "", "{\"node\":3}", { "leader given=0 node=3 " } },
     { "POST /v1/cluster/leader", "", "{\"node\":\"3\"}", { "node=3 " } },
     { "POST /v1/cluster/leader", "", "{\"node\":\"h:3\"}", { "node=0 address=h:3 " } },
+    { "PUT /v1/cluster/replicas", "", "{\"replicas\":5}", { "replicas given=4 ", " 5/0/0 " } },
+    { "PUT /v1/cluster/replicas?dry_run=true",
+      "",
+      "{\"replicas\":1}",
+      { "replicas given=4 ", " 1/0/0 ", " dry_run" } },
+    { "GET /v1/cluster/plan?replicas=7", "", "", { "plan given=4 ", " 7/0/0 ", "of=replicas" } },
     { "GET /v1/cluster/plan", "", "", { "plan given=0 ", "of=now" } },
     { "HEAD /v1/cluster/plan", "", "", { "plan given=0 ", "of=now" } },
     { "GET /v1/cluster/plan?join=h:1&weight=2&zone=3&bytes_per_second=4",
@@ -182,6 +188,13 @@ static const struct {
     { "POST /v1/cluster/leader", "{\"node\":-1}", "bad_node" },
     { "POST /v1/cluster/leader", "{\"node\":1.5}", "bad_node" },
     { "POST /v1/cluster/leader", "{\"node\":\"h\"}", "bad_node" },
+    { "PUT /v1/cluster/replicas", "{}", "missing_field" },
+    { "PUT /v1/cluster/replicas", "{\"replicas\":0}", "bad_replicas" },
+    { "PUT /v1/cluster/replicas", "{\"replicas\":8}", "bad_replicas" },
+    { "PUT /v1/cluster/replicas", "{\"replicas\":\"3\"}", "bad_replicas" },
+    { "PUT /v1/cluster/replicas", "{\"replicas\":3,\"write_quorum\":2}", "unknown_field" },
+    { "GET /v1/cluster/plan?replicas=8", "", "bad_replicas" },
+    { "GET /v1/cluster/plan?replicas=5&leave=1", "", "bad_plan" },
     { "GET /v1/cluster/plan?join=h", "", "bad_join" },
     { "GET /v1/cluster/plan?leave=", "", "bad_leave" },
     { "GET /v1/cluster/plan?weight=5", "", "bad_plan" },

@@ -39,7 +39,8 @@ TEST(http_node, tells_how_it_is) {
                        "\"state\":\"ready\""));
     CHECK(talk_has(&t, "],\"leader\":7,\"leader_address\":\"127.0.0.1:8080\",\"epoch\":1,"
                        "\"change\":null,\"replicas\":1,\"write_quorum\":1,\"read_quorum\":1,"
-                       "\"slots\":16384,\"proxy\":false,\"filled\":true,\"cluster_id\":null,"
+                       "\"slots\":16384,\"slot_replicas\":1,\"slot_replicas_next\":null,"
+                       "\"proxy\":false,\"filled\":true,\"cluster_id\":null,"
                        "\"term\":0,\"revision\":0,\"stage\":\"alone\"}\n"));
     CHECK(talk_has(&t, "\"membership\":\"active\",\"alive\":true,\"voter\":true,\"keys\":5,"
                        "\"bytes\":1100,\"shards\":4,"));
@@ -93,6 +94,7 @@ static struct node_view clustered(void) {
                                             .replicas = 3,
                                             .write_quorum = 2,
                                             .read_quorum = 1,
+                                            .slot_replicas = 4,
                                             .filled = true,
                                             .epoch = 6 } };
 }
@@ -119,8 +121,12 @@ TEST(http_node, tells_who_is_in_the_cluster) {
                        "\"alive\":false,\"voter\":false,\"keys\":null,\"bytes\":null}],"
                        "\"leader\":null,\"leader_address\":null,\"epoch\":6,"
                        "\"change\":null,\"replicas\":3,\"write_quorum\":2,\"read_quorum\":1,"
-                       "\"slots\":16384,\"proxy\":false,\"filled\":true,\"cluster_id\":null,"
+                       "\"slots\":16384,\"slot_replicas\":4,\"slot_replicas_next\":null,"
+                       "\"proxy\":false,\"filled\":true,\"cluster_id\":null,"
                        "\"term\":0,\"revision\":0,\"stage\":\"member\"}\n"));
+    view.cluster.slot_replicas_next = 7;
+    ask(&t, "GET /v1/cluster", &view);
+    CHECK(talk_has(&t, "\"slot_replicas\":4,\"slot_replicas_next\":7,"));
     view.cluster.filled = false;
     ask(&t, "GET /v1/cluster", &view);
     CHECK(talk_has(&t, "\"filled\":false,"));

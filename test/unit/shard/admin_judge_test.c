@@ -223,6 +223,81 @@ TEST(admin_judge, lost_slots_are_counted) {
     world_deinit(&w);
 }
 
+static struct admin_request about_replicas(uint32_t replicas) {
+    struct admin_request q;
+    admin_request_init(&q, ADMIN_REPLICAS);
+    q.given = ADMIN_HAS_REPLICAS;
+    q.replicas = (uint8_t)replicas;
+    return q;
+}
+
+/* The answer's line has this in it. */
+static bool says(struct world *w, const struct admin_request *q, const char *part) {
+    struct admin_work *work = admin_work_create(q);
+    (void)carry_out(w, work);
+    const bool found = strstr(admin_reply_text(&work->reply), part) != NULL;
+    if (!found) printf("%s\n", admin_reply_text(&work->reply));
+    admin_work_destroy(work);
+    return found;
+}
+
+/* Slots get more copies first, then a keyspace may want them; the other way round for fewer. Who
+ * asks in the wrong order is told what comes first. */
+TEST(admin_judge, replicas) {
+    struct world w;
+    struct metadata_command begin = { .kind = METADATA_CHANGE_BEGIN };
+    world_init(&w, 5);
+    struct admin_request q = about_replicas(3);
+    CHECK(outcome_of(&w, &q) == ADMIN_DONE);
+    CHECK(says(&w, &q, "slots have 3 copies"));
+    q = about_replicas(2);
+    CHECK(outcome_of(&w, &q) == ADMIN_CONFLICT);
+    CHECK(says(&w, &q, "keyspace default has 3 replicas, which is more than 2"));
+    struct admin_request alter = about_keyspace(ADMIN_KEYSPACE_PUT, "default");
+    alter.given = ADMIN_HAS_REPLICAS;
+    alter.replicas = 5;
+    CHECK(outcome_of(&w, &alter) == ADMIN_CONFLICT);
+    CHECK(says(&w, &alter, "slots have 3 copies, a keyspace at most as many"));
+    CHECK(says(&w, &alter, "atoll cluster replicas 5"));
+
+    q = about_replicas(5);
+    q.dry_run = true;
+    struct admin_work *work = admin_work_create(&q);
+    CHECK(carry_out(&w, work) == ADMIN_ACCEPTED);
+    CHECK(work->reply.has_plan && work->reply.plan.copies_moved == 2 * RING_SLOTS);
+    CHECK(work->reply.plan.owners_moved == 0);
+    CHECK(w.m->replicas_next == 0);
+    admin_work_destroy(work);
+    q.dry_run = false;
+    CHECK(says(&w, &q, "slots get 5 copies; a change of the ring brings it about"));
+    CHECK(w.m->replicas_next == 5);
+    CHECK(outcome_of(&w, &alter) == ADMIN_CONFLICT);
+    CHECK(says(&w, &alter, "slots have 3 copies and are being given 5: ask again"));
+    metadata_inputs(w.m, &begin.target);
+    CHECK(metadata_result_ok(apply(&w, begin)));
+    CHECK(w.m->change.slots_total == RING_SLOTS);
+    CHECK(says(&w, &alter, "slots have 3 copies and are being given 5: ask again"));
+    work = admin_work_create(&q);
+    CHECK(carry_out(&w, work) == ADMIN_ACCEPTED);
+    CHECK(work->reply.change == w.m->change.id);
+    admin_work_destroy(work);
+    world_deinit(&w);
+}
+
+/* As many as there are nodes, and the rest when there are more. */
+TEST(admin_judge, replicas_above_the_nodes) {
+    struct world w;
+    struct metadata_command begin = { .kind = METADATA_CHANGE_BEGIN };
+    world_init(&w, 3);
+    const struct admin_request q = about_replicas(5);
+    CHECK(says(&w, &q, "slots get up to 5 copies; while there are 3 nodes each has a copy of all"));
+    metadata_inputs(w.m, &begin.target);
+    CHECK(metadata_result_ok(apply(&w, begin)));
+    CHECK(w.m->replicas == 5 && w.m->change.id == 0);
+    CHECK(outcome_of(&w, &q) == ADMIN_DONE);
+    world_deinit(&w);
+}
+
 TEST(admin_judge, leaders) {
     struct world w;
     struct metadata_command c;
@@ -346,6 +421,15 @@ TEST(admin_judge, plans) {
     CHECK(carry_out(&w, work) == ADMIN_DONE);
     CHECK(work->reply.plan.nodes[1].weight == 0 && work->reply.plan.nodes[1].kept_after == 0);
     CHECK(work->reply.plan.time_ms == NODE_UNKNOWN); /* there is no rate */
+    admin_work_destroy(work);
+    q = (struct admin_request){ .op = ADMIN_PLAN, .plan_of = ADMIN_PLAN_REPLICAS };
+    q.given = ADMIN_HAS_REPLICAS;
+    q.replicas = 1;
+    work = admin_work_create(&q);
+    CHECK(carry_out(&w, work) == ADMIN_DONE);
+    CHECK(work->reply.plan.slots_changed == RING_SLOTS && work->reply.plan.copies_moved == 0);
+    CHECK(work->reply.plan.nodes[0].kept_before == RING_SLOTS);
+    CHECK(work->reply.plan.nodes[0].kept_after < RING_SLOTS / 2);
     admin_work_destroy(work);
     world_deinit(&w);
 }
