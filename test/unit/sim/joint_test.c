@@ -148,6 +148,42 @@ TEST(joint, most_of_the_two_are_the_same) {
     slot_world_close(&w);
 }
 
+/* Three become five, as when nodes were fewer than N: two of the three and three of the five. */
+TEST(joint, each_list_has_its_own_majority) {
+    struct slot_world w;
+    slot_world_open(&w);
+    w.shared = 3;
+    w.longer = 2;
+    slot_world_publish(&w, ALL, 2, SLOT_JOINT);
+    slot_world_cut(&w, 3);
+    slot_world_cut(&w, 4);
+    slot_world_run(&w, 1000);
+    CHECK(begins(slot_world_ask(&w, 0, "SET key v"), "+OK"));
+    CHECK_EQ(holders(&w, LIST), 3);
+    CHECK_EQ(holders(&w, ALL), 3);
+    CHECK(begins(slot_world_ask(&w, 1, "GET key"), "$1\r\nv"));
+    slot_world_cut(&w, 2); /* two of three are a majority, of five they are none */
+    slot_world_run(&w, 1000);
+    CHECK(begins(slot_world_ask(&w, 0, "SET key x"), "-"));
+    CHECK(begins(slot_world_ask(&w, 0, "GET key"), "-"));
+    slot_world_close(&w);
+}
+
+/* The other way round: three of the five, and of the list one alone. */
+TEST(joint, a_majority_of_the_longer_is_not_enough) {
+    struct slot_world w;
+    slot_world_open(&w);
+    w.shared = 3;
+    w.longer = 2;
+    slot_world_publish(&w, ALL, 2, SLOT_JOINT);
+    slot_world_cut(&w, 1);
+    slot_world_cut(&w, 2);
+    slot_world_run(&w, 1000);
+    CHECK(begins(slot_world_ask(&w, 0, "SET key v"), "-"));
+    CHECK_EQ(holders(&w, ALL & ~(1u << 1 | 1u << 2)), 3);
+    slot_world_close(&w);
+}
+
 TEST(joint, the_list_is_home) {
     struct slot_world w;
     slot_world_open(&w);

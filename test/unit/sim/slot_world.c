@@ -143,11 +143,12 @@ void slot_world_publish(struct slot_world *w, uint32_t nodes, uint64_t epoch,
         if ((nodes & 1u << at) == 0) continue;
         struct node *n = &node_at(w, at)->process->node;
         struct membership *m = membership_clone(n->shards[0]->members);
-        struct slot_list ends[2] = { { .count = 3 }, { .count = 3 } };
-        for (uint32_t i = 0; i < 3; i++) {
-            ends[0].members[i] = place_of(w, m, i);
+        struct slot_list ends[2] = { { .count = 3 }, { .count = (uint16_t)(3 + w->longer) } };
+        for (uint32_t i = 0; i < 3; i++) ends[0].members[i] = place_of(w, m, i);
+        for (uint32_t i = 0; i < ends[1].count; i++)
             ends[1].members[i] = place_of(w, m, 3 - w->shared + i);
-        }
+        m->replicas = 3 + w->longer;
+        m->keyspaces[0].settings.replication.replicas = (uint8_t)m->replicas;
         m->epoch = epoch;
         m->revision++;
         m->slots.epochs[w->slot] = epoch;

@@ -19,6 +19,7 @@
 struct slot_world {
     struct scenario scenario;
     uint32_t shared; /* of the list that the target has too, its last; 0 until a test sets it */
+    uint32_t longer; /* members of the target, and N, above three; the same */
     struct world *world;
     struct os *client;                /* the machine of the client */
     uint32_t place;                   /* of it, in the network */
@@ -39,7 +40,8 @@ void slot_world_close(struct slot_world *w);
 struct shard *slot_world_shard(const struct slot_world *w, uint32_t at);
 void slot_world_run(struct slot_world *w, uint32_t for_ms);
 /* Nodes whose bit (by order) is set work with the next view: the slot is in this phase, with a
- * target, or NEW a list, of three: the last `shared` of the list and the first behind it.
+ * target, or NEW a list, of three and `longer`: the last `shared` of the list and the first behind
+ * it.
  * SLOT_SETTLED has the first three as at the start. */
 void slot_world_publish(struct slot_world *w, uint32_t nodes, uint64_t epoch,
                         enum slot_phase phase);
