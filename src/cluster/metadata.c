@@ -55,6 +55,7 @@ static apply_kind *const apply_kinds[METADATA_KINDS] = {
     [METADATA_CHANGE_THROTTLE] = apply_change_throttle,
     [METADATA_CHANGE_CANCEL] = apply_change_cancel,
     [METADATA_REPLICAS] = apply_replicas,
+    [METADATA_KEYSPACE_WIDEN] = apply_keyspace_widen,
 };
 
 /* A refusal is remembered too: the proposer may have been told of it, and the same proposal
@@ -279,7 +280,7 @@ static bool keyspaces_check(const struct metadata *m) {
         const struct keyspace *k = &m->keyspaces[i];
         if (!keyspace_check(k) || k->id > m->keyspace_last) return false;
         if (i > 0 && m->keyspaces[i - 1].id >= k->id) return false;
-        if (k->settings.replication.replicas > metadata_copies(m)) return false;
+        if (k->settings.replication.replicas > metadata_copies_next(m)) return false;
         if (metadata_find_name(m, keyspace_name(k)) != k) return false;
     }
     return m->keyspaces_count > 0 && m->keyspaces[0].id == KEYSPACE_DEFAULT;

@@ -100,7 +100,6 @@ static void activate(struct metadata *m) {
 
 /* All slots are through. */
 static void take_replicas(struct metadata *m) {
-    ASSERT(m->change.replicas >= metadata_copies_wanted(m));
     m->replicas = m->change.replicas;
     if (m->replicas_next == m->replicas) m->replicas_next = 0;
 }
@@ -163,6 +162,7 @@ struct metadata_result apply_change_begin(struct metadata *m, const struct metad
     if (m->change.slots_total == 0) {
         take_replicas(m);
         change_end(m);
+        ASSERT(metadata_copies_next(m) >= metadata_copies_wanted(m));
     }
     return metadata_done(m->change_last);
 }
@@ -213,6 +213,7 @@ struct metadata_result apply_slots_new(struct metadata *m, const struct metadata
     if (m->change.slots_done == m->change.slots_total) {
         take_replicas(m);
         change_end(m);
+        ASSERT(metadata_copies_next(m) >= metadata_copies_wanted(m));
     }
     return metadata_done(m->epoch);
 }
@@ -247,24 +248,28 @@ struct metadata_result apply_replicas(struct metadata *m, const struct metadata_
     if (c->replicas < 1 || c->replicas > REPLICAS_MAX) return metadata_refuse(META_REPLICAS);
     if (c->replicas < metadata_copies_wanted(m)) return metadata_refuse(META_COPIES);
     m->replicas_next = c->replicas;
-    ASSERT(metadata_copies(m) >= metadata_copies_wanted(m));
+    ASSERT(metadata_copies_next(m) >= metadata_copies_wanted(m));
     return metadata_done(c->replicas);
 }
 
 /* Slots that are joint go back: while they were, every majority of the new list went with one
  * of the old. Those that are new stay, so that lists may differ in length; what a keyspace may
  * ask for is then the shorter of the two. The N that the change was to bring is asked for no
- * more, unless the change had to end because of a member that died. */
+ * more, unless the change had to end because of a member that died; so no keyspace may need it. */
 struct metadata_result apply_change_cancel(struct metadata *m, const struct metadata_command *c) {
     if (!is_running(m, c)) return metadata_refuse(META_NO_CHANGE);
+    const uint32_t replicas = m->change.replicas;
+    const bool shrinks = m->change.slots_done > 0 && replicas < m->replicas;
+    const uint32_t left = shrinks ? replicas : m->replicas;
+    const bool forgets = replicas == m->replicas_next && !metadata_leads_to_dead(m);
+    if (forgets && left < metadata_copies_wanted(m)) return metadata_refuse(META_COPIES);
     m->epoch++;
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
         if (m->slots.phases[slot] == SLOT_JOINT) m->slots.epochs[slot] = m->epoch;
     }
-    const uint32_t replicas = m->change.replicas;
-    if (m->change.slots_done > 0 && replicas < m->replicas) m->replicas = replicas;
-    if (replicas == m->replicas_next && !metadata_leads_to_dead(m)) m->replicas_next = 0;
+    m->replicas = left;
+    if (forgets) m->replicas_next = 0;
     change_end(m);
-    ASSERT(m->replicas >= metadata_copies_wanted(m));
+    ASSERT(metadata_copies_next(m) >= metadata_copies_wanted(m));
     return metadata_done(m->epoch);
 }

@@ -175,6 +175,7 @@ static void put_payload(const struct metadata_command *m, struct buffer *out) {
         put_run(out, m->name, KEYSPACE_NAME_BYTES_MAX);
         break;
     case METADATA_KEYSPACE_ALTER:
+    case METADATA_KEYSPACE_WIDEN:
         buffer_append_u16_le(out, m->keyspace);
         keyspace_settings_encode(&m->settings, out);
         break;
@@ -222,6 +223,7 @@ static void take_payload(struct cursor *c, struct metadata_command *m) {
         m->name = take_run(c, KEYSPACE_NAME_BYTES_MAX);
         break;
     case METADATA_KEYSPACE_ALTER:
+    case METADATA_KEYSPACE_WIDEN:
         m->keyspace = cursor_u16_le(c);
         keyspace_settings_take(c, &m->settings);
         break;

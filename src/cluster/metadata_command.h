@@ -41,6 +41,7 @@ enum metadata_kind {
     METADATA_CHANGE_THROTTLE, /* .change, .throttle */
     METADATA_CHANGE_CANCEL,   /* .change */
     METADATA_REPLICAS,        /* .replicas */
+    METADATA_KEYSPACE_WIDEN,  /* as ALTER, with N above that of the table */
     METADATA_KINDS,
 };
 

@@ -25,6 +25,7 @@ struct metadata_result apply_member_remove(struct metadata *m, const struct meta
 
 struct metadata_result apply_keyspace_create(struct metadata *m, const struct metadata_command *c);
 struct metadata_result apply_keyspace_alter(struct metadata *m, const struct metadata_command *c);
+struct metadata_result apply_keyspace_widen(struct metadata *m, const struct metadata_command *c);
 struct metadata_result apply_keyspace_drop(struct metadata *m, const struct metadata_command *c);
 
 struct metadata_result apply_change_begin(struct metadata *m, const struct metadata_command *c);
@@ -50,6 +51,8 @@ bool metadata_too_few(const struct metadata *m, uint32_t members_count);
 /* Highest N a keyspace may have: that of the table, now, after the running change and after the
  * one that is asked for. */
 uint32_t metadata_copies(const struct metadata *m);
+/* N of the table when all is through that runs or is asked for: no keyspace has a higher one. */
+uint32_t metadata_copies_next(const struct metadata *m);
 /* Highest N of a keyspace. */
 uint32_t metadata_copies_wanted(const struct metadata *m);
 /* Add a keyspace; its id and name are new. */

@@ -13,11 +13,18 @@ uint32_t metadata_copies_wanted(const struct metadata *m) {
     return most;
 }
 
+static uint32_t copies_after_change(const struct metadata *m) {
+    if (m->change.id == 0 || m->replicas < m->change.replicas) return m->replicas;
+    return m->change.replicas;
+}
+
 uint32_t metadata_copies(const struct metadata *m) {
-    uint32_t least = m->replicas;
-    if (m->change.id != 0 && m->change.replicas < least) least = m->change.replicas;
-    if (m->replicas_next != 0 && m->replicas_next < least) least = m->replicas_next;
-    return least;
+    const uint32_t copies = copies_after_change(m);
+    return m->replicas_next != 0 && m->replicas_next < copies ? m->replicas_next : copies;
+}
+
+uint32_t metadata_copies_next(const struct metadata *m) {
+    return m->replicas_next != 0 ? m->replicas_next : copies_after_change(m);
 }
 
 void metadata_put_keyspace(struct metadata *m, uint16_t id, struct bytes name,
@@ -38,18 +45,16 @@ void metadata_put_keyspace(struct metadata *m, uint16_t id, struct bytes name,
     ASSERT(keyspace_check(k));
 }
 
-static enum metadata_code check_settings(const struct metadata *m,
-                                         const struct keyspace_settings *s) {
+static enum metadata_code check_settings(const struct keyspace_settings *s) {
     if (!keyspace_settings_are_valid(s)) return META_SETTINGS;
-    if (!keyspace_strict_is_valid(s)) return META_STRICT_N;
-    if (s->replication.replicas > metadata_copies(m)) return META_COPIES;
-    return META_OK;
+    return keyspace_strict_is_valid(s) ? META_OK : META_STRICT_N;
 }
 
 struct metadata_result apply_keyspace_create(struct metadata *m, const struct metadata_command *c) {
     if (!keyspace_name_is_valid(c->name)) return metadata_refuse(META_NAME);
-    const enum metadata_code code = check_settings(m, &c->settings);
+    const enum metadata_code code = check_settings(&c->settings);
     if (code != META_OK) return metadata_refuse(code);
+    if (c->settings.replication.replicas > metadata_copies(m)) return metadata_refuse(META_COPIES);
     if (metadata_find_name(m, c->name) != NULL) return metadata_refuse(META_NAME_TAKEN);
     if (m->keyspaces_count == KEYSPACES_KEPT_MAX || m->keyspace_last == KEYSPACE_ID_MAX)
         return metadata_refuse(META_KEYSPACES_FULL);
@@ -59,16 +64,44 @@ struct metadata_result apply_keyspace_create(struct metadata *m, const struct me
 
 /* A strict keyspace cannot change its N in one step: majorities of the old and the new copies
  * may have none in common. */
+static enum metadata_code check_alter(const struct keyspace *k, const struct keyspace_settings *s) {
+    const enum metadata_code code = check_settings(s);
+    if (code != META_OK) return code;
+    if (s->discipline != k->settings.discipline) return META_DISCIPLINE;
+    const bool same_n = s->replication.replicas == k->settings.replication.replicas;
+    return k->settings.discipline == KEYSPACE_STRICT && !same_n ? META_STRICT_N : META_OK;
+}
+
 struct metadata_result apply_keyspace_alter(struct metadata *m, const struct metadata_command *c) {
     const struct keyspace *found = metadata_find_keyspace(m, c->keyspace);
     if (found == NULL) return metadata_refuse(META_NO_KEYSPACE);
     struct keyspace *k = &m->keyspaces[found - m->keyspaces];
-    const enum metadata_code code = check_settings(m, &c->settings);
+    const enum metadata_code code = check_alter(k, &c->settings);
     if (code != META_OK) return metadata_refuse(code);
-    if (c->settings.discipline != k->settings.discipline) return metadata_refuse(META_DISCIPLINE);
-    const bool same_n = c->settings.replication.replicas == k->settings.replication.replicas;
-    if (k->settings.discipline == KEYSPACE_STRICT && !same_n) return metadata_refuse(META_STRICT_N);
+    const uint32_t replicas = c->settings.replication.replicas;
+    if (replicas > metadata_copies(m) && replicas > k->settings.replication.replicas)
+        return metadata_refuse(META_COPIES);
     k->settings = c->settings;
+    return metadata_done(k->id);
+}
+
+/* The table's N follows. A keyspace that has taken all copies of a slot goes on with those, as its
+ * N is bounded by each list: with the list, with list and target, and with the longer list at
+ * last, each by majorities of its own. So no copy counts before it is there, and every read meets
+ * what was written before. Not while targets are longer already: who does not know of the new N
+ * yet would be content with fewer of them. */
+struct metadata_result apply_keyspace_widen(struct metadata *m, const struct metadata_command *c) {
+    const struct keyspace *found = metadata_find_keyspace(m, c->keyspace);
+    if (found == NULL) return metadata_refuse(META_NO_KEYSPACE);
+    struct keyspace *k = &m->keyspaces[found - m->keyspaces];
+    const enum metadata_code code = check_alter(k, &c->settings);
+    if (code != META_OK) return metadata_refuse(code);
+    const uint32_t before = k->settings.replication.replicas;
+    if (m->change.id != 0 && (m->replicas > before || m->change.replicas > before))
+        return metadata_refuse(META_CHANGE_RUNNING);
+    k->settings = c->settings;
+    if (metadata_copies_next(m) < c->settings.replication.replicas)
+        m->replicas_next = c->settings.replication.replicas;
     return metadata_done(k->id);
 }
 

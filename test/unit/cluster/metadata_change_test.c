@@ -317,6 +317,90 @@ TEST(metadata_change, replicas_cancelled) {
     meta_world_deinit(&w);
 }
 
+static struct metadata_result alter(struct meta_world *w, enum metadata_kind kind, uint8_t n) {
+    struct metadata_command c = { .kind = kind,
+                                  .settings = meta_world_settings(n, KEYSPACE_EVENTUAL) };
+    return meta_world_apply(w, &c);
+}
+
+/* How many of the first slot's copies count for the default keyspace: of its list, its target. */
+static void check_counts(const struct metadata *m, uint32_t now, uint32_t next) {
+    struct slot_replicas r;
+    metadata_replicas(m, 0, metadata_find_keyspace(m, 0), &r);
+    CHECK_EQ(r.now.count, now);
+    CHECK_EQ(r.next.count, next);
+    CHECK_EQ(r.now.write_quorum, now / 2 + 1);
+    if (next > 0) CHECK_EQ(r.next.read_quorum, next / 2 + 1);
+}
+
+/* A keyspace that asks for more copies than slots have gets them slot by slot: they count in
+ * quorums of their own while they are made, and alone once they are there. */
+TEST(metadata_change, a_keyspace_widens_the_slots) {
+    struct meta_world w;
+    meta_world_init(&w, 6, 3);
+    CHECK_EQ(alter(&w, METADATA_KEYSPACE_ALTER, 5).code, META_COPIES);
+    CHECK_EQ(alter(&w, METADATA_KEYSPACE_WIDEN, 8).code, META_SETTINGS);
+    CHECK_EQ(alter(&w, METADATA_KEYSPACE_WIDEN, 5).code, META_OK);
+    CHECK_EQ(w.m->replicas, 3);
+    CHECK_EQ(w.m->replicas_next, 5);
+    check_counts(w.m, 3, 0);
+    CHECK_EQ(ask_replicas(&w, 4).code, META_COPIES);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    check_counts(w.m, 3, 0);
+    CHECK_EQ(alter(&w, METADATA_KEYSPACE_ALTER, 5).code, META_OK); /* W, R or a ttl, that is */
+    CHECK_EQ(meta_world_advance(&w, SLOT_OLD, RING_SLOTS), RING_SLOTS);
+    check_counts(w.m, 3, 5);
+    CHECK_EQ(meta_world_change(&w, METADATA_CHANGE_CANCEL, 1).code, META_COPIES);
+    meta_world_finish(&w);
+    check_counts(w.m, 5, 0);
+    CHECK_EQ(w.m->replicas_next, 0);
+    meta_world_deinit(&w);
+}
+
+/* With fewer members it is so at once; what died in a change that it needs is no way out. */
+TEST(metadata_change, a_keyspace_widens_in_bad_times) {
+    struct meta_world w;
+    meta_world_init(&w, 4, 3);
+    CHECK_EQ(alter(&w, METADATA_KEYSPACE_WIDEN, 4).code, META_OK);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    const struct member_wish dead = { .id = 4 };
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_DEAD, dead).code, META_OK);
+    CHECK_EQ(meta_world_change(&w, METADATA_CHANGE_CANCEL, 1).code, META_OK);
+    CHECK_EQ(w.m->replicas_next, 4);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK); /* lists were of three */
+    meta_world_finish(&w);
+    CHECK_EQ(w.m->replicas, 4);
+    check_counts(w.m, 3, 0);
+    meta_world_deinit(&w);
+}
+
+/* While targets are longer than what the keyspace takes, nodes that know of its new N and others
+ * would be content with copies that have none in common. */
+TEST(metadata_change, a_keyspace_widens_before_or_after) {
+    struct meta_world w;
+    meta_world_init(&w, 6, 3);
+    CHECK_EQ(ask_replicas(&w, 5).code, META_OK);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    CHECK_EQ(alter(&w, METADATA_KEYSPACE_WIDEN, 5).code, META_CHANGE_RUNNING);
+    CHECK_EQ(meta_world_change(&w, METADATA_CHANGE_CANCEL, 1).code, META_OK);
+    CHECK_EQ(add(&w, "a:1", 1).code, META_OK);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    CHECK_EQ(w.m->change.replicas, 3);
+    CHECK_EQ(alter(&w, METADATA_KEYSPACE_WIDEN, 5).code, META_OK); /* no list is longer by this */
+    meta_world_finish(&w);
+    CHECK_EQ(w.m->replicas, 3);
+    CHECK(is_due(w.m));
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    meta_world_finish(&w);
+    CHECK_EQ(w.m->replicas, 5);
+    CHECK_EQ(alter(&w, METADATA_KEYSPACE_ALTER, 3).code, META_OK);
+    CHECK_EQ(ask_replicas(&w, 3).code, META_OK);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    CHECK_EQ(alter(&w, METADATA_KEYSPACE_WIDEN, 7).code, META_CHANGE_RUNNING);
+    meta_world_finish(&w);
+    meta_world_deinit(&w);
+}
+
 /* Majorities of three and of five copies are counted each of its own list while a slot is joint,
  * and what is asked for by number is no more than a list has. */
 TEST(metadata_change, majorities_of_two_lengths) {

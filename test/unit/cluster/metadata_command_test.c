@@ -30,8 +30,9 @@ static void example(enum metadata_kind kind, struct metadata_command *c) {
     if (kind == METADATA_MEMBER_ADD || kind == METADATA_MEMBER_BOOT)
         c->member.nonce = UINT64_C(0x1122334455667788);
     if (kind == METADATA_KEYSPACE_CREATE) c->name = BYTES_LIT("orders");
-    if (kind == METADATA_KEYSPACE_ALTER || kind == METADATA_KEYSPACE_DROP) c->keyspace = 300;
-    if (kind == METADATA_KEYSPACE_CREATE || kind == METADATA_KEYSPACE_ALTER)
+    const bool alters = kind == METADATA_KEYSPACE_ALTER || kind == METADATA_KEYSPACE_WIDEN;
+    if (alters || kind == METADATA_KEYSPACE_DROP) c->keyspace = 300;
+    if (alters || kind == METADATA_KEYSPACE_CREATE)
         c->settings = (struct keyspace_settings){ { 5, 4, 2 }, KEYSPACE_STRICT, 9 };
     if (kind == METADATA_CHANGE_BEGIN) {
         c->target = (struct ring_inputs){ 3, 2, { { 1, 2, 3 }, { 4, 5, 6 } } };

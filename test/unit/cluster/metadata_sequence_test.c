@@ -100,7 +100,7 @@ static void draw(struct metadata_command *c, const struct metadata *m, struct si
     if (sim_random_chance(r, 1, 2)) c->kind = often[below(r, sizeof often)];
     if (c->kind <= METADATA_MEMBER_REMOVE) {
         draw_member(c, m, r);
-    } else if (c->kind <= METADATA_KEYSPACE_DROP) {
+    } else if (c->kind <= METADATA_KEYSPACE_DROP || c->kind == METADATA_KEYSPACE_WIDEN) {
         draw_keyspace(c, m, r);
     } else if (c->kind == METADATA_CHANGE_BEGIN) {
         draw_begin(c, m, r);
@@ -162,8 +162,11 @@ static void check_lengths(const struct metadata *m, const struct watch *watch) {
 static void check_next(const struct metadata *a, const struct metadata *b,
                        const struct metadata_command *c) {
     const bool ends = a->change.id != b->change.id || c->kind == METADATA_CHANGE_BEGIN;
+    const uint32_t wider = c->settings.replication.replicas;
     if (c->kind == METADATA_REPLICAS)
         CHECK_EQ(b->replicas_next, c->replicas);
+    else if (c->kind == METADATA_KEYSPACE_WIDEN)
+        CHECK(b->replicas_next == a->replicas_next || b->replicas_next == wider);
     else if (!ends)
         CHECK_EQ(b->replicas_next, a->replicas_next);
     else
