@@ -23,6 +23,12 @@ static uint32_t machines(const struct world *w) {
     return scenario_machines(w->scenario);
 }
 
+/* So many members are needed. */
+static uint32_t replicas_wanted(const struct world *w) {
+    const uint32_t wanted = w->cluster.replicas_wanted;
+    return wanted != 0 ? wanted : w->scenario->replicas;
+}
+
 /* ---- wishes ---- */
 
 /* Any node that runs; NULL: none does. */
@@ -95,7 +101,7 @@ static bool join_one(struct world *w) {
 
 static bool leave(struct world *w) {
     const struct world_node *n = any_member(w);
-    if (n == NULL || members_that_stay(w) <= w->scenario->replicas) return false;
+    if (n == NULL || members_that_stay(w) <= replicas_wanted(w)) return false;
     return wish_of_member(w, METADATA_MEMBER_LEAVE, n->member, 0);
 }
 
@@ -111,9 +117,9 @@ static bool haunt(struct world *w, struct world_node *n) {
 /* It is down, or hangs, and is not started again before its member is dead. */
 static bool remove_one(struct world *w) {
     struct world_node *n = any_member(w);
-    if (n == NULL || members_that_stay(w) < w->scenario->replicas) return false;
+    if (n == NULL || members_that_stay(w) < replicas_wanted(w)) return false;
     if (w->cluster.members[n->member].state != MEMBER_ACTIVE) return false;
-    const bool is_needed = members_that_stay(w) == w->scenario->replicas;
+    const bool is_needed = members_that_stay(w) == replicas_wanted(w);
     if (!faults_take_loss(w)) return false;
     n->out = true;
     if (!haunt(w, n)) world_crash(w, n, below(w, 2) == 0, NEVER_NS);
@@ -141,12 +147,24 @@ static bool wish_of_replicas(struct world *w, uint32_t replicas) {
     return replicas != replicas_to_be(w) && wish(w, &command);
 }
 
-/* Never fewer than the keyspace takes, which keeps its own N: what may be lost stays the same.
- * Perhaps more than there are members. */
+/* The keyspace keeps its own N, and so what may be lost stays the same. Perhaps more than there
+ * are members. */
 static bool resize(struct world *w) {
     const uint32_t least = w->scenario->replicas;
     ASSERT(machines(w) >= least);
     return wish_of_replicas(w, least + (uint32_t)below(w, machines(w) - least + 1));
+}
+
+/* Majorities of more copies are more than the checkers count on, and they meet all the same. No way
+ * leads back: of those that hold a write fewer could be left than they count on. */
+static bool widen(struct world *w) {
+    const uint32_t wider = w->operator.wider;
+    ASSERT(wider > w->scenario->replicas);
+    if (replicas_wanted(w) == wider || members_that_stay(w) < wider) return false;
+    struct metadata_command command = { .kind = METADATA_KEYSPACE_WIDEN,
+                                        .keyspace = KEYSPACE_DEFAULT };
+    command.settings.replication.replicas = (uint8_t)wider;
+    return wish(w, &command);
 }
 
 static bool meddle(struct world *w) {
@@ -172,7 +190,7 @@ bool operator_fault(struct world *w, enum fault_kind kind) {
     case FAULT_LEAVE: return leave(w);
     case FAULT_REMOVE: return remove_one(w);
     case FAULT_WEIGHT: return weigh(w);
-    case FAULT_REPLICAS: return resize(w);
+    case FAULT_REPLICAS: return w->operator.wider != 0 ? widen(w) : resize(w);
     default: break;
     }
     ASSERT(kind == FAULT_CONTROL);
@@ -234,8 +252,8 @@ static void give_up_absent(struct world *w) {
 static void tidy(struct world *w) {
     const struct world_cluster *c = &w->cluster;
     give_up_absent(w);
-    if (members_that_stay(w) < w->scenario->replicas) (void)join_one(w);
-    (void)wish_of_replicas(w, w->scenario->replicas);
+    if (members_that_stay(w) < replicas_wanted(w)) (void)join_one(w);
+    (void)wish_of_replicas(w, replicas_wanted(w));
     if (c->change != 0 && c->paused) (void)wish_of_change(w, METADATA_CHANGE_RESUME, 0);
     if (c->change != 0 && c->throttle != 0) (void)wish_of_change(w, METADATA_CHANGE_THROTTLE, 0);
     if (c->change != 0 || operator_is_done(w))
@@ -247,7 +265,7 @@ static void tidy(struct world *w) {
 bool operator_is_done(const struct world *w) {
     const struct world_cluster *c = &w->cluster;
     if (c->change != 0 || w->operator.doomed != 0) return false;
-    if (c->replicas != w->scenario->replicas || c->replicas_next != 0) return false;
+    if (c->replicas != replicas_wanted(w) || c->replicas_next != 0) return false;
     for (uint32_t id = 1; id <= c->member_last && id < WORLD_IDS_MAX; id++) {
         const enum member_state state = c->members[id].state;
         if (state != MEMBER_ACTIVE && state != MEMBER_REMOVED) return false;
@@ -260,7 +278,14 @@ bool operator_is_done(const struct world *w) {
 
 void operator_init(struct world *w) {
     ASSERT(w->operator.next_ns == NEVER_NS);
-    w->operator.dice = sim_random_of(w->scenario->seed ^ 0x09e4a7);
+    const struct scenario *c = w->scenario;
+    struct sim_random dice = sim_random_of(c->seed ^ 0x71de);
+    /* Of two copies the majority is both, so that one alone may be read: not so of more. */
+    const bool majorities = c->replicas > 2 && c->write_quorum == 0 && c->read_quorum == 0;
+    const uint32_t more = machines(w) - c->replicas;
+    if (majorities && more > 0 && sim_random_chance(&dice, 1, 2))
+        w->operator.wider = c->replicas + 1 +(uint32_t) sim_random_below(&dice, more);
+    w->operator.dice = sim_random_of(c->seed ^ 0x09e4a7);
     w->operator.next_ns = w->now_ns + LOOK_NS;
 }
 

@@ -5,7 +5,7 @@
  * that the world has seen; it counts as a loss of what it kept. Once the faults are over the
  * operator sees to what he began: he goes on with a change that is paused, has one that was
  * cancelled begun again, lets nodes join if members are too few, and has slots get as many copies
- * as the scenario says.
+ * as the keyspace takes.
  *
  * Owner      the world
  * Memory     in the world and its nodes
@@ -26,6 +26,7 @@ struct operator{
     uint64_t rejoin;   /* bit per node that is to come back once its member is dead */
     uint64_t doomed;   /* bit per node that is given up, and not dead yet */
     bool tidies;       /* the faults are over */
+    uint32_t wider;    /* N that the keyspace is to get in this run; 0 = slots alone get others */
 };
 
 void operator_init(struct world *w);

@@ -132,6 +132,7 @@ static void take_state(struct world *w, const struct metadata *state) {
     c->throttle = state->change.throttle;
     c->paused = state->change.paused;
     c->replicas = state->replicas;
+    c->replicas_wanted = state->keyspaces[0].settings.replication.replicas;
     c->replicas_next = state->replicas_next;
     if (state->epoch > c->epoch) take_slots(w, state);
     c->epoch = state->epoch;
@@ -305,15 +306,17 @@ void world_control_check(struct world *w) {
         findings_add(&w->findings, "member %u of node %u is %s in the end", id, c->members[id].node,
                      member_state_name(state));
     }
-    if (c->replicas != w->scenario->replicas || c->replicas_next != 0)
-        findings_add(&w->findings, "slots have %u replicas in the end, and are to have %u",
-                     c->replicas, c->replicas_next);
+    if (c->replicas != c->replicas_wanted || c->replicas_next != 0)
+        findings_add(&w->findings, "slots have %u replicas in the end, and are to have %u, not %u",
+                     c->replicas, c->replicas_next, c->replicas_wanted);
+    if (c->replicas_wanted < w->scenario->replicas)
+        findings_add(&w->findings, "the keyspace has %u replicas in the end", c->replicas_wanted);
     if (c->change != 0)
         findings_add(&w->findings, "change %llu is not over in the end",
                      (unsigned long long)c->change);
     for (uint32_t i = 0; i < w->history.keys_count && c->change == 0; i++) {
         const struct history_key *k = &w->history.keys[i];
-        if (__builtin_popcountll(k->replicas) == (int)w->scenario->replicas) continue;
+        if (__builtin_popcountll(k->replicas) == (int)c->replicas_wanted) continue;
         findings_add(&w->findings, "%s has %d replicas in the end", k->text,
                      __builtin_popcountll(k->replicas));
         break;

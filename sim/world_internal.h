@@ -101,6 +101,7 @@ struct world_cluster {
     uint64_t throttle;                          /* of that */
     bool paused;                                /* that */
     uint32_t replicas;                          /* N of the slots in it; 0 = none is known */
+    uint32_t replicas_wanted;                   /* N of the keyspace in it; the same */
     uint32_t replicas_next;                     /* N that is asked for instead; 0 = none is */
     uint64_t hash;                              /* of the state in the end; 0 = not looked at */
     uint32_t member_last;                       /* highest id given out */
