@@ -259,8 +259,8 @@ static const struct admin_word words[] = {
       ADMIN_OPTION(NODE) | WAIT | DRY, 1, 2, weight_command },
     { "replicas", "N",
       "Change how many copies of each slot there are.\n"
-      "Keyspaces take as many of them as they say: have more copies made first, and alter\n"
-      "the keyspace then; the other way round for fewer.",
+      "Keyspaces take as many of them as they say. `atoll keyspace alter --replicas` has more\n"
+      "made when it needs them; of fewer this is what drops the others.",
       WAIT | DRY, 1, 1, replicas_command },
     { "leader", "[NODE]", "Show who leads the cluster, or have another node lead.",
       ADMIN_OPTION(NODE) | DRY, 0, 1, leader_command },

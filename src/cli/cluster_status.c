@@ -169,8 +169,8 @@ static void append_missing(const json_t *root, struct buffer *out) {
     }
 }
 
-/* What slots have, where it is not what the keyspace `default` takes; nodes of older versions do
- * not tell. */
+/* What slots have, where it is not what the keyspace `default` takes, and there are nodes for it;
+ * nodes of older versions do not tell. */
 static void append_slot_replicas(const json_t *root, uint64_t replicas, struct buffer *out) {
     uint64_t slots = 0, next = 0;
     const bool more = json_field_number(root, "slot_replicas_next", &next);
@@ -202,7 +202,7 @@ static STATUS append_table(const json_t *root, bool colour, struct buffer *out) 
                   "%zu %s, %" PRIu32 " up; replicas %" PRIu64 ", write quorum %" PRIu64
                   ", read quorum %" PRIu64,
                   count, count == 1 ? "node" : "nodes", up, replicas, write_quorum, read_quorum);
-    append_slot_replicas(root, replicas, out);
+    if (count > 1) append_slot_replicas(root, replicas, out);
     buffer_append_u8(out, '\n');
     TRY(append_control(root, out));
     append_missing(root, out);

@@ -1,5 +1,6 @@
 #include "cli/admin.h"
 #include "cli/admin_text.h"
+#include "cli/admin_wait.h"
 
 #include "os/terminal.h"
 
@@ -53,7 +54,9 @@ static int create_command(struct admin *a) {
 }
 
 static int alter_command(struct admin *a) {
-    return put(a, "If-Match: *\r\n");
+    const int code = put(a, "If-Match: *\r\n");
+    if (code != EXIT_CODE_OK || a->flags.dry_run || !a->flags.wait) return code;
+    return admin_wait(a, ADMIN_UNTIL_SETTLED, NULL, 0);
 }
 
 static int drop_command(struct admin *a) {
@@ -79,8 +82,9 @@ static const struct admin_word words[] = {
       SETTINGS | ADMIN_OPTION(DISCIPLINE), 1, 1, create_command },
     { "alter", "NAME",
       "Change settings of a keyspace.\n"
-      "What is not said stays. The discipline is for ever.",
-      SETTINGS, 1, 1, alter_command },
+      "What is not said stays. The discipline is for ever. With more replicas than\n"
+      "slots have copies these are made; --wait returns when they are there.",
+      SETTINGS | ADMIN_OPTION(WAIT) | ADMIN_OPTION(PROGRESS), 1, 1, alter_command },
     { "drop", "NAME", "Delete a keyspace with all its keys.",
       ADMIN_OPTION(YES) | ADMIN_OPTION(DRY_RUN), 1, 1, drop_command },
 };

@@ -37,7 +37,8 @@ static void append_runs(struct buffer *out, const struct node_cluster *c) {
 void http_slots_encode(const struct plan *plan, const struct node_view *view, struct buffer *out) {
     const struct node_cluster *c = &view->cluster;
     const bool alone = node_view_is_alone(view);
-    const uint32_t copies = c->replicas < c->members_count ? c->replicas : c->members_count;
+    uint32_t copies = c->replicas < c->members_count ? c->replicas : c->members_count;
+    if (c->slot_replicas != 0 && c->slot_replicas < copies) copies = c->slot_replicas;
     const size_t mark = http_reply_begin(out);
     buffer_printf(out, "{\"slots\":%u,\"epoch\":%" PRIu64 ",\"copies\":%" PRIu32 ",\"nodes\":[",
                   SLOTS, c->epoch == 0 ? 1 : c->epoch, alone ? 1 : copies);

@@ -89,7 +89,7 @@ static void refuse(struct admin_work *w, const struct metadata *m, enum metadata
     if (r->outcome == ADMIN_CONFLICT || r->outcome == ADMIN_REFUSED) {
         r->code = metadata_code_name(code);
         admin_reply_say(r, "%s", metadata_code_text(code));
-        if (code == META_COPIES) admin_say_copies(w, m);
+        if (code == META_COPIES || code == META_CHANGE_RUNNING) admin_say_copies(w, m, code);
     }
     const uint32_t at = w->member == 0 ? MEMBER_NONE : metadata_find_member(m, w->member);
     if (r->outcome != ADMIN_AT_RISK || at == MEMBER_NONE) return;
@@ -111,10 +111,23 @@ static void say_change(struct admin_work *w, const struct metadata *m, const cha
     admin_reply_say(&w->reply, "change %llu %s", (unsigned long long)m->change.id, what);
 }
 
+/* The keyspace wants more copies than slots have. */
+static bool widens(const struct admin_work *w, const struct metadata *m) {
+    if (w->request.op != ADMIN_KEYSPACE_PUT) return false;
+    const struct keyspace *k = metadata_find_name(m, bytes_of_string(w->request.keyspace));
+    return k != NULL && k->settings.replication.replicas > m->replicas;
+}
+
 static void say_keyspace(struct admin_work *w, const struct metadata *m, const char *what) {
     const struct keyspace *k = metadata_find_name(m, bytes_of_string(w->request.keyspace));
     admin_reply_say(&w->reply, "keyspace %s is %s", w->request.keyspace, what);
-    if (k != NULL) admin_show_keyspace(w, k);
+    if (k == NULL) return;
+    admin_show_keyspace(w, k);
+    if (widens(w, m))
+        admin_reply_say(&w->reply,
+                        "keyspace %s is %s; slots get %u copies, a change of the ring brings it "
+                        "about",
+                        w->request.keyspace, what, k->settings.replication.replicas);
 }
 
 /* `m` has it; `created`: the keyspace is new. */
@@ -122,7 +135,7 @@ static void say_done(struct admin_work *w, const struct metadata *m, bool create
     struct admin_reply *r = &w->reply;
     const enum admin_op op = w->request.op;
     const bool ring = op == ADMIN_NODE_ADD || op == ADMIN_NODE_LEAVE || op == ADMIN_NODE_REMOVE ||
-                      op == ADMIN_NODE_WEIGHT || op == ADMIN_REPLICAS;
+                      op == ADMIN_NODE_WEIGHT || op == ADMIN_REPLICAS || widens(w, m);
     admin_reply_init(r, ring ? ADMIN_ACCEPTED : created ? ADMIN_CREATED : ADMIN_DONE);
     r->epoch = m->epoch;
     name_member(w, m);

@@ -74,8 +74,8 @@ struct admin_risk admin_risk_of(const struct metadata *m, uint32_t at, bool copi
 uint32_t admin_find_member(struct admin_work *w, const struct metadata *m);
 enum admin_verdict admin_judge_replicas(struct admin_work *w, const struct admin_world *world,
                                         struct metadata_command *ret_command);
-/* What of META_COPIES: which command comes first. */
-void admin_say_copies(struct admin_work *w, const struct metadata *m);
+/* Refused for META_COPIES or META_CHANGE_RUNNING: what comes first. */
+void admin_say_copies(struct admin_work *w, const struct metadata *m, enum metadata_code code);
 /* Slots will get the copies that were asked for. */
 void admin_say_replicas(struct admin_work *w, const struct metadata *m);
 enum admin_verdict admin_judge_keyspace(struct admin_work *w, const struct admin_world *world,

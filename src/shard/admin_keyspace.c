@@ -73,6 +73,9 @@ static enum admin_verdict put(struct admin_work *w, const struct metadata *m,
     command->keyspace = there == NULL ? 0 : there->id;
     command->settings = like->settings;
     take_settings(q, &command->settings);
+    const uint32_t wanted = command->settings.replication.replicas;
+    if (there != NULL && wanted > m->replicas && wanted > there->settings.replication.replicas)
+        command->kind = METADATA_KEYSPACE_WIDEN;
     if (there == NULL || !settings_equal(&command->settings, &there->settings))
         return ADMIN_NEEDS_COMMAND;
     (void)admin_end(w, ADMIN_DONE);

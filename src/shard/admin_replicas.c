@@ -23,17 +23,12 @@ static uint32_t members_that_stay(const struct metadata *m) {
 }
 
 void admin_say_replicas(struct admin_work *w, const struct metadata *m) {
-    const uint32_t members = members_that_stay(m);
     const uint32_t replicas = w->request.replicas;
+    const bool scarce = members_that_stay(m) < replicas;
     w->reply.change = m->change.replicas == replicas ? m->change.id : 0;
-    if (members < replicas) {
-        admin_reply_say(
-            &w->reply, "slots get up to %u copies; while there are %u nodes each has a copy of all",
-            replicas, members);
-        return;
-    }
-    admin_reply_say(&w->reply, "slots get %u copies; a change of the ring brings it about",
-                    replicas);
+    admin_reply_say(&w->reply, "slots get %u copies; %s", replicas,
+                    scarce ? "while there are fewer nodes each has a copy of all"
+                           : "a change of the ring brings it about");
 }
 
 enum admin_verdict admin_judge_replicas(struct admin_work *w, const struct admin_world *world,
@@ -44,7 +39,9 @@ enum admin_verdict admin_judge_replicas(struct admin_work *w, const struct admin
     if (is_so(m, replicas)) {
         (void)admin_end(w, ADMIN_DONE);
         w->reply.epoch = m->epoch;
-        admin_reply_say(&w->reply, "slots have %u copies", replicas);
+        const bool scarce = members_that_stay(m) < replicas;
+        admin_reply_say(&w->reply, "slots have %u copies%s", replicas,
+                        scarce ? "; while there are fewer nodes each has a copy of all" : "");
         return ADMIN_ANSWERED;
     }
     ret_command->kind = METADATA_REPLICAS;
@@ -63,31 +60,41 @@ static const struct keyspace *greediest(const struct metadata *m) {
     return most;
 }
 
-void admin_say_copies(struct admin_work *w, const struct metadata *m) {
-    const uint32_t asked = w->request.replicas;
-    if (w->request.op == ADMIN_REPLICAS) {
-        const struct keyspace *k = greediest(m);
-        const struct bytes name = keyspace_name(k);
+/* The keyspace that wants the most holds it up. */
+static void say_greediest(struct admin_work *w, const struct metadata *m) {
+    const struct keyspace *k = greediest(m);
+    const struct bytes name = keyspace_name(k);
+    const uint32_t replicas = k->settings.replication.replicas;
+    if (w->request.op == ADMIN_REPLICAS)
         admin_reply_say(&w->reply,
                         "keyspace %.*s has %u replicas, which is more than %u: alter it first "
                         "(atoll keyspace alter)",
-                        (int)name.len, (const char *)name.ptr, k->settings.replication.replicas,
-                        asked);
-        return;
-    }
-    if (w->request.op != ADMIN_KEYSPACE_PUT) return;
-    struct ring_inputs next;
-    metadata_inputs(m, &next);
-    const uint32_t coming =
-        m->change.id != 0 && m->replicas_next == 0 ? m->change.replicas : next.replicas;
-    if (coming >= asked && asked > m->replicas)
-        admin_reply_say(&w->reply,
-                        "slots have %u copies and are being given %u: ask again when that is "
-                        "through (atoll cluster status --wait)",
-                        m->replicas, coming);
+                        (int)name.len, (const char *)name.ptr, replicas, w->request.replicas);
     else
         admin_reply_say(&w->reply,
-                        "slots have %u copies, a keyspace at most as many; this gives them more: "
-                        "atoll cluster replicas %u",
-                        m->replicas < coming ? m->replicas : coming, asked);
+                        "the change gives keyspace %.*s its %u replicas: alter that first (atoll "
+                        "keyspace alter)",
+                        (int)name.len, (const char *)name.ptr, replicas);
+}
+
+void admin_say_copies(struct admin_work *w, const struct metadata *m, enum metadata_code code) {
+    const uint32_t asked = w->request.replicas;
+    const enum admin_op op = w->request.op;
+    if (op == ADMIN_REPLICAS || op == ADMIN_CHANGE_CANCEL) {
+        say_greediest(w, m);
+        return;
+    }
+    if (op != ADMIN_KEYSPACE_PUT) return;
+    struct ring_inputs next;
+    metadata_inputs(m, &next);
+    if (code == META_CHANGE_RUNNING || next.replicas != m->replicas)
+        admin_reply_say(&w->reply,
+                        "slots have %u copies, and are given another number of them just now: ask "
+                        "again when that is through (atoll cluster status --wait)",
+                        m->replicas);
+    else
+        admin_reply_say(&w->reply,
+                        "slots have %u copies, a new keyspace at most as many; this gives them "
+                        "more: atoll cluster replicas %u",
+                        m->replicas, asked);
 }

@@ -228,16 +228,17 @@ static void cluster_view(struct shard *s, struct node_cluster *ret_view) {
     }
     ret_view->members_count = m->count;
     ret_view->members = s->members_view;
+    ret_view->slot_replicas = m->replicas;
+    ret_view->slot_replicas_next = m->replicas_next;
     if (s->alone) return;
     const struct replication r = membership_replication(m, KEYSPACE_DEFAULT);
-    const uint32_t copies = r.replicas < m->count ? r.replicas : m->count;
+    const uint32_t there = m->replicas < m->count ? m->replicas : m->count;
+    const uint32_t copies = r.replicas < there ? r.replicas : there;
     ret_view->slots = (const uint16_t(*)[1 + REPLICAS_MAX]) m->slots.lists;
     ret_view->indexes = s->members_index;
     ret_view->replicas = r.replicas;
     ret_view->write_quorum = membership_quorum(r.write_quorum, copies);
     ret_view->read_quorum = membership_quorum(r.read_quorum, copies);
-    ret_view->slot_replicas = m->replicas;
-    ret_view->slot_replicas_next = m->replicas_next;
     ret_view->proxy = s->node->proxy;
     ret_view->filled = s->filled || s->node->proxy;
 }

@@ -129,6 +129,8 @@ def requests():
           "--discipline", "eventual", "--ttl", "1h"], "PUT", "/v1/keyspaces/k",
          {"replicas": 5, "write_quorum": "majority", "read_quorum": 2, "discipline": "eventual", "ttl": "1h"},
          (None, "*"))
+    asks(["keyspace", "alter", "k", "--replicas", "5", "--dry-run"], "PUT", "/v1/keyspaces/k?dry_run=true", {"replicas": 5},
+         ("*", None))
     asks(["keyspace", "alter", "k", "--ttl=none"], "PUT", "/v1/keyspaces/k", {"ttl": "none"}, ("*", None))
     asks(["keyspace", "drop", "k"], "DELETE", "/v1/keyspaces/k")
 

@@ -126,7 +126,7 @@ def keyspaces():
         eventually(5, lambda: ask(node, "GET", "/v1/keyspaces/jobs")[0] == 200)
         eventually(5, lambda: node.kv("GET", "k", keyspace="jobs")[0] == 404)
     equal(ask(b, "PUT", "/v1/keyspaces/jobs", {"replicas": 3})[1]["keyspace"]["ttl_ms"], 3600000)
-    equal(code(ask(c, "PUT", "/v1/keyspaces/jobs", {"replicas": 4})), (409, "copies"))
+    equal(code(ask(c, "PUT", "/v1/keyspaces/wide", {"replicas": 4})), (409, "copies"))
     equal(code(ask(c, "PUT", "/v1/keyspaces/jobs", {"discipline": "strict"})), (400, "discipline"))
     status, body = ask(c, "PUT", "/v1/keyspaces/exact", {"discipline": "strict"})
     equal((status, body["error"]["message"]), (501, "strict keyspaces are not built yet"))

@@ -238,7 +238,8 @@ async function cluster_and_keyspaces(at) {
     body: { replicas: 1, write_quorum: "majority", read_quorum: 1, discipline: "eventual", ttl: "1h30m" } });
   await call(at, "putKeyspace", 200, { keyspace: "k", headers: { "If-Match": "*" }, body: { ttl: 60 } });
   await call(at, "putKeyspace", 412, { keyspace: "none", headers: { "If-Match": "*" }, body: {} });
-  await call(at, "putKeyspace", 409, { keyspace: "k", body: { replicas: 7 } });
+  await call(at, "putKeyspace", 202, { keyspace: "k", body: { replicas: 7 }, query: { dry_run: "true" } });
+  await call(at, "putKeyspace", 409, { keyspace: "wide", body: { replicas: 7 } });
   await call(at, "putKeyspace", 501, { keyspace: "strict", body: { discipline: "strict" } });
   await call(at, "dropKeyspace", 412, { keyspace: "none", headers: { "If-Match": "*" } });
   await call(at, "dropKeyspace", 200, { keyspace: "k" });

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A cluster of three copies becomes one of five while clients work, and one of three again: the change is held up
-by a node that is away, steered, cancelled and begun again, and goes on when its leader dies. In the end every
-node holds what it should, and nothing else.
+by a node that is away, steered, cancelled, begun again by a keyspace, and goes on when its leader dies. In the end
+every node holds what it should, and nothing else.
 """
 import json
 import subprocess
@@ -55,7 +55,7 @@ def is_over(replicas):
 def refusals():
     """What has to come first is said, and nothing is done."""
     before = view()["revision"]
-    status, body = alter(5)
+    status, body = ask(first, "PUT", "/v1/keyspaces/wide", {"replicas": 5})
     equal((status, body["error"]["code"]), (409, "copies"))
     contains(body["error"]["message"], "atoll cluster replicas 5")
     status, body = ask(first, "PUT", "/v1/cluster/replicas", {"replicas": 2})
@@ -71,6 +71,9 @@ def refusals():
     code, out, _ = tool("cluster", "replicas", "5", "--dry-run")
     equal(code, 0)
     contains(out, f"{SLOTS} slots change; {2 * SLOTS} copies of slots move, at least {2 * SLOTS} have to")
+    code, out, _ = tool("keyspace", "alter", "default", "--replicas", "5", "--dry-run")
+    equal(code, 0)
+    contains(out, f"{SLOTS} slots change; {2 * SLOTS} copies of slots move")
     equal(view()["revision"], before)
 
 
@@ -87,8 +90,8 @@ def held_up():
         equal((change["reason"], change["slots_total"], change["slots_done"]), ("replicas", SLOTS, 0))
         equal((view()["slot_replicas"], view()["slot_replicas_next"]), (3, 5))
         contains(tool("cluster", "status")[1], "replicas 3, write quorum 2, read quorum 2; slot replicas 3, to be 5\n")
-        equal(alter(5)[0], 409)  # they are not there yet
-        contains(alter(5)[1]["error"]["message"], "are being given 5")
+        equal(alter(5)[0], 409)  # not in its midst
+        contains(alter(5)[1]["error"]["message"], "are given another number of them just now: ask again")
         equal(ask(first, "POST", "/v1/cluster/change", {"action": "pause"})[0], 200)
         equal(ask(first, "POST", "/v1/cluster/change", {"action": "resume"})[0], 200)
         equal(ask(first, "POST", "/v1/cluster/change", {"action": "cancel"})[0], 200)
@@ -96,8 +99,17 @@ def held_up():
         equal(sum(slots_kept()), 3 * SLOTS)
         done = load.count()
         eventually(10, lambda: load.count() > done + 200)
-        equal(ask(first, "PUT", "/v1/cluster/replicas", {"replicas": 5})[0], 202)
+        status, body = alter(5)  # the keyspace has slots get more
+        equal((status, body["keyspace"]["replicas"]), (202, 5))
         eventually(10, lambda: away in (view()["change"] or {"waits_for": []})["waits_for"])
+        now = view()
+        equal((now["replicas"], now["write_quorum"], now["slot_replicas"], now["slot_replicas_next"]), (5, 2, 3, 5))
+        status, body = ask(first, "POST", "/v1/cluster/change", {"action": "cancel"})
+        equal((status, body["error"]["code"]), (409, "copies"))
+        contains(body["error"]["message"], "the change gives keyspace default its 5 replicas")
+        equal(ask(first, "PUT", "/v1/cluster/replicas", {"replicas": 4})[1]["error"]["code"], "copies")
+        done = load.count()
+        eventually(10, lambda: load.count() > done + 200)
     load.check()
     leader = place(view()["leader"])
     cluster.kill(leader)
@@ -109,10 +121,9 @@ def held_up():
 
 
 def raised():
-    """The keyspace takes the new copies: each node holds all, and two may be lost."""
-    equal(alter(5)[0], 200)
+    """Each node holds all, and two may be lost."""
     for node in cluster.nodes:
-        eventually(5, lambda: view(node)["replicas"] == 5)
+        eventually(5, lambda: view(node)["write_quorum"] == 3)
         for i in range(KEYS):  # written long before: they were copied, and not only repaired
             equal(node.kv("GET", f"early{i}", level="one")[2], b"%d" % i * 400)
     status, headers, _ = first.kv("PUT", "five", b"x", level="all")
@@ -131,21 +142,27 @@ def raised():
         load.verify_one(node)
 
 
-def raised_again_under_load():
-    """Nothing fails at any node while copies are taken away and made again."""
+def under_load():
+    """Nothing fails at any node, and nothing old is read, while copies are taken away and made again."""
     equal(ask(first, "PUT", "/v1/cluster/replicas", {"replicas": 3})[1]["error"]["code"], "copies")
+    equal(alter(3)[0], 200)
     with Load(cluster.nodes, prefix="again") as load:
-        equal(alter(3)[0], 200)
-        for replicas in ("3", "4", "5", "3"):
-            code, out, err = tool("cluster", "replicas", replicas, "--wait")
+        for replicas in (3, 4, 3):
+            code, out, err = tool("cluster", "replicas", str(replicas), "--wait")
             equal((code, err), (0, ""))
             contains(out, f"slots get {replicas} copies; a change of the ring brings it about\n")
-            eventually(5, lambda: is_over(int(replicas)))
-            equal(sum(slots_kept()), int(replicas) * SLOTS)
+            eventually(5, lambda: is_over(replicas))
+            equal(sum(slots_kept()), replicas * SLOTS)
+        equal(tool("keyspace", "alter", "default", "--replicas", "5", "--wait"), (
+            0, "keyspace default is altered; slots get 5 copies, a change of the ring brings it about\n", ""))
+        eventually(5, lambda: is_over(5))
     load.check()
     load.verify()
     for node in cluster.nodes:
         load.verify_one(node)
+    equal(alter(3)[0], 200)
+    equal(tool("cluster", "replicas", "3", "--wait")[0], 0)
+    eventually(5, lambda: is_over(3))
 
 
 def dropped():
@@ -166,7 +183,7 @@ for number in range(KEYS):
 eventually(20, lambda: ask(first, "GET", "/v1/cluster/plan?replicas=5")[1]["plan"]["bytes"] > KEYS * 1000)
 test("what has to come first is said", refusals)
 test("a change to more copies is held up, steered and cancelled, and survives its leader", held_up)
-test("the keyspace takes the new copies", raised)
-test("copies are taken away and made while clients work", raised_again_under_load)
+test("every node has a copy of all", raised)
+test("copies are taken away and made while clients work", under_load)
 test("old copies are dropped", dropped)
 finish()

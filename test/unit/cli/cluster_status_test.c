@@ -36,19 +36,19 @@ TEST(cluster_status, prints_a_line_a_node) {
                           "[fd00::2]:8080  down       10  10923  16384     42   1.2 ms\n"
                           "2 nodes, 1 up; replicas 3, write quorum 2, read quorum 1\n"));
     buffer_reset(&out);
-    CHECK_OK(cluster_status_encode(
-        BYTES_LIT("{\"nodes\":[" SELF REST ",\"slot_replicas\":3,\"slot_replicas_next\":null}"),
-        false, &out));
+    CHECK_OK(cluster_status_encode(BYTES_LIT("{\"nodes\":[" SELF "," OTHER REST
+                                             ",\"slot_replicas\":3,\"slot_replicas_next\":null}"),
+                                   false, &out));
     CHECK(strstr(text_of(&out), "read quorum 1\n") != NULL);
     buffer_reset(&out);
-    CHECK_OK(cluster_status_encode(
-        BYTES_LIT("{\"nodes\":[" SELF REST ",\"slot_replicas\":5,\"slot_replicas_next\":null}"),
-        false, &out));
+    CHECK_OK(cluster_status_encode(BYTES_LIT("{\"nodes\":[" SELF "," OTHER REST
+                                             ",\"slot_replicas\":5,\"slot_replicas_next\":null}"),
+                                   false, &out));
     CHECK(strstr(text_of(&out), "read quorum 1; slot replicas 5\n") != NULL);
     buffer_reset(&out);
-    CHECK_OK(cluster_status_encode(
-        BYTES_LIT("{\"nodes\":[" SELF REST ",\"slot_replicas\":3,\"slot_replicas_next\":5}"), false,
-        &out));
+    CHECK_OK(cluster_status_encode(BYTES_LIT("{\"nodes\":[" SELF "," OTHER REST
+                                             ",\"slot_replicas\":3,\"slot_replicas_next\":5}"),
+                                   false, &out));
     CHECK(strstr(text_of(&out), "read quorum 1; slot replicas 3, to be 5\n") != NULL);
     buffer_reset(&out);
     CHECK_OK(cluster_status_encode(

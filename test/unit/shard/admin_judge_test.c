@@ -241,8 +241,8 @@ static bool says(struct world *w, const struct admin_request *q, const char *par
     return found;
 }
 
-/* Slots get more copies first, then a keyspace may want them; the other way round for fewer. Who
- * asks in the wrong order is told what comes first. */
+/* Slots get more copies, and then a new keyspace may have as many; a keyspace that is there has
+ * none lost. Who asks in the wrong order is told what comes first. */
 TEST(admin_judge, replicas) {
     struct world w;
     struct metadata_command begin = { .kind = METADATA_CHANGE_BEGIN };
@@ -253,12 +253,12 @@ TEST(admin_judge, replicas) {
     q = about_replicas(2);
     CHECK(outcome_of(&w, &q) == ADMIN_CONFLICT);
     CHECK(says(&w, &q, "keyspace default has 3 replicas, which is more than 2"));
-    struct admin_request alter = about_keyspace(ADMIN_KEYSPACE_PUT, "default");
-    alter.given = ADMIN_HAS_REPLICAS;
-    alter.replicas = 5;
-    CHECK(outcome_of(&w, &alter) == ADMIN_CONFLICT);
-    CHECK(says(&w, &alter, "slots have 3 copies, a keyspace at most as many"));
-    CHECK(says(&w, &alter, "atoll cluster replicas 5"));
+    struct admin_request make = about_keyspace(ADMIN_KEYSPACE_PUT, "more");
+    make.given = ADMIN_HAS_REPLICAS;
+    make.replicas = 5;
+    CHECK(outcome_of(&w, &make) == ADMIN_CONFLICT);
+    CHECK(says(&w, &make, "slots have 3 copies, a new keyspace at most as many"));
+    CHECK(says(&w, &make, "atoll cluster replicas 5"));
 
     q = about_replicas(5);
     q.dry_run = true;
@@ -271,16 +271,55 @@ TEST(admin_judge, replicas) {
     q.dry_run = false;
     CHECK(says(&w, &q, "slots get 5 copies; a change of the ring brings it about"));
     CHECK(w.m->replicas_next == 5);
-    CHECK(outcome_of(&w, &alter) == ADMIN_CONFLICT);
-    CHECK(says(&w, &alter, "slots have 3 copies and are being given 5: ask again"));
+    CHECK(says(&w, &make, "slots have 3 copies, and are given another number of them just now"));
     metadata_inputs(w.m, &begin.target);
     CHECK(metadata_result_ok(apply(&w, begin)));
     CHECK(w.m->change.slots_total == RING_SLOTS);
-    CHECK(says(&w, &alter, "slots have 3 copies and are being given 5: ask again"));
+    struct admin_request alter = about_keyspace(ADMIN_KEYSPACE_PUT, "default");
+    alter.given = ADMIN_HAS_REPLICAS;
+    alter.replicas = 5;
+    CHECK(outcome_of(&w, &alter) == ADMIN_CONFLICT); /* it is late for that */
+    CHECK(says(&w, &alter, "and are given another number of them just now: ask again"));
     work = admin_work_create(&q);
     CHECK(carry_out(&w, work) == ADMIN_ACCEPTED);
     CHECK(work->reply.change == w.m->change.id);
     admin_work_destroy(work);
+    world_deinit(&w);
+}
+
+/* What a keyspace asks for it gets, and slots with it; a change that it needs is not cancelled. */
+TEST(admin_judge, keyspaces_widen_slots) {
+    struct world w;
+    struct metadata_command begin = { .kind = METADATA_CHANGE_BEGIN };
+    world_init(&w, 5);
+    struct admin_request alter = about_keyspace(ADMIN_KEYSPACE_PUT, "default");
+    alter.presence = ADMIN_THERE;
+    alter.given = ADMIN_HAS_REPLICAS;
+    alter.replicas = 5;
+    alter.dry_run = true;
+    struct admin_work *work = admin_work_create(&alter);
+    CHECK(carry_out(&w, work) == ADMIN_ACCEPTED);
+    CHECK(work->reply.has_plan && work->reply.plan.copies_moved == 2 * RING_SLOTS);
+    CHECK(w.m->keyspaces[0].settings.replication.replicas == 3);
+    admin_work_destroy(work);
+    alter.dry_run = false;
+    work = admin_work_create(&alter);
+    CHECK(carry_out(&w, work) == ADMIN_ACCEPTED);
+    CHECK(strcmp(admin_reply_text(&work->reply), "keyspace default is altered; slots get 5 copies, "
+                                                 "a change of the ring brings it about") == 0);
+    CHECK(work->reply.keyspaces_count == 1 && work->reply.keyspaces[0].replicas == 5);
+    admin_work_destroy(work);
+    CHECK(w.m->replicas == 3 && w.m->replicas_next == 5);
+    CHECK(outcome_of(&w, &alter) == ADMIN_DONE); /* as it is */
+    metadata_inputs(w.m, &begin.target);
+    CHECK(metadata_result_ok(apply(&w, begin)));
+    const struct admin_request cancel = { .op = ADMIN_CHANGE_CANCEL };
+    CHECK(outcome_of(&w, &cancel) == ADMIN_CONFLICT);
+    CHECK(says(&w, &cancel, "the change gives keyspace default its 5 replicas: alter that first"));
+    alter.replicas = 3;
+    CHECK(outcome_of(&w, &alter) == ADMIN_DONE);
+    CHECK(outcome_of(&w, &cancel) == ADMIN_DONE);
+    CHECK(w.m->change.id == 0 && w.m->replicas_next == 0);
     world_deinit(&w);
 }
 
@@ -290,11 +329,12 @@ TEST(admin_judge, replicas_above_the_nodes) {
     struct metadata_command begin = { .kind = METADATA_CHANGE_BEGIN };
     world_init(&w, 3);
     const struct admin_request q = about_replicas(5);
-    CHECK(says(&w, &q, "slots get up to 5 copies; while there are 3 nodes each has a copy of all"));
+    CHECK(says(&w, &q, "slots get 5 copies; while there are fewer nodes each has a copy of all"));
     metadata_inputs(w.m, &begin.target);
     CHECK(metadata_result_ok(apply(&w, begin)));
     CHECK(w.m->replicas == 5 && w.m->change.id == 0);
     CHECK(outcome_of(&w, &q) == ADMIN_DONE);
+    CHECK(says(&w, &q, "slots have 5 copies; while there are fewer nodes each has a copy of all"));
     world_deinit(&w);
 }
 
@@ -366,9 +406,10 @@ TEST(admin_judge, keyspaces) {
     CHECK(work->reply.keyspaces_count == 1 && work->reply.keyspaces[0].replicas == 2);
     CHECK(work->reply.keyspaces[0].ttl_ms == 1000); /* was not given, and stays */
     admin_work_destroy(work);
+    q = about_keyspace(ADMIN_KEYSPACE_PUT, "a");
+    q.given = ADMIN_HAS_REPLICAS;
     q.replicas = 7;
     CHECK(outcome_of(&w, &q) == ADMIN_CONFLICT);
-    q = about_keyspace(ADMIN_KEYSPACE_PUT, "a");
     q.given = ADMIN_HAS_DISCIPLINE;
     q.discipline = ADMIN_STRICT;
     CHECK(outcome_of(&w, &q) == ADMIN_UNAVAILABLE);
