@@ -11,11 +11,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define NOW_MS UINT64_C(1700000000000)
 
 static const char *const lines[] = {
-    "POST /v1/cluster/nodes",      "PUT /v1/cluster/nodes/",  "DELETE /v1/cluster/nodes/",
-    "POST /v1/cluster/leader",     "GET /v1/cluster/plan?",   "POST /v1/cluster/change",
-    "DELETE /v1/cluster/nodes/1?", "GET /v1/keyspaces/",      "PUT /v1/keyspaces/k",
-    "PUT /v1/cluster/nodes/1",     "DELETE /v1/keyspaces/k?", "POST /AddServer",
-    "GET /remove-node?address=",
+    "POST /v1/cluster/nodes",      "PUT /v1/cluster/nodes/",   "DELETE /v1/cluster/nodes/",
+    "POST /v1/cluster/leader",     "GET /v1/cluster/plan?",    "POST /v1/cluster/change",
+    "DELETE /v1/cluster/nodes/1?", "GET /v1/keyspaces/",       "PUT /v1/keyspaces/k",
+    "PUT /v1/cluster/nodes/1",     "DELETE /v1/keyspaces/k?",  "POST /AddServer",
+    "GET /remove-node?address=",   "PUT /v1/cluster/replicas",
 };
 #define LINES (sizeof lines / sizeof *lines)
 
