@@ -270,18 +270,25 @@ static void serve_starved(struct shard *s) {
     }
 }
 
+/* One node holds every replica there is, so all is old enough (R9) but what proxies stamped and
+ * is under way: refused, it could not be told from what was done. */
+static void forget_alone(struct shard *s) {
+    ASSERT(s->alone);
+    ASSERT(s->engine != NULL);
+    if (s->turn_wall_ms <= REPAIR_SETTLE_MS) return;
+    const uint64_t settled = hlc_of_ms(s->turn_wall_ms - REPAIR_SETTLE_MS);
+    const uint64_t stamp = settled < s->hlc.last ? settled : s->hlc.last;
+    engine_set_gc_floor(s->engine,
+                        (struct ballot){ .stamp = stamp, .node = UINT32_MAX, .boot = UINT32_MAX });
+}
+
 static void tick(struct shard *s) {
     s->ticks++;
     links_tick(s);
     forward_again(s);
     tasks_go_again(s);
     replica_tick(s);
-    if (s->alone) {
-        /* One node holds every replica there is, so all that it stamped is old enough (R9). */
-        engine_set_gc_floor(
-            s->engine,
-            (struct ballot){ .stamp = s->hlc.last, .node = UINT32_MAX, .boot = UINT32_MAX });
-    }
+    if (s->alone) forget_alone(s);
     if (s->engine != NULL && s->stop_deadline_ms == 0) {
         hints_tick(s);
         if (!s->alone) repairs_tick(s);

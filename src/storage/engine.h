@@ -157,7 +157,8 @@ struct ballot engine_floor(const struct engine *e, uint16_t keyspace);
 /* Tombstones and expired values with a ballot at or below this may be dropped
  * where nothing older lies anywhere else (R9); later puts at or below it are refused. It
  * never goes down, but for engine_clear_gc_floor and engine_drop_damaged, and is not kept on disk:
- * set it again after opening, before any put. A single node sets it to "now". */
+ * set it again after opening, before any put. A single node sets it to a few
+ * seconds ago. */
 void engine_set_gc_floor(struct engine *e, struct ballot floor);
 /* Nothing is forgotten from now on, and versions of any age are taken: before the first record of a
  * slot that this shard gains. Nothing comes of a compaction that still forgets; see

@@ -436,3 +436,33 @@ TEST(adopt, views_in_a_row) {
     CHECK_EQ(shard_of(&w, 0)->members->all[2].id, 3);
     adopt_world_close(&w);
 }
+
+/* A call of a node that is no member may come twice, even to the only member: the second time it is
+ * the same write, and behind what came in between. */
+TEST(adopt, a_node_alone_writes_under_the_stamp_it_is_given) {
+    static struct adopt_world w;
+    struct adopt_client c, member_client;
+    adopt_world_open(&w, 2, 1, 1, 1);
+    adopt_world_publish_to(&w, 1);
+    adopt_world_run(&w, 1000);
+    CHECK(shard_of(&w, 0)->alone);
+    adopt_client_open(&w, &c, 1);
+    adopt_client_open(&w, &member_client, 0);
+    adopt_client_ask(&w, &c, "SET k 0", "+OK\r\n");
+    const struct ballot before = adopt_version(&w, 0, "k");
+    CHECK_EQ(before.node, shard_of(&w, 1)->stamp_node);
+
+    adopt_client_send(&c, "SET k 1");
+    for (uint32_t i = 0; i < 100 && !ballot_compare(adopt_version(&w, 0, "k"), before); i++)
+        adopt_world_step(&w);
+    CHECK(ballot_compare(adopt_version(&w, 0, "k"), before) > 0);
+    CHECK(sim_net_reset(w.net, w.nodes[0].place, w.nodes[1].place) > 0);
+    const uint64_t calls_before = shard_of(&w, 1)->figures.forwarded;
+    adopt_client_ask(&w, &member_client, "SET k 2", "+OK\r\n");
+    adopt_client_ask(&w, &c, NULL, "+OK\r\n");
+    CHECK(shard_of(&w, 1)->figures.forwarded > calls_before);
+    adopt_client_ask(&w, &member_client, "GET k", "$1\r\n2\r\n");
+    adopt_client_close(&c);
+    adopt_client_close(&member_client);
+    adopt_world_close(&w);
+}
