@@ -38,7 +38,7 @@ struct check {
     const struct check_row *rows; /* sorted by key, then node; at most one for each pair */
     uint32_t rows_count;
     uint32_t nodes;           /* machines, 0.. */
-    uint64_t members;         /* bit per node that is a member in the end */
+    uint64_t asked;           /* bit per node that is a member in the end, or a proxy */
     uint8_t copies;           /* replicas of each key */
     uint64_t clock_spread_ms; /* how far any clock that counts was ever from the true time */
     uint64_t settled_ns;      /* world time from when on operations had to work */

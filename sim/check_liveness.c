@@ -39,7 +39,7 @@ void check_liveness(const struct check *c, struct findings *f) {
     }
     for (uint32_t p = 0; p < PROBED; p++) {
         for (uint32_t node = 0; node < c->nodes; node++) {
-            if (((asked[p] | ~c->members) >> node & 1) != 0) continue;
+            if (((asked[p] | ~c->asked) >> node & 1) != 0) continue;
             findings_add(f, "node %u was never asked for a %s after all healed", node + 1,
                          history_kind_name(probed[p]));
         }

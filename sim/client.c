@@ -181,7 +181,7 @@ struct clients *clients_create(const struct clients_options *options, uint64_t w
     c->place = sim_net_attach(options->net, c->os, CLIENTS_IP);
     c->loop = os_loop_create(c->os);
     workload_init(&c->workload, &c->scenario->mix, c->scenario->keys);
-    c->nodes = (UINT64_C(1) << c->scenario->nodes) - 1;
+    clients_know(c, (UINT64_C(1) << c->scenario->nodes) - 1);
     c->count = c->scenario->clients + scenario_machines(c->scenario);
     c->clients = mem_alloc_zeroed(c->count * sizeof *c->clients);
     for (uint32_t i = 0; i < c->count; i++)
@@ -213,12 +213,12 @@ void clients_mode(struct clients *c, enum clients_mode mode, uint64_t world_ns) 
 
 void clients_know(struct clients *c, uint64_t nodes) {
     ASSERT(nodes != 0);
-    ASSERT(nodes >> scenario_machines(c->scenario) == 0);
-    c->nodes = nodes;
+    ASSERT(nodes >> scenario_keepers(c->scenario) == 0);
+    c->nodes = nodes | scenario_proxy_bits(c->scenario);
 }
 
 void clients_doubt(struct clients *c, uint32_t node, bool doubt) {
-    ASSERT(node < scenario_machines(c->scenario));
+    ASSERT(node < scenario_keepers(c->scenario));
     const uint64_t bit = UINT64_C(1) << node;
     c->doubtful = doubt ? c->doubtful | bit : c->doubtful & ~bit;
 }

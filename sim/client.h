@@ -50,7 +50,7 @@ struct clients *clients_create(const struct clients_options *options, uint64_t w
 void clients_destroy(struct clients *c);
 /* What the clients do from now on. */
 void clients_mode(struct clients *c, enum clients_mode mode, uint64_t world_ns);
-/* Which nodes they ask: a bit each. At first those that begin the cluster. */
+/* Which nodes they ask, but for the proxies: a bit each. At first those that begin the cluster. */
 void clients_know(struct clients *c, uint64_t nodes);
 /* What this node answers by itself counts for nothing from now on, or does again. */
 void clients_doubt(struct clients *c, uint32_t node, bool doubt);

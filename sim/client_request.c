@@ -94,10 +94,17 @@ static void ask_batch(struct client *c) {
     buffer_append(&c->out, buffer_bytes(body));
 }
 
+/* Whether one node that may have answered alone counts for nothing. A proxy hands on to any. */
+static bool is_doubtful(const struct client *c) {
+    const uint64_t node = UINT64_C(1) << c->node;
+    const bool proxy = (scenario_proxy_bits(c->all->scenario) & node) != 0;
+    return (c->all->doubtful & (proxy ? UINT64_MAX : node)) != 0;
+}
+
 static struct history_op op_of(const struct client *c, enum history_kind kind) {
     const struct scenario *s = c->all->scenario;
     const uint8_t need = scenario_need(s, history_is_write(kind), c->work.level);
-    const bool alone = need == 1 && (c->all->doubtful >> c->node & 1) != 0;
+    const bool alone = need == 1 && is_doubtful(c);
     return (struct history_op){
         .kind = kind,
         .client = c->index,

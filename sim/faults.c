@@ -21,6 +21,11 @@ static struct world_node *any_node(struct world *w) {
     return &w->nodes[below(w, scenario_machines(w->scenario))];
 }
 
+/* Faults of disks are for those that use one. */
+static struct world_node *any_keeper(struct world *w) {
+    return &w->nodes[below(w, scenario_keepers(w->scenario))];
+}
+
 static uint64_t in_ms(const struct world *w, uint64_t ms) {
     return w->now_ns + ms * NS_A_MS;
 }
@@ -90,7 +95,7 @@ static void set_link(struct world *w, uint32_t from, uint32_t to) {
 
 static void set_links(struct world *w) {
     const uint32_t client = clients_place(w->clients);
-    ASSERT(scenario_machines(w->scenario) <= SCENARIO_NODES_MAX);
+    ASSERT(scenario_machines(w->scenario) <= SCENARIO_MACHINES_MAX);
     for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) {
         set_link(w, w->places[i], client);
         set_link(w, client, w->places[i]);
@@ -194,7 +199,7 @@ bool faults_take_loss(struct world *w) {
 }
 
 static bool disk_fault(struct world *w, enum fault_kind kind) {
-    struct world_node *n = any_node(w);
+    struct world_node *n = any_keeper(w);
     if (n->state == NODE_DOWN) return false;
     struct fault_window *f;
     switch (kind) {
@@ -255,7 +260,7 @@ static bool heals(const struct world *w) {
 }
 
 static bool rot_fault(struct world *w) {
-    struct world_node *n = any_node(w);
+    struct world_node *n = any_keeper(w);
     static struct files files;
     char dir[OS_NAME_BYTES_MAX];
     char path[OS_PATH_BYTES_MAX];
@@ -292,7 +297,7 @@ static bool rot_fault(struct world *w) {
 /* ---- nodes ---- */
 
 static bool node_fault(struct world *w, enum fault_kind kind) {
-    struct world_node *n = any_node(w);
+    struct world_node *n = kind == FAULT_WIPE ? any_keeper(w) : any_node(w);
     if (n->state == NODE_DOWN) return false;
     switch (kind) {
     case FAULT_KILL: world_crash(w, n, false, back_ns(w)); return true;

@@ -19,8 +19,8 @@ static uint64_t bit_of(const struct world_node *n) {
     return UINT64_C(1) << n->index;
 }
 
-static uint32_t machines(const struct world *w) {
-    return scenario_machines(w->scenario);
+static uint32_t keepers(const struct world *w) {
+    return scenario_keepers(w->scenario);
 }
 
 /* So many members are needed. */
@@ -33,9 +33,9 @@ static uint32_t replicas_wanted(const struct world *w) {
 
 /* Any node that runs; NULL: none does. */
 static struct world_node *any_up(struct world *w) {
-    const uint32_t first = (uint32_t)below(w, machines(w));
-    for (uint32_t i = 0; i < machines(w); i++) {
-        struct world_node *n = &w->nodes[(first + i) % machines(w)];
+    const uint32_t first = (uint32_t)below(w, keepers(w));
+    for (uint32_t i = 0; i < keepers(w); i++) {
+        struct world_node *n = &w->nodes[(first + i) % keepers(w)];
         if (n->state == NODE_UP && n->resume_ns == 0 && n->member != 0) return n;
     }
     return NULL;
@@ -71,7 +71,7 @@ static uint32_t members_that_stay(const struct world *w) {
 
 /* A node of the cluster, not given up; NULL: the one that the dice chose is none. */
 static struct world_node *any_member(struct world *w) {
-    struct world_node *n = &w->nodes[below(w, machines(w))];
+    struct world_node *n = &w->nodes[below(w, keepers(w))];
     if (n->out || (w->operator.doomed & bit_of(n)) != 0) return NULL;
     return n->member != 0 && (world_members(w) & bit_of(n)) != 0 ? n : NULL;
 }
@@ -89,9 +89,9 @@ static void join(struct world *w, struct world_node *n, uint64_t boot_ns) {
 }
 
 static bool join_one(struct world *w) {
-    const uint32_t first = (uint32_t)below(w, machines(w));
-    for (uint32_t i = 0; i < machines(w); i++) {
-        struct world_node *n = &w->nodes[(first + i) % machines(w)];
+    const uint32_t first = (uint32_t)below(w, keepers(w));
+    for (uint32_t i = 0; i < keepers(w); i++) {
+        struct world_node *n = &w->nodes[(first + i) % keepers(w)];
         if (!n->out || n->state != NODE_DOWN || (w->operator.doomed & bit_of(n)) != 0) continue;
         join(w, n, w->now_ns);
         return true;
@@ -270,7 +270,7 @@ bool operator_is_done(const struct world *w) {
         const enum member_state state = c->members[id].state;
         if (state != MEMBER_ACTIVE && state != MEMBER_REMOVED) return false;
     }
-    for (uint32_t i = 0; i < machines(w); i++) {
+    for (uint32_t i = 0; i < keepers(w); i++) {
         if (!w->nodes[i].out && (world_members(w) >> i & 1) == 0) return false;
     }
     return true;
@@ -298,7 +298,7 @@ void operator_step(struct world *w) {
     w->operator.next_ns = w->now_ns + LOOK_NS;
     if (w->cluster.revision == 0) return;
     const uint64_t members = world_members(w);
-    for (uint32_t i = 0; i < machines(w); i++) {
+    for (uint32_t i = 0; i < keepers(w); i++) {
         if ((w->operator.doomed>> i & 1) != 0) see_to_doomed(w, &w->nodes[i]);
     }
     const uint64_t known = members & ~w->operator.doomed;

@@ -131,6 +131,7 @@ void scenario_draw(struct scenario *s, uint64_t seed) {
     draw_faults(s, &dice);
     if (!s->alone) s->spares = PICK(&dice, 0, 1, 1, 2);
     if (sim_random_chance(&dice, 1, 2)) s->faults |= 1u << FAULT_REPLICAS;
+    s->proxies = PICK(&dice, 0, 0, 0, 0, 0, 0, 1, 2);
     ASSERT(scenario_check(s));
 }
 
@@ -182,6 +183,8 @@ STATUS scenario_set(struct scenario *s, const char *name, const char *value) {
         if (to.alone) to.spares = 0;
     } else if (strcmp(name, "spares") == 0) {
         to.spares = n;
+    } else if (strcmp(name, "proxies") == 0) {
+        to.proxies = n;
     } else if (strcmp(name, "repair") == 0) {
         to.repair_rate = n;
     } else if (strcmp(name, "hints") == 0) {
@@ -212,9 +215,10 @@ STATUS scenario_set(struct scenario *s, const char *name, const char *value) {
 bool scenario_check(const struct scenario *s) {
     if (s->nodes < 1 || s->nodes > SCENARIO_NODES_MAX) return false;
     if (s->spares > SCENARIO_NODES_MAX - s->nodes) return false;
+    if (s->proxies > SCENARIO_PROXIES_MAX) return false;
     if (s->replicas < 1 || s->replicas > s->nodes) return false;
     if (s->write_quorum > s->replicas || s->read_quorum > s->replicas) return false;
-    if (s->alone && scenario_machines(s) != 1) return false;
+    if (s->alone && scenario_keepers(s) != 1) return false;
     if (s->shards < 1 || s->shards > SHARDS_MAX) return false;
     if (s->clients < 1 || s->clients > SCENARIO_CLIENTS_MAX) return false;
     if (s->keys < 1 || s->keys > 3000) return false;
@@ -242,9 +246,9 @@ void scenario_print(const struct scenario *s, char text[SCENARIO_TEXT_BYTES_MAX]
     ASSERT(scenario_check(s));
     int len = snprintf(
         text, SCENARIO_TEXT_BYTES_MAX,
-        "%u nodes%s and %u spare, N=%u W=%u R=%u, %u shards, sync %s, %u clients, %u keys, "
+        "%u nodes%s and %u spare, %u proxies, N=%u W=%u R=%u, %u shards, sync %s, %u clients, %u keys, "
         "%u s with faults, one in %u ms:",
-        s->nodes, s->alone ? " alone" : "", s->spares, s->replicas,
+        s->nodes, s->alone ? " alone" : "", s->spares, s->proxies, s->replicas,
         scenario_need(s, true, WORK_DEFAULT), scenario_need(s, false, WORK_DEFAULT), s->shards,
         syncs[s->sync], s->clients, s->keys, s->faulty_ms / 1000, s->fault_gap_ms);
     for (uint32_t i = 0; i < FAULT_KINDS; i++) {

@@ -16,6 +16,8 @@
 #include "storage/wal.h"
 
 #define SCENARIO_NODES_MAX 7u
+#define SCENARIO_PROXIES_MAX 2u
+#define SCENARIO_MACHINES_MAX (SCENARIO_NODES_MAX + SCENARIO_PROXIES_MAX)
 #define SCENARIO_CLIENTS_MAX 64u
 
 /* A cluster has so long to begin, before there is load and faults. */
@@ -73,6 +75,7 @@ struct scenario {
     uint64_t seed;           /* it all follows from this */
     uint32_t nodes;          /* that begin the cluster; with the spares 1..SCENARIO_NODES_MAX */
     uint32_t spares;         /* machines that may join it */
+    uint32_t proxies;        /* machines that keep nothing, 0..SCENARIO_PROXIES_MAX */
     uint8_t replicas;        /* N, 1..nodes */
     uint8_t write_quorum;    /* W; 0 = majority of N */
     uint8_t read_quorum;     /* R; likewise */
@@ -103,9 +106,17 @@ void scenario_draw(struct scenario *s, uint64_t seed);
 STATUS scenario_set(struct scenario *s, const char *name, const char *value);
 bool scenario_check(const struct scenario *s);
 
-/* Nodes that there are, in the cluster or not. */
-static inline uint32_t scenario_machines(const struct scenario *s) {
+/* Machines that keep data, in the cluster or not. */
+static inline uint32_t scenario_keepers(const struct scenario *s) {
     return s->nodes + s->spares;
+}
+/* All machines: those, then the proxies. */
+static inline uint32_t scenario_machines(const struct scenario *s) {
+    return scenario_keepers(s) + s->proxies;
+}
+/* A bit each, by index. */
+static inline uint64_t scenario_proxy_bits(const struct scenario *s) {
+    return (UINT64_C(1) << scenario_machines(s)) - (UINT64_C(1) << scenario_keepers(s));
 }
 /* How many replicas must answer an operation of this level. */
 uint8_t scenario_need(const struct scenario *s, bool is_write, enum work_level level);

@@ -58,7 +58,7 @@ static void add_key(struct world *w, const char *prefix, uint32_t number) {
     char text[HISTORY_KEY_BYTES_MAX];
     snprintf(text, sizeof text, "%s%u", prefix, number);
     /* Who keeps it is known when there is a cluster. */
-    const uint64_t all = (UINT64_C(1) << scenario_machines(w->scenario)) - 1;
+    const uint64_t all = (UINT64_C(1) << scenario_keepers(w->scenario)) - 1;
     w->history.keys[history_key(&w->history, text, all)].kept = 0;
 }
 
@@ -158,7 +158,7 @@ static void run_until(struct world *w, uint64_t end_ns) {
 static bool too_many_heal(const struct world *w) {
     const uint8_t need = scenario_need(w->scenario, false, WORK_DEFAULT);
     uint32_t healing = 0;
-    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) {
+    for (uint32_t i = 0; i < scenario_keepers(w->scenario); i++) {
         const struct world_node *n = &w->nodes[i];
         if ((world_members(w) >> i & 1) == 0) continue;
         bool filled = n->state == NODE_UP;

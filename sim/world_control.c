@@ -20,11 +20,11 @@ static void on_refused(void *user, const char *line) {
     (void)snprintf(n->refusal, sizeof n->refusal, "%s", line);
 }
 
-/* Whom it is told of: those that begin the cluster, or, if it joins, everybody. */
+/* Whom it is told of: those that begin the cluster, or, if it joins or is a proxy, everybody. */
 static uint32_t list_addresses(const struct world *w, const struct world_node *n,
                                const char *ret_addresses[SCENARIO_NODES_MAX]) {
     const bool joins = n->want == CONTROL_WANT_JOIN;
-    const uint32_t told = joins ? scenario_machines(w->scenario) : w->scenario->nodes;
+    const uint32_t told = joins || n->proxy ? scenario_keepers(w->scenario) : w->scenario->nodes;
     uint32_t count = 0;
     for (uint32_t i = 0; i < told && n->want != CONTROL_WANT_ALONE; i++) {
         if (i == n->index && (joins || !n->names_itself)) continue;
@@ -36,10 +36,11 @@ static uint32_t list_addresses(const struct world *w, const struct world_node *n
 STATUS world_control_open(struct world *w, struct world_node *n, const struct identity *id) {
     struct node *node = &n->process->node;
     const char *addresses[SCENARIO_NODES_MAX];
-    struct node_control_options o = { .dir = CONTROL_DIR, .refused = on_refused, .user = n };
+    struct node_control_options o = { .refused = on_refused, .user = n };
+    if (!n->proxy) o.dir = CONTROL_DIR;
     control_options_init(&o.control);
     o.control.want = n->want;
-    o.control.address = n->address;
+    o.control.address = n->proxy ? NULL : n->address;
     o.control.address_count = list_addresses(w, n, addresses);
     o.control.addresses = addresses;
     o.control.replicas = w->scenario->replicas;
@@ -51,6 +52,7 @@ STATUS world_control_open(struct world *w, struct world_node *n, const struct id
     o.control.nonce = id->node_id;
     n->nonce = id->node_id;
     n->views_seen = 0;
+    if (n->proxy) n->epoch = 0; /* it remembers nothing */
     return node_control_open(node_control_create(node, &o));
 }
 
@@ -67,7 +69,7 @@ uint32_t world_node_of_member(const struct world *w, uint32_t id) {
 }
 
 static uint32_t node_of_address(const struct world *w, const char *address) {
-    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) {
+    for (uint32_t i = 0; i < scenario_keepers(w->scenario); i++) {
         if (strcmp(w->nodes[i].address, address) == 0) return i;
     }
     return HISTORY_NONE;
@@ -263,18 +265,8 @@ uint64_t world_members(const struct world *w) {
 
 /* ---- the end ---- */
 
-static void check_settled(struct world *w, const struct world_node *n) {
-    const struct node_control *c = n->process->node.control;
-    const struct metadata *state = control_state(c->control);
-    const struct control_status *s = &c->status;
+static void check_state(struct world *w, const struct world_node *n, const struct metadata *state) {
     const uint32_t name = n->index + 1;
-    if (state == NULL || !is_ready(n)) {
-        findings_add(&w->findings, "node %u is not ready in the end: it waits for %s", name,
-                     s->waits_for);
-        return;
-    }
-    if (n->member != s->self || s->self == 0)
-        findings_add(&w->findings, "node %u is no member in the end", name);
     if (state->epoch != w->cluster.epoch || state->revision != w->cluster.revision)
         findings_add(&w->findings,
                      "node %u is at epoch %llu, revision %llu in the end, not %llu, "
@@ -290,16 +282,39 @@ static void check_settled(struct world *w, const struct world_node *n) {
         findings_add(&w->findings, "node %u has another state of the same revision", name);
 }
 
+static void check_settled(struct world *w, const struct world_node *n) {
+    const struct node_control *c = n->process->node.control;
+    const struct metadata *state = control_state(c->control);
+    const struct control_status *s = &c->status;
+    const uint32_t name = n->index + 1;
+    if (state == NULL || (!n->proxy && !is_ready(n))) {
+        findings_add(&w->findings, "node %u is not ready in the end: it waits for %s", name,
+                     s->waits_for);
+        return;
+    }
+    if (n->member != s->self || (s->self == 0) != n->proxy)
+        findings_add(&w->findings, "node %u is no member in the end", name);
+    check_state(w, n, state);
+}
+
+/* One that is down is found to be so by those that ask it. */
+static void check_proxies(struct world *w) {
+    for (uint32_t i = scenario_keepers(w->scenario); i < scenario_machines(w->scenario); i++) {
+        if (w->nodes[i].state == NODE_UP) check_settled(w, &w->nodes[i]);
+    }
+}
+
 void world_control_check(struct world *w) {
     const struct world_cluster *c = &w->cluster;
     const uint64_t members = world_members(w);
-    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) {
+    for (uint32_t i = 0; i < scenario_keepers(w->scenario); i++) {
         const struct world_node *n = &w->nodes[i];
         if ((members >> i & 1) != 0 && n->state == NODE_UP) check_settled(w, n);
         if (((members >> i & 1) == 0) == n->out) continue;
         findings_add(&w->findings, "node %u is %s the cluster in the end", i + 1,
                      n->out ? "still in" : "not in");
     }
+    check_proxies(w);
     for (uint32_t id = 1; id <= c->member_last && id < WORLD_IDS_MAX; id++) {
         const enum member_state state = c->members[id].state;
         if (state == MEMBER_ACTIVE || state == MEMBER_REMOVED) continue;

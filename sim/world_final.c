@@ -68,7 +68,7 @@ struct check_row *world_rows(struct world *w, uint32_t *ret_count) {
     struct rows rows = { 0 };
     ASSERT(w->running == NULL);
     const uint64_t members = world_members(w);
-    for (uint32_t i = 0; i < scenario_machines(w->scenario); i++) {
+    for (uint32_t i = 0; i < scenario_keepers(w->scenario); i++) {
         const struct world_node *n = &w->nodes[i];
         if ((members >> i & 1) == 0) continue;
         if (n->state != NODE_UP) {
@@ -98,7 +98,7 @@ void world_check(struct world *w, struct world_findings *ret_findings) {
         .rows = rows,
         .rows_count = count,
         .nodes = scenario_machines(w->scenario),
-        .members = world_members(w),
+        .asked = world_members(w) | scenario_proxy_bits(w->scenario),
         .copies = w->scenario->replicas,
         /* Two clocks take part in an expiry, and the answer takes a while to arrive. */
         .clock_spread_ms = 2 * w->skew_ms_max + CLOCK_SPREAD_MS_MIN,

@@ -53,6 +53,7 @@ struct world_node {
     enum node_state state;              /* whether it runs */
     char address[OS_ADDRESS_BYTES_MAX]; /* canonical */
     enum control_want want;             /* what it is told to do if it is no member yet */
+    bool proxy;                         /* it keeps nothing, and is never a member */
     bool names_itself;                  /* its list of nodes has its own address too */
     struct sim_disk *disk;              /* its data */
     struct world_process *process;      /* NULL while DOWN */
@@ -116,8 +117,8 @@ struct world {
     uint64_t now_ns;        /* world time */
     struct sim_trace trace; /* of everything */
     struct sim_net *net;
-    uint32_t places[SCENARIO_NODES_MAX]; /* of the nodes in the network */
-    struct world_node nodes[SCENARIO_NODES_MAX];
+    uint32_t places[SCENARIO_MACHINES_MAX];         /* of the nodes in the network */
+    struct world_node nodes[SCENARIO_MACHINES_MAX]; /* the last ones are the proxies */
     struct world_cluster cluster;
     struct clients *clients;
     struct history history;

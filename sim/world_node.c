@@ -39,12 +39,15 @@ void world_node_init(struct world *w, uint32_t index) {
     n->disk = sim_disk_create(sim_random_next(&w->dice));
     sim_disk_trace(n->disk, false);
     sim_disk_set_trace(n->disk, &w->trace);
-    n->out = index >= w->scenario->nodes;
-    n->want = n->out               ? CONTROL_WANT_JOIN
+    n->proxy = index >= scenario_keepers(w->scenario);
+    n->out = !n->proxy && index >= w->scenario->nodes;
+    n->want = n->proxy             ? CONTROL_WANT_PROXY
+              : n->out             ? CONTROL_WANT_JOIN
               : w->scenario->alone ? CONTROL_WANT_ALONE
                                    : CONTROL_WANT_LIST;
     n->names_itself = sim_random_chance(&w->dice, 1, 2);
-    if (w->scenario->nodes > 1) n->boot_ns += sim_random_below(&w->dice, START_MS_MAX) * NS_A_MS;
+    if (w->scenario->nodes > 1 || n->proxy)
+        n->boot_ns += sim_random_below(&w->dice, START_MS_MAX) * NS_A_MS;
     if (n->out) n->boot_ns = NEVER_NS;
     w->places[index] = sim_net_place(w->net, address_ip(n).text);
 }
@@ -60,13 +63,14 @@ static void fill_node(const struct world *w, struct world_node *n, const struct 
     node->os = p->os;
     node->pool = p->pool;
     node->cache = p->cache;
+    node->proxy = n->proxy;
     node->shards_count = id->shards;
     views_init(&node->views, membership_create_empty());
     node->node_id = id->node_id;
     node->boot_count = id->boot_count;
     node->version = ATOLL_VERSION;
     node->address = n->address;
-    node->data_dir = WORLD_DATA_DIR;
+    node->data_dir = n->proxy ? "" : WORLD_DATA_DIR;
     node->sync_mode = syncs[w->scenario->sync];
     node->port = NODE_PORT;
     node->started_ms = os_wall_ms(p->os);
@@ -101,6 +105,7 @@ static void build(struct world *w, struct world_node *n, const struct identity *
 
 static STATUS open_shard(const struct world *w, const struct world_node *n, uint16_t shard) {
     struct world_process *p = n->process;
+    if (n->proxy) return shard_open(p->node.shards[shard], NULL);
     char path[OS_PATH_BYTES_MAX];
     snprintf(path, sizeof path, "%s/shard-%02u", WORLD_DATA_DIR, (unsigned)shard);
     struct engine_options o = engine_options_default();
@@ -117,12 +122,24 @@ static STATUS open_shard(const struct world *w, const struct world_node *n, uint
     return shard_open(p->node.shards[shard], &o);
 }
 
+/* A proxy has no directory, so it is nobody. */
+static STATUS open_directory(const struct world *w, const struct world_node *n,
+                             struct identity *ret_id) {
+    struct world_process *p = n->process;
+    const uint32_t shards = w->scenario->shards;
+    if (n->proxy) {
+        *ret_id = (struct identity){ .shards = shards };
+        return status_of(ST_OK);
+    }
+    TRY(os_dir_create(p->os, WORLD_DATA_DIR));
+    TRY(os_file_lock(p->os, WORLD_DATA_DIR "/LOCK", &p->lock));
+    return identity_open(p->os, WORLD_DATA_DIR, shards, shards, ret_id);
+}
+
 static STATUS boot(struct world *w, struct world_node *n) {
     struct world_process *p = n->process;
     struct identity id;
-    TRY(os_dir_create(p->os, WORLD_DATA_DIR));
-    TRY(os_file_lock(p->os, WORLD_DATA_DIR "/LOCK", &p->lock));
-    TRY(identity_open(p->os, WORLD_DATA_DIR, w->scenario->shards, w->scenario->shards, &id));
+    TRY(open_directory(w, n, &id));
     build(w, n, &id);
     for (uint16_t i = 0; i < id.shards; i++) {
         p->wake_ns[i] = w->now_ns;
@@ -237,7 +254,7 @@ void world_crash(struct world *w, struct world_node *n, bool power_lost, uint64_
     if (power_lost) {
         disk = sim_disk_crash(n->disk, SIM_CRASH_SEEDED, sim_random_next(&w->dice));
         /* Nothing was promised about what was not synced. */
-        if (w->scenario->sync != WAL_SYNC_ALWAYS) history_loss(&w->history, n->index);
+        if (w->scenario->sync != WAL_SYNC_ALWAYS && !n->proxy) history_loss(&w->history, n->index);
     }
     forget(w, n, power_lost ? SIM_NET_CRASH_POWER : SIM_NET_CRASH_PROCESS);
     if (disk != n->disk) replace_disk(w, n, disk);
@@ -267,7 +284,7 @@ void world_renew(struct world *w, struct world_node *n) {
     n->member = 0;
     n->epoch = 0;
     /* Who was the only one begins anew. */
-    if (scenario_machines(w->scenario) == 1) world_control_forget(w);
+    if (scenario_keepers(w->scenario) == 1) world_control_forget(w);
 }
 
 void world_wipe(struct world *w, struct world_node *n, uint64_t boot_ns) {

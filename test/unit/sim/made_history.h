@@ -30,7 +30,7 @@ static inline void made_init(struct made *m) {
     m->check = (struct check){ .history = &m->history,
                                .rows = m->rows,
                                .nodes = 3,
-                               .members = 7,
+                               .asked = 7,
                                .copies = 3,
                                .clock_spread_ms = 100 };
 }

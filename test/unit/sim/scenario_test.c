@@ -6,6 +6,7 @@
  * faults come up, about half of them in each. */
 TEST(scenario, every_seed_is_valid) {
     uint32_t faults = 0;
+    uint32_t with_proxies = 0;
     uint64_t bits = 0;
     char text[SCENARIO_TEXT_BYTES_MAX];
     for (uint64_t seed = 0; seed < 2000; seed++) {
@@ -17,10 +18,12 @@ TEST(scenario, every_seed_is_valid) {
         CHECK_EQ(memcmp(&s, &again, sizeof s), 0);
         CHECK(2 * s.losses_max < s.replicas);
         faults |= s.faults;
+        with_proxies += s.proxies > 0;
         bits += (uint64_t)__builtin_popcount(s.faults);
         scenario_print(&s, text);
     }
     CHECK_EQ(faults, (1u << FAULT_KINDS) - 1);
+    CHECK(with_proxies > 2000 / 10 && with_proxies < 2000 / 2);
     CHECK(bits > 2000 * FAULT_KINDS * 4 / 10);
     CHECK(bits < 2000 * FAULT_KINDS * 6 / 10);
 }
@@ -40,6 +43,9 @@ TEST(scenario, changes_one_thing) {
     CHECK_OK(scenario_set(&s, "hints", "1000"));
     CHECK_EQ(s.repair_rate, 0);
     CHECK_EQ(s.hint_bytes_max, 1000);
+    CHECK_OK(scenario_set(&s, "proxies", "2"));
+    CHECK_EQ(scenario_machines(&s), scenario_keepers(&s) + 2);
+    CHECK_EQ(scenario_proxy_bits(&s), UINT64_C(3) << scenario_keepers(&s));
     CHECK_OK(scenario_set(&s, "faults", "none"));
     CHECK_EQ(s.faults, 0);
     const struct scenario before = s;
@@ -47,6 +53,7 @@ TEST(scenario, changes_one_thing) {
     CHECK_STATUS(scenario_set(&s, "nodes", "x"), ST_INVALID);
     CHECK_STATUS(scenario_set(&s, "replicas", "4"), ST_INVALID);
     CHECK_STATUS(scenario_set(&s, "alone", "1"), ST_INVALID);
+    CHECK_STATUS(scenario_set(&s, "proxies", "3"), ST_INVALID);
     CHECK_STATUS(scenario_set(&s, "faults", "kil"), ST_INVALID);
     CHECK_STATUS(scenario_set(&s, "colour", "1"), ST_INVALID);
     CHECK_EQ(memcmp(&s, &before, sizeof s), 0);

@@ -93,6 +93,7 @@ void slot_world_open(struct slot_world *w) {
     scenario_draw(&w->scenario, SEED);
     w->scenario.nodes = SLOT_WORLD_NODES;
     w->scenario.spares = 0;
+    w->scenario.proxies = 0;
     w->scenario.alone = false;
     w->scenario.replicas = 3;
     w->scenario.write_quorum = w->scenario.read_quorum = 0;
