@@ -26,6 +26,7 @@ struct client {
     struct os_timer timer;        /* the next request, or the end of its patience */
     struct work work;             /* the request under way */
     uint32_t ops[WORK_ITEMS_MAX]; /* in the history; of a scan the first one only */
+    uint32_t scan_start;          /* key that the scan begins at; HISTORY_NONE = the first */
     struct buffer out;            /* not sent yet */
     struct buffer in;             /* received, not understood yet */
     struct buffer body;           /* room for the parser */

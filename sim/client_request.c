@@ -59,9 +59,10 @@ static void ask_scan(struct client *c) {
     append_head(c, "GET", "/v1/scan?");
     const uint32_t limit = 1 + (uint32_t)sim_random_below(&c->dice, SCAN_LIMIT_MAX);
     buffer_printf(&c->out, "limit=%u", limit);
+    c->scan_start = HISTORY_NONE;
     if (sim_random_chance(&c->dice, 2, 3)) {
-        const uint32_t key = (uint32_t)sim_random_below(&c->dice, c->all->history->keys_count);
-        buffer_printf(&c->out, "&start=%s", key_text(c, key));
+        c->scan_start = (uint32_t)sim_random_below(&c->dice, c->all->history->keys_count);
+        buffer_printf(&c->out, "&start=%s", key_text(c, c->scan_start));
     }
     append_level(c, '&');
     append_tail(c, 0);
@@ -239,7 +240,8 @@ static STATUS take_batch(struct client *c, const json_t *root) {
 
 /* A row is a read that began when the scan did.
  * Errors  ST_CORRUPT */
-static STATUS take_row(struct client *c, const struct history_op *scan, const json_t *item) {
+static STATUS take_row(struct client *c, const struct history_op *scan, const json_t *item,
+                       uint32_t *ret_key) {
     const json_t *name = json_object_get(item, "key");
     if (!json_is_string(name)) return status_of(ST_CORRUPT);
     struct history_op op = *scan;
@@ -252,16 +254,42 @@ static STATUS take_row(struct client *c, const struct history_op *scan, const js
     op.expires_at_ms = (uint64_t)json_integer_value(json_object_get(item, "expires_at_ms"));
     fill_read(&op, value_of(item));
     end_op(c, history_begin(c->all->history, &op), 200, HISTORY_OK);
+    *ret_key = op.key;
     return status_of(ST_OK);
+}
+
+/* Of what it went past and did not show a scan says that it is not there. `last`: the last key
+ * that it showed if there are more, else HISTORY_NONE. */
+static void take_gaps(struct client *c, const struct history_op *scan, const bool *shown,
+                      uint32_t last) {
+    struct history *h = c->all->history;
+    for (uint32_t i = 0; i < h->keys_count; i++) {
+        const char *text = key_text(c, i);
+        if (shown[i] || !h->keys[i].put) continue; /* nobody was promised that there is any */
+        if (c->scan_start != HISTORY_NONE && strcmp(text, key_text(c, c->scan_start)) < 0) continue;
+        if (last != HISTORY_NONE && strcmp(text, key_text(c, last)) > 0) continue;
+        struct history_op op = *scan;
+        op.kind = HISTORY_ROW;
+        op.must_work = false;
+        op.key = i;
+        end_op(c, history_begin(h, &op), 200, HISTORY_ABSENT);
+    }
 }
 
 static STATUS take_scan(struct client *c, const json_t *root) {
     const struct history_op scan = *history_op(c->all->history, c->ops[0]);
     const json_t *items = json_object_get(root, "items");
     if (!json_is_array(items)) return status_of(ST_CORRUPT);
-    for (size_t i = 0; i < json_array_size(items); i++)
-        TRY(take_row(c, &scan, json_array_get(items, i)));
+    bool shown[HISTORY_KEYS_MAX] = { false };
+    uint32_t last = HISTORY_NONE;
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        TRY(take_row(c, &scan, json_array_get(items, i), &last));
+        shown[last] = true;
+    }
     const json_t *error = json_object_get(root, "error");
+    const bool more = !json_is_null(json_object_get(root, "cursor"));
+    if (more && last == HISTORY_NONE) return status_of(ST_CORRUPT);
+    if (error == NULL) take_gaps(c, &scan, shown, more ? last : HISTORY_NONE);
     end_op(c, c->ops[0], error == NULL ? 200 : 503, error == NULL ? HISTORY_OK : HISTORY_UNKNOWN);
     return status_of(ST_OK);
 }

@@ -84,6 +84,7 @@ void history_end(struct history *h, uint32_t index, enum history_outcome outcome
     ASSERT(ended_ns >= op->began_ns);
     op->outcome = outcome;
     op->ended_ns = ended_ns;
+    if (op->kind == HISTORY_PUT && outcome == HISTORY_OK) h->keys[op->key].put = true;
     event_add(h, HISTORY_ENDED, index);
 }
 

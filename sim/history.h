@@ -27,7 +27,7 @@ enum history_kind {
     HISTORY_PUT,
     HISTORY_GET,
     HISTORY_DELETE,
-    HISTORY_ROW,  /* a key that a scan showed; never absent */
+    HISTORY_ROW,  /* a key that a scan showed, or went past; that is absent then */
     HISTORY_SCAN, /* a scan as a whole: only whether it worked */
     HISTORY_KINDS,
 };
@@ -46,6 +46,7 @@ struct history_key {
     uint64_t replicas;                /* bit per node that keeps it in the end */
     uint64_t kept;                    /* bit per node that ever kept it: whose loss counts */
     uint32_t last;                    /* newest operation on it, or HISTORY_NONE */
+    bool put;                         /* some put of it was acknowledged */
 };
 
 struct history_op {

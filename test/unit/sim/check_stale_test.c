@@ -60,3 +60,16 @@ TEST(check_stale, allows_for_losses) {
     CHECK_EQ(made_run(&m, check_stale), 1);
     made_deinit(&m);
 }
+
+/* A key that a scan went past is one that it says is not there. */
+TEST(check_stale, finds_a_scan_that_leaves_a_key_out) {
+    struct made m;
+    made_init(&m);
+    made_do(&m, HISTORY_PUT, 2, 10);
+    made_do(&m, HISTORY_ROW, 2, 10);
+    made_do(&m, HISTORY_ROW, 1, 0);
+    CHECK_EQ(made_run(&m, check_stale), 0);
+    made_do(&m, HISTORY_ROW, 2, 0);
+    CHECK_EQ(made_run(&m, check_stale), 1);
+    made_deinit(&m);
+}
