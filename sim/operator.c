@@ -151,8 +151,8 @@ static bool wish_of_replicas(struct world *w, uint32_t replicas) {
  * are members. */
 static bool resize(struct world *w) {
     const uint32_t least = w->scenario->replicas;
-    ASSERT(machines(w) >= least);
-    return wish_of_replicas(w, least + (uint32_t)below(w, machines(w) - least + 1));
+    ASSERT(keepers(w) >= least);
+    return wish_of_replicas(w, least + (uint32_t)below(w, keepers(w) - least + 1));
 }
 
 /* Majorities of more copies are more than the checkers count on, and they meet all the same. No way
@@ -282,7 +282,7 @@ void operator_init(struct world *w) {
     struct sim_random dice = sim_random_of(c->seed ^ 0x71de);
     /* Of two copies the majority is both, so that one alone may be read: not so of more. */
     const bool majorities = c->replicas > 2 && c->write_quorum == 0 && c->read_quorum == 0;
-    const uint32_t more = machines(w) - c->replicas;
+    const uint32_t more = keepers(w) - c->replicas;
     if (majorities && more > 0 && sim_random_chance(&dice, 1, 2))
         w->operator.wider = c->replicas + 1 +(uint32_t) sim_random_below(&dice, more);
     w->operator.dice = sim_random_of(c->seed ^ 0x09e4a7);
