@@ -8,28 +8,33 @@
 #define FIXED_LIST_FORMAT 2u
 
 static_assert(MEMBERS_MAX <= RING_MEMBERS_MAX, "every member has a place in the ring");
-static_assert(MEMBERS_MAX <= 64, "a set of members is the bits of one word");
 static_assert(REPLICAS_MAX <= UINT8_MAX, "N, W and R are bytes");
 
 /* ---- from a state of the metadata ---- */
 
-static uint64_t bit_of(uint32_t place) {
-    ASSERT(place < MEMBERS_MAX);
-    return UINT64_C(1) << place;
+/* Ids and places mostly ascend together: the next place is looked at before all others. */
+static uint32_t place_before(const struct membership *previous, uint32_t id, uint32_t *guess) {
+    const uint32_t next = membership_next(previous, *guess);
+    const bool hit = next != MEMBER_NONE && previous->all[next].id == id;
+    const uint32_t place = hit ? next : membership_find(previous, id);
+    if (place != MEMBER_NONE) *guess = place + 1;
+    return place;
 }
 
 /* Where each member of the state goes: where it was, or to a place that nobody had. */
 static STATUS choose_places(const struct metadata *state, const struct membership *previous,
                             uint32_t ret_places[MEMBERS_MAX]) {
-    uint64_t taken = previous == NULL ? 0 : previous->used;
+    struct place_set taken = { { 0 } };
+    if (previous != NULL) taken = previous->used;
+    uint32_t guess = 0;
     for (uint32_t i = 0; i < state->members_count; i++)
         ret_places[i] =
-            previous == NULL ? MEMBER_NONE : membership_find(previous, state->members[i].id);
+            previous == NULL ? MEMBER_NONE : place_before(previous, state->members[i].id, &guess);
     for (uint32_t i = 0; i < state->members_count; i++) {
         if (ret_places[i] != MEMBER_NONE) continue;
-        if (taken == UINT64_MAX) return status_of(ST_BUSY);
-        ret_places[i] = (uint32_t)__builtin_ctzll(~taken);
-        taken |= bit_of(ret_places[i]);
+        ret_places[i] = place_set_free(&taken);
+        if (ret_places[i] == MEMBER_NONE) return status_of(ST_BUSY);
+        place_set_add(&taken, ret_places[i]);
     }
     return status_of(ST_OK);
 }
@@ -84,7 +89,7 @@ static void take_member(struct membership *m, uint32_t place, const struct metad
                                      .boot = from->boot,
                                      .state = from->state };
     memcpy(m->all[place].address, from->address, MEMBER_ADDRESS_BYTES);
-    m->used |= bit_of(place);
+    place_set_add(&m->used, place);
     m->count++;
 }
 
@@ -121,7 +126,7 @@ static STATUS add(struct metadata_command *c, const char *text) {
     uint32_t at = 0;
     while (at < c->first_count && bytes_compare(c->first[at].address, address) < 0) at++;
     if (at < c->first_count && bytes_equal(c->first[at].address, address)) return status_of(ST_OK);
-    if (c->first_count == MEMBERS_MAX) return status_of(ST_FULL);
+    if (c->first_count == FOUNDERS_MAX) return status_of(ST_FULL);
     memmove(&c->first[at + 1], &c->first[at], (c->first_count - at) * sizeof c->first[0]);
     c->first[at] = (struct member_wish){ .weight = 1, .address = address };
     c->first_count++;
@@ -307,34 +312,47 @@ void cluster_id_print(const struct cluster_id *id, char ret_text[CLUSTER_ID_TEXT
 
 static bool member_check(const struct membership *m, uint32_t place) {
     const struct member *member = &m->all[place];
-    if ((member->id != 0) != ((m->used & bit_of(place)) != 0)) return false;
+    if ((member->id != 0) != place_set_has(&m->used, place)) return false;
     if (member->id == 0) return true;
-    if (member->id > MEMBER_ID_MAX || membership_find(m, member->id) != place) return false;
+    if (member->id > MEMBER_ID_MAX) return false;
     if (memchr(member->address, 0, MEMBER_ADDRESS_BYTES) == NULL) return false;
     if ((uint32_t)member->state >= MEMBER_STATES) return false;
     return member->weight >= 1 && member->weight <= RING_WEIGHT_MAX;
 }
 
+/* In a table of hashes, as there may be many. */
+static bool ids_differ(const struct membership *m) {
+    uint32_t seen[2 * MEMBERS_MAX] = { 0 };
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
+        uint32_t at = m->all[i].id * 2654435761u % (2 * MEMBERS_MAX); /* Knuth, 6.4 */
+        while (seen[at] != 0 && seen[at] != m->all[i].id) at = (at + 1) % (2 * MEMBERS_MAX);
+        if (seen[at] != 0) return false;
+        seen[at] = m->all[i].id;
+    }
+    return true;
+}
+
 /* Requires  slot_table_check holds */
 static bool slots_are_used(const struct membership *m) {
-    uint64_t members = 0;
+    struct place_set members = { { 0 } };
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
-        members |= slot_list_bits(&m->slots.lists[slot]);
-        members |= slot_list_bits(&m->slots.targets[slot]);
+        slot_list_collect(&m->slots.lists[slot], &members);
+        slot_list_collect(&m->slots.targets[slot], &members);
     }
-    return (members & ~m->used) == 0;
+    return place_set_covers(&m->used, &members);
 }
 
 bool membership_check(const struct membership *m) {
-    if (m->count != (uint32_t)__builtin_popcountll(m->used)) return false;
+    if (m->count != place_set_count(&m->used)) return false;
     if ((m->epoch == 0) != (m->count == 0)) return false;
-    if (m->self != MEMBER_NONE && (m->self >= MEMBERS_MAX || (m->used & bit_of(m->self)) == 0))
+    if (m->self != MEMBER_NONE && (m->self >= MEMBERS_MAX || !place_set_has(&m->used, m->self)))
         return false;
     if ((m->keyspaces_count > 0) != (m->epoch > 0)) return false;
     if (m->epoch > 0 && m->keyspaces[0].id != KEYSPACE_DEFAULT) return false;
     for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         if (!member_check(m, i)) return false;
     }
+    if (!ids_differ(m)) return false;
     if (!slot_table_check(&m->slots, m->count == 0 ? 0 : MEMBERS_MAX, m->epoch)) return false;
     return slots_are_used(m);
 }

@@ -17,6 +17,7 @@
 
 #include "base/bytes.h"
 #include "cluster/metadata.h"
+#include "cluster/place_set.h"
 
 struct member {
     uint32_t id;                        /* 0 = the place is free */
@@ -33,7 +34,7 @@ struct membership {
     uint64_t revision;              /* of the metadata: later views have higher ones */
     uint32_t self;                  /* own place; MEMBER_NONE: a proxy, or not a member yet */
     uint32_t count;                 /* members: places that are used */
-    uint64_t used;                  /* bits of these */
+    struct place_set used;          /* these */
     uint32_t replicas;              /* N of the table; lists may be shorter */
     uint32_t replicas_next;         /* N that is asked for instead; 0 = none is */
     struct member all[MEMBERS_MAX]; /* by place */
@@ -64,7 +65,7 @@ STATUS membership_from_metadata(const struct metadata *state, uint32_t self,
  * members are 1.. by sorted address, and the id of the cluster is a hash of the list and of N, W
  * and R. `addresses` are canonical (numeric, see server/); doubles count once. `self` is the own
  * address, added if it is missing, or NULL for a proxy.
- * Errors  ST_FULL     more than MEMBERS_MAX
+ * Errors  ST_FULL     more than FOUNDERS_MAX
  *         ST_INVALID  an address that is none, N, W or R out of range, no member at all */
 STATUS membership_create(const char *const *addresses, uint32_t count, const char *self,
                          struct replication replication, struct membership **ret_membership);
@@ -78,8 +79,7 @@ void membership_destroy(struct membership *m);
 uint32_t membership_find(const struct membership *m, uint32_t id);
 /* The first used place from `from` on; MEMBER_NONE = no more. */
 static inline uint32_t membership_next(const struct membership *m, uint32_t from) {
-    if (from >= MEMBERS_MAX || m->used >> from == 0) return MEMBER_NONE;
-    return from + (uint32_t)__builtin_ctzll(m->used >> from);
+    return place_set_next(&m->used, from);
 }
 
 /* Who keeps a slot now: places, owner first. */
@@ -90,16 +90,20 @@ static inline const struct slot_list *membership_list(const struct membership *m
 static inline int membership_place(const struct membership *m, uint32_t slot, uint32_t place) {
     return slot_list_place(&m->slots.lists[slot], (uint16_t)place);
 }
-/* Bits of the places that keep the slot: those in its list and, in the joint phase, in its target. */
-static inline uint64_t membership_keepers(const struct membership *m, uint32_t slot) {
-    const uint64_t bits = slot_list_bits(&m->slots.lists[slot]);
-    if (m->slots.phases[slot] != SLOT_JOINT) return bits;
-    return bits | slot_list_bits(&m->slots.targets[slot]);
-}
-/* Whether the member at `place` is one of them. */
+/* Whether the member at `place` keeps the slot: it is in its list or, in the joint phase, in its
+ * target. */
 static inline bool membership_keeps(const struct membership *m, uint32_t slot, uint32_t place) {
     ASSERT(slot < RING_SLOTS);
-    return place < MEMBERS_MAX && (membership_keepers(m, slot) >> place & 1) != 0;
+    if (place >= MEMBERS_MAX) return false;
+    if (membership_place(m, slot, place) >= 0) return true;
+    if (m->slots.phases[slot] != SLOT_JOINT) return false;
+    return slot_list_place(&m->slots.targets[slot], (uint16_t)place) >= 0;
+}
+/* Add the places that keep the slot to `places`. */
+static inline void membership_keepers(const struct membership *m, uint32_t slot,
+                                      struct place_set *places) {
+    slot_list_collect(&m->slots.lists[slot], places);
+    if (m->slots.phases[slot] == SLOT_JOINT) slot_list_collect(&m->slots.targets[slot], places);
 }
 /* Whose answers count for keys of a slot in this keyspace. Requires  there is a cluster */
 void membership_replicas(const struct membership *m, uint32_t slot, uint16_t keyspace,

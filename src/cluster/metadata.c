@@ -101,10 +101,16 @@ uint64_t metadata_hash(const struct metadata *m) {
 
 uint32_t metadata_find_member(const struct metadata *m, uint32_t id) {
     ASSERT(m->members_count <= MEMBERS_MAX);
-    for (uint32_t i = 0; i < m->members_count; i++) {
-        if (m->members[i].id == id) return i;
+    uint32_t low = 0;
+    uint32_t high = m->members_count;
+    while (low < high) {
+        const uint32_t middle = (low + high) / 2;
+        if (m->members[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return MEMBER_NONE;
+    return low < m->members_count && m->members[low].id == id ? low : MEMBER_NONE;
 }
 
 enum member_state metadata_member_state(const struct metadata *m, uint32_t id) {
@@ -213,11 +219,14 @@ bool metadata_change_is_due(const struct metadata *m, const struct ring_inputs *
 }
 
 bool metadata_leads_to_dead(const struct metadata *m) {
-    uint64_t dead = 0;
-    for (uint32_t i = 0; i < m->members_count; i++)
-        dead |= (uint64_t)(m->members[i].state == MEMBER_DEAD) << i;
-    for (uint32_t slot = 0; slot < RING_SLOTS && dead != 0; slot++) {
-        if ((slot_list_bits(&m->slots.targets[slot]) & dead) != 0) return true;
+    struct place_set members = { { 0 } };
+    bool any = false;
+    for (uint32_t i = 0; i < m->members_count; i++) any |= m->members[i].state == MEMBER_DEAD;
+    if (!any) return false;
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++)
+        slot_list_collect(&m->slots.targets[slot], &members);
+    for (uint32_t i = 0; i < m->members_count; i++) {
+        if (place_set_has(&members, i) && m->members[i].state == MEMBER_DEAD) return true;
     }
     return false;
 }

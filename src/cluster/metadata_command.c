@@ -4,11 +4,15 @@
 
 #define FLAG_ACCEPT_LOSS 1u
 #define MEMBER_BYTES_MAX (12u + 1 + MEMBER_ADDRESS_BYTES)
+#define TARGET_BYTES 12u /* of a member that is to have slots */
 
 static_assert(MEMBER_ADDRESS_BYTES - 1 <= UINT8_MAX, "a length of an address is a byte");
-static_assert(METADATA_COMMAND_HEADER_BYTES + 16 + MEMBERS_MAX * MEMBER_BYTES_MAX <=
+static_assert(METADATA_COMMAND_HEADER_BYTES + 16 + FOUNDERS_MAX * MEMBER_BYTES_MAX <=
                   METADATA_COMMAND_BYTES_MAX,
               "a bootstrap fits");
+static_assert(METADATA_COMMAND_HEADER_BYTES + 20 + MEMBERS_MAX * TARGET_BYTES <=
+                  METADATA_COMMAND_BYTES_MAX,
+              "all members fit");
 static_assert(METADATA_COMMAND_HEADER_BYTES + 10 + SLOT_RANGES_MAX * 4 <=
                   METADATA_COMMAND_BYTES_MAX,
               "every other slot fits");
@@ -68,16 +72,16 @@ static void take_wish(struct cursor *c, struct member_wish *ret_wish) {
     ret_wish->address = take_run(c, MEMBER_ADDRESS_BYTES - 1);
 }
 
-/* A count of members: 1..MEMBERS_MAX, or 0 and the cursor fails. */
-static uint32_t take_members_count(struct cursor *c) {
+/* A count of members: 1..max, or 0 and the cursor fails. */
+static uint32_t take_members_count(struct cursor *c, uint32_t max) {
     const uint32_t count = cursor_u16_le(c);
-    if (count >= 1 && count <= MEMBERS_MAX) return count;
+    if (count >= 1 && count <= max) return count;
     c->failed = true;
     return 0;
 }
 
 static void put_bootstrap(const struct metadata_command *m, struct buffer *out) {
-    ASSERT(m->first_count >= 1 && m->first_count <= MEMBERS_MAX);
+    ASSERT(m->first_count >= 1 && m->first_count <= FOUNDERS_MAX);
     ASSERT(m->replicas <= UINT8_MAX);
     keyspace_settings_encode(&m->settings, out);
     buffer_append_u8(out, (uint8_t)m->replicas);
@@ -88,7 +92,7 @@ static void put_bootstrap(const struct metadata_command *m, struct buffer *out) 
 static void take_bootstrap(struct cursor *c, struct metadata_command *m) {
     keyspace_settings_take(c, &m->settings);
     m->replicas = cursor_u8(c);
-    m->first_count = take_members_count(c);
+    m->first_count = take_members_count(c, FOUNDERS_MAX);
     for (uint32_t i = 0; i < m->first_count; i++) {
         take_wish(c, &m->first[i]);
         if (i > 0 && m->first[i].id <= m->first[i - 1].id) c->failed = true;
@@ -115,7 +119,7 @@ static void take_target(struct cursor *c, struct metadata_command *m) {
     struct ring_inputs *t = &m->target;
     m->reason = (enum change_reason)cursor_u8_below(c, CHANGE_REASONS);
     t->replicas = cursor_u8(c);
-    t->count = take_members_count(c);
+    t->count = take_members_count(c, MEMBERS_MAX);
     m->started_ms = cursor_u64_le(c);
     m->throttle = cursor_u64_le(c);
     for (uint32_t i = 0; i < t->count; i++) {

@@ -91,22 +91,22 @@ struct slot_ranges {
 /* Which fields hold is told by `kind`; the others are zero. */
 struct metadata_command {
     enum metadata_kind kind;
-    struct proposal proposal;              /* who asks */
-    struct cluster_id cluster;             /* for which */
-    bool accept_loss;                      /* LEAVE, CHANGE_BEGIN: fewer members than N will do */
-    struct member_wish member;             /* MEMBER_* */
-    uint32_t first_count;                  /* BOOTSTRAP: 1..MEMBERS_MAX, of `first` */
-    struct member_wish first[MEMBERS_MAX]; /* by id, ascending */
-    uint32_t replicas;                     /* BOOTSTRAP, REPLICAS: N of the table */
-    uint16_t keyspace;                     /* its id */
-    struct keyspace_settings settings;     /* BOOTSTRAP: of the default keyspace */
-    struct bytes name;                     /* at most KEYSPACE_NAME_BYTES_MAX */
-    struct ring_inputs target;             /* CHANGE_BEGIN: 1..MEMBERS_MAX members */
-    enum change_reason reason;             /* for people */
-    uint64_t started_ms;                   /* wall clock of the proposer, for people */
-    uint64_t throttle;                     /* bytes/s a node may send; 0 = no limit */
-    uint64_t change;                       /* id of the change that runs */
-    struct slot_ranges ranges;             /* slots whose barrier is reached */
+    struct proposal proposal;               /* who asks */
+    struct cluster_id cluster;              /* for which */
+    bool accept_loss;                       /* LEAVE, CHANGE_BEGIN: fewer members than N will do */
+    struct member_wish member;              /* MEMBER_* */
+    uint32_t first_count;                   /* BOOTSTRAP: 1..FOUNDERS_MAX, of `first` */
+    struct member_wish first[FOUNDERS_MAX]; /* by id, ascending */
+    uint32_t replicas;                      /* BOOTSTRAP, REPLICAS: N of the table */
+    uint16_t keyspace;                      /* its id */
+    struct keyspace_settings settings;      /* BOOTSTRAP: of the default keyspace */
+    struct bytes name;                      /* at most KEYSPACE_NAME_BYTES_MAX */
+    struct ring_inputs target;              /* CHANGE_BEGIN: 1..MEMBERS_MAX members */
+    enum change_reason reason;              /* for people */
+    uint64_t started_ms;                    /* wall clock of the proposer, for people */
+    uint64_t throttle;                      /* bytes/s a node may send; 0 = no limit */
+    uint64_t change;                        /* id of the change that runs */
+    struct slot_ranges ranges;              /* slots whose barrier is reached */
 };
 
 /* Requires  what decode would give: lengths and counts within their bounds

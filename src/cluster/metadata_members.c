@@ -95,7 +95,7 @@ static enum metadata_code check_bootstrap(const struct metadata_command *c) {
 
 struct metadata_result apply_bootstrap(struct metadata *m, const struct metadata_command *c) {
     ASSERT(c->first_count >= 1);
-    ASSERT(c->first_count <= MEMBERS_MAX);
+    ASSERT(c->first_count <= FOUNDERS_MAX);
     if (m->epoch > 0) return metadata_refuse(META_CLUSTER_EXISTS);
     const enum metadata_code code = check_bootstrap(c);
     if (code != META_OK) return metadata_refuse(code);

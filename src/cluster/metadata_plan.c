@@ -54,9 +54,9 @@ static void plan_slot(struct metadata_plan *p, uint32_t slot, const struct slot_
     const struct slot_list come = without(new, old);
     const uint32_t most = gone.count > come.count ? gone.count : come.count;
     for (uint32_t i = 0; i < most; i++) {
-        const uint32_t from = i < gone.count ? gone.members[i] : PLAN_NOBODY;
-        const uint32_t to = i < come.count ? come.members[i] : PLAN_NOBODY;
-        p->moves[from][to]++;
+        const uint32_t from = i < gone.count ? gone.members[i] : p->count;
+        const uint32_t to = i < come.count ? come.members[i] : p->count;
+        p->moves[from * (p->count + 1) + to]++;
     }
     p->slots_changed += !slot_list_equal(old, new);
     p->copies_moved += come.count;
@@ -84,6 +84,7 @@ STATUS metadata_plan_create(const struct metadata *m, const struct ring_inputs *
     for (uint32_t i = 0; i < r->members_count; i++) add(p, r->members[i].id);
     for (uint32_t i = 0; i < m->members_count; i++) old_as[i] = (uint16_t)find(p, m->members[i].id);
     for (uint32_t i = 0; i < r->members_count; i++) new_as[i] = (uint16_t)find(p, r->members[i].id);
+    p->moves = mem_alloc_zeroed((p->count + 1) * (p->count + 1) * sizeof *p->moves);
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
         const struct slot_list old = before(m, old_as, slot);
         const struct slot_list new = after(r, new_as, slot);
@@ -102,6 +103,8 @@ STATUS metadata_plan_create(const struct metadata *m, const struct ring_inputs *
 }
 
 void metadata_plan_destroy(struct metadata_plan *p) {
+    if (p == NULL) return;
+    mem_free(p->moves);
     mem_free(p);
 }
 

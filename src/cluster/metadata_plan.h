@@ -5,7 +5,7 @@
  * METADATA_CHANGE_BEGIN with these inputs carries out later.
  *
  * Pure. Lifecycle  metadata_plan_create -> read only -> metadata_plan_destroy
- * Memory     about 100 KiB
+ * Memory     about 100 KiB, and 2 bytes for each two members
  */
 #ifndef ATOLL_CLUSTER_METADATA_PLAN_H
 #define ATOLL_CLUSTER_METADATA_PLAN_H
@@ -13,7 +13,6 @@
 #include "cluster/metadata.h"
 
 #define PLAN_MEMBERS_MAX (2 * MEMBERS_MAX) /* those before and those after */
-#define PLAN_NOBODY PLAN_MEMBERS_MAX       /* gives a copy that is new, takes one that goes */
 
 struct plan_member {
     uint32_t id;           /* 1.. */
@@ -32,9 +31,7 @@ struct metadata_plan {
     uint32_t owners_moved;                        /* slots that come to another owner */
     uint32_t owners_least;                        /* as above */
     uint8_t gained[RING_SLOTS];                   /* by slot: copies that must be made */
-    /* Copies by who gives its place up and who takes it: indexes of `members`, or PLAN_NOBODY
-     * where a list gets longer or shorter. */
-    uint16_t moves[PLAN_MEMBERS_MAX + 1][PLAN_MEMBERS_MAX + 1];
+    uint16_t *moves; /* owned; [count + 1][count + 1], see metadata_plan_moves */
 };
 
 struct plan_estimate {
@@ -47,6 +44,12 @@ struct plan_estimate {
 STATUS metadata_plan_create(const struct metadata *m, const struct ring_inputs *inputs,
                             struct metadata_plan **ret_plan);
 void metadata_plan_destroy(struct metadata_plan *p);
+/* Copies by who gives its place up and who takes it: indexes of `members`, or `count` where a
+ * list gets longer or shorter. */
+static inline uint32_t metadata_plan_moves(const struct metadata_plan *p, uint32_t from,
+                                           uint32_t to) {
+    return p->moves[from * (p->count + 1) + to];
+}
 /* What `slot_bytes` (of one copy of each slot) come to, if all of it passes at `rate` bytes/s.
  * Requires  rate > 0 */
 struct plan_estimate metadata_plan_estimate(const struct metadata_plan *p,

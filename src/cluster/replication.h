@@ -8,7 +8,8 @@
 
 #include <stdint.h>
 
-#define MEMBERS_MAX 64u           /* a shard keeps a link to each; bitmaps are one word */
+#define MEMBERS_MAX 1024u         /* a shard keeps a link to each */
+#define FOUNDERS_MAX 64u          /* a list of first members, in one command; others join */
 #define MEMBER_NONE UINT32_MAX    /* no place, and no id */
 #define MEMBER_ADDRESS_BYTES 128u /* with the NUL; as os/sock.h */
 

@@ -26,14 +26,6 @@ void slot_table_move(struct slot_table *t, uint32_t slot, enum slot_phase next) 
     t->phases[slot] = (uint8_t)next;
 }
 
-int slot_list_place(const struct slot_list *list, uint16_t member) {
-    ASSERT(list->count <= REPLICAS_MAX);
-    for (uint32_t i = 0; i < list->count; i++) {
-        if (list->members[i] == member) return (int)i;
-    }
-    return -1;
-}
-
 void slot_table_count(const struct slot_table *t, uint32_t members_count, uint32_t *ret_owned,
                       uint32_t *ret_kept) {
     memset(ret_owned, 0, members_count * sizeof *ret_owned);

@@ -15,6 +15,7 @@
 #include "base/assert.h"
 #include "base/buffer.h"
 #include "base/cursor.h"
+#include "cluster/place_set.h"
 #include "ring/ring.h"
 
 struct slot_list {
@@ -46,12 +47,10 @@ struct slot_table {
 static inline bool slot_list_equal(const struct slot_list *a, const struct slot_list *b) {
     return memcmp(a, b, sizeof *a) == 0;
 }
-/* Bits of the members in the list. Requires  all are below 64 */
-static inline uint64_t slot_list_bits(const struct slot_list *list) {
-    uint64_t bits = 0;
+/* Add the members in the list to `members`. */
+static inline void slot_list_collect(const struct slot_list *list, struct place_set *members) {
     ASSERT(list->count <= REPLICAS_MAX);
-    for (uint32_t i = 0; i < list->count; i++) bits |= UINT64_C(1) << list->members[i];
-    return bits;
+    for (uint32_t i = 0; i < list->count; i++) place_set_add(members, list->members[i]);
 }
 /* The first slot of the phase from `slot` on, or RING_SLOTS. */
 static inline uint32_t slot_table_next(const struct slot_table *t, enum slot_phase phase,
@@ -61,7 +60,13 @@ static inline uint32_t slot_table_next(const struct slot_table *t, enum slot_pha
     return at == NULL ? RING_SLOTS : (uint32_t)(at - t->phases);
 }
 /* Where `member` is in the list, or -1. */
-int slot_list_place(const struct slot_list *list, uint16_t member);
+static inline int slot_list_place(const struct slot_list *list, uint16_t member) {
+    ASSERT(list->count <= REPLICAS_MAX);
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (list->members[i] == member) return (int)i;
+    }
+    return -1;
+}
 
 /* Move a slot to another phase; only the moves of a change exist. */
 void slot_table_move(struct slot_table *t, uint32_t slot, enum slot_phase next);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 
 void control_options_init(struct control_options *o) {
@@ -38,7 +39,7 @@ static void take_address(struct control *c, const char *address) {
         if (order > 0) place++;
     }
     if (place < c->neighbor_count && order == 0) return;
-    ASSERT(c->neighbor_count < MEMBERS_MAX);
+    ASSERT(c->neighbor_count < CONTROL_NEIGHBORS_MAX);
     for (uint32_t i = c->neighbor_count; i > place; i--) c->neighbors[i] = c->neighbors[i - 1];
     c->neighbor_count++;
     c->neighbors[place] = (struct control_neighbor){ 0 };
@@ -47,7 +48,7 @@ static void take_address(struct control *c, const char *address) {
 
 static uint64_t list_hash(const struct control *c) {
     struct buffer all;
-    buffer_init(&all, MEMBERS_MAX * MEMBER_ADDRESS_BYTES);
+    buffer_init(&all, CONTROL_NEIGHBORS_MAX * MEMBER_ADDRESS_BYTES);
     for (uint32_t i = 0; i < c->neighbor_count; i++) {
         buffer_append_string(&all, c->neighbors[i].address);
         buffer_append_u8(&all, 0);
@@ -72,7 +73,7 @@ struct control *control_create(const struct control_options *options, const stru
     const bool proxy = options->want == CONTROL_WANT_PROXY;
     ASSERT(proxy || (options->boot > 0 && options->nonce != 0));
     ASSERT((options->address == NULL) == proxy);
-    ASSERT(options->address_count < MEMBERS_MAX);
+    ASSERT(options->address_count < FOUNDERS_MAX);
     ASSERT(options->batch_slots >= 1 && options->batch_slots <= CONTROL_BATCH_MAX);
     ASSERT(options->snapshot_entries >= 16 && options->snapshot_entries <= CONTROL_LOG_SLOTS / 4);
     struct control *c = mem_alloc_zeroed(sizeof *c);
@@ -152,9 +153,10 @@ struct control_neighbor *control_meet(struct control *c, uint32_t member, struct
     for (uint32_t i = 0; i < c->neighbor_count && n == NULL && address.len > 0; i++) {
         if (bytes_equal(bytes_of_string(c->neighbors[i].address), address)) n = &c->neighbors[i];
     }
-    const bool full = c->neighbor_count == MEMBERS_MAX;
+    const bool full = c->neighbor_count == CONTROL_NEIGHBORS_MAX;
     if (n == NULL) {
-        n = full ? &c->neighbors[member % MEMBERS_MAX] : &c->neighbors[c->neighbor_count++];
+        n = full ? &c->neighbors[member % CONTROL_NEIGHBORS_MAX]
+                 : &c->neighbors[c->neighbor_count++];
         *n = (struct control_neighbor){ 0 };
     }
     n->member = member;
@@ -164,7 +166,7 @@ struct control_neighbor *control_meet(struct control *c, uint32_t member, struct
 
 struct control_message *control_begin(struct control *c, enum control_kind kind) {
     ASSERT(kind >= CONTROL_RAFT && kind < CONTROL_KINDS);
-    memset(&c->out, 0, sizeof c->out);
+    memset(&c->out, 0, CONTROL_MESSAGE_CLEARED);
     c->out.kind = kind;
     return &c->out;
 }
@@ -402,7 +404,7 @@ static void tell_wait(const struct control *c, struct control_status *s) {
 
 void control_status(const struct control *c, struct control_status *ret_status) {
     struct control_status *s = ret_status;
-    memset(s, 0, sizeof *s);
+    memset(s, 0, offsetof(struct control_status, learners));
     s->stage = c->stage;
     s->self = c->self;
     s->ready = c->shown_revision > 0;
@@ -421,11 +423,33 @@ void control_status(const struct control *c, struct control_status *ret_status) 
     memcpy(s->learners, config->learners, s->learner_count * sizeof *s->learners);
 }
 
+void control_status_copy(const struct control_status *from, struct control_status *ret_status) {
+    ASSERT(from->learner_count <= MEMBERS_MAX);
+    ASSERT(from->report_count <= MEMBERS_MAX);
+    memcpy(ret_status, from, offsetof(struct control_status, learners));
+    memcpy(ret_status->learners, from->learners, from->learner_count * sizeof from->learners[0]);
+    memcpy(ret_status->reports, from->reports, from->report_count * sizeof from->reports[0]);
+}
+
+const struct control_report *control_status_report(const struct control_status *s,
+                                                   uint32_t member) {
+    uint32_t low = 0;
+    uint32_t high = s->report_count;
+    while (low < high) {
+        const uint32_t middle = (low + high) / 2;
+        if (s->reports[middle].member < member)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < s->report_count && s->reports[low].member == member ? &s->reports[low] : NULL;
+}
+
 bool control_check(const struct control *c) {
     if ((uint32_t)c->stage >= CONTROL_STAGES) return false;
     if (c->stage == CONTROL_MEMBER && (c->raft == NULL || c->self == 0)) return false;
     if (c->stage == CONTROL_PROXY && c->raft != NULL) return false;
-    if (c->neighbor_count > MEMBERS_MAX || c->peer_count > MEMBERS_MAX) return false;
+    if (c->neighbor_count > CONTROL_NEIGHBORS_MAX || c->peer_count > MEMBERS_MAX) return false;
     if (c->proposal_count > CONTROL_PROPOSALS_MAX) return false;
     if (c->stride != 0 && c->stride <= c->applied) return false;
     if (c->epoch_caught_up > c->epoch_adopted) return false;

@@ -52,7 +52,7 @@ struct control_options {
     uint32_t weight;                   /* 1..RING_WEIGHT_MAX */
     uint32_t zone;                     /* 0 = none */
     const char *const *addresses;      /* LIST, JOIN, PROXY: canonical; copied */
-    uint32_t address_count;            /* 0..MEMBERS_MAX */
+    uint32_t address_count;            /* 0..FOUNDERS_MAX */
     struct keyspace_settings settings; /* of the default keyspace, for a bootstrap */
     uint32_t replicas;                 /* N of the table, for a bootstrap */
     uint32_t boot;                     /* boot count of the data directory, 1.. */
@@ -131,10 +131,10 @@ struct control_status {
     uint32_t voter_count;                       /* of `voters` */
     uint32_t learner_count;                     /* of `learners` */
     uint32_t voters[RAFT_VOTERS_MAX];           /* ids, ascending */
-    uint32_t learners[MEMBERS_MAX];             /* ids, ascending; the first MEMBERS_MAX of them */
     bool ready;                                 /* a state was published: requests can be served */
     char waits_for[CONTROL_LINE_BYTES];         /* one line for people; empty = for nothing */
     uint32_t report_count;                      /* of `reports` */
+    uint32_t learners[MEMBERS_MAX];             /* ids, ascending; the first MEMBERS_MAX of them */
     struct control_report reports[MEMBERS_MAX]; /* by member id, ascending */
 };
 
@@ -190,7 +190,12 @@ void control_transfer(struct control *c, uint32_t member);
  * nothing to wait for any more. Until then ticks and messages go on; the caller bounds that. */
 bool control_leave(struct control *c);
 
+/* What is behind the counts of learners and reports is left as it was: they are large. */
 void control_status(const struct control *c, struct control_status *ret_status);
+/* The same of what was told before. */
+void control_status_copy(const struct control_status *from, struct control_status *ret_status);
+/* What is known of a member, or NULL. */
+const struct control_report *control_status_report(const struct control_status *s, uint32_t member);
 /* The last state published; NULL = none. Holds until the next call. */
 const struct metadata *control_state(const struct control *c);
 bool control_check(const struct control *c);

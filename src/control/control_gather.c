@@ -241,6 +241,14 @@ static void tell_refused(struct control *c, uint64_t nonce, enum metadata_code c
     m->code = code;
 }
 
+static void add_contact(const struct control *c, struct control_message *m, uint32_t at) {
+    if (at == MEMBER_NONE || m->contact_count == CONTROL_CONTACTS_MAX) return;
+    const struct metadata_member *member = &c->state->members[at];
+    if (member->address[0] == 0 || member->id == m->member) return;
+    m->contacts[m->contact_count++] =
+        (struct control_contact){ member->id, bytes_of_string(member->address) };
+}
+
 /* The answer to a JOIN in c->out; false: nothing can be said yet. */
 static bool join_answer(struct control *c, uint64_t nonce) {
     const uint32_t at = metadata_find_nonce(c->state, nonce);
@@ -253,11 +261,11 @@ static bool join_answer(struct control *c, uint64_t nonce) {
     m->cluster = c->cluster;
     m->member = c->state->members[at].id;
     m->nonce = nonce;
+    /* Voters are among them: one of those leads. */
+    for (uint32_t i = 0; i < c->raft->config.voter_count; i++)
+        add_contact(c, m, metadata_find_member(c->state, c->raft->config.voters[i]));
     for (uint32_t i = 0; i < c->state->members_count; i++) {
-        const struct metadata_member *member = &c->state->members[i];
-        if (member->address[0] == 0 || member->id == m->member) continue;
-        m->contacts[m->contact_count++] =
-            (struct control_contact){ member->id, bytes_of_string(member->address) };
+        if (!raft_config_is_voter(&c->raft->config, c->state->members[i].id)) add_contact(c, m, i);
     }
     return m->contact_count > 0;
 }

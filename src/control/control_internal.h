@@ -18,6 +18,7 @@
 
 #include "base/assert.h"
 #include "base/mutant.h"
+#include "cluster/place_set.h"
 #include "control/control.h"
 #include "control/control_message.h"
 #include "control/control_store.h"
@@ -31,10 +32,11 @@
 #define CONTROL_ROUTES_MAX 16u /* nodes cut from the leader at a time that others carry for */
 #define CONTROL_LOG_SLOTS 4096u
 #define CONTROL_LOG_BYTES (4u * 1024 * 1024)
+#define CONTROL_NEIGHBORS_MAX FOUNDERS_MAX
 /* Of a founder in a snapshot: its nonce and its address as a run. */
 #define CONTROL_FOUNDER_BYTES_MAX (8u + 1u + MEMBER_ADDRESS_BYTES)
 #define CONTROL_SNAPSHOT_BYTES_MAX \
-    (METADATA_SNAPSHOT_BYTES_MAX + 1u + MEMBERS_MAX * CONTROL_FOUNDER_BYTES_MAX)
+    (METADATA_SNAPSHOT_BYTES_MAX + 1u + FOUNDERS_MAX * CONTROL_FOUNDER_BYTES_MAX)
 
 /* Somebody of whom only an address is known so far. */
 struct control_neighbor {
@@ -85,20 +87,20 @@ struct control {
     enum control_stage stage;       /* see there */
     bool restored;                  /* control_open or _restore has returned */
     char address[MEMBER_ADDRESS_BYTES];
-    uint64_t now_ms;                                /* of the last call */
-    uint64_t wall_ms;                               /* of the last tick */
-    uint64_t random;                                /* state of the dice, stirred by every call */
-    char waits_for[CONTROL_LINE_BYTES];             /* before MEMBER: see control_status */
-    struct control_message in;                      /* being received */
-    struct control_message out;                     /* being sent */
-    struct buffer out_bytes;                        /* the same, encoded */
-    struct buffer raft_bytes;                       /* a message of Raft, encoded */
-    uint32_t neighbor_count;                        /* of `neighbors` */
-    struct control_neighbor neighbors[MEMBERS_MAX]; /* list, contacts or founders */
-    uint64_t list;                                  /* hash of the sorted list; 0 = none */
-    uint64_t gather_since_ms;                       /* when that began */
-    uint64_t ask_at_ms;                             /* when questions go out next */
-    uint32_t ask_turn;                              /* whom the next one goes to */
+    uint64_t now_ms;                    /* of the last call */
+    uint64_t wall_ms;                   /* of the last tick */
+    uint64_t random;                    /* state of the dice, stirred by every call */
+    char waits_for[CONTROL_LINE_BYTES]; /* before MEMBER: see control_status */
+    struct control_message in;          /* being received */
+    struct control_message out;         /* being sent */
+    struct buffer out_bytes;            /* the same, encoded */
+    struct buffer raft_bytes;           /* a message of Raft, encoded */
+    uint32_t neighbor_count;            /* of `neighbors` */
+    struct control_neighbor neighbors[CONTROL_NEIGHBORS_MAX]; /* list, contacts or founders */
+    uint64_t list;            /* hash of the sorted list; 0 = none */
+    uint64_t gather_since_ms; /* when that began */
+    uint64_t ask_at_ms;       /* when questions go out next */
+    uint32_t ask_turn;        /* whom the next one goes to */
 
     uint32_t self;                  /* member id; 0 = none */
     struct cluster_id cluster;      /* zero: not known yet */
@@ -150,6 +152,7 @@ struct control {
     uint64_t lead_term;        /* leader: the term that what follows is of */
     uint64_t lead_since_ms;    /* leader: when it began */
     uint64_t progress_at_ms;   /* leader: when PROGRESS goes out */
+    uint32_t progress_next;    /* leader: the first of `peers` that it then tells of */
     uint64_t members_hash;     /* leader: of those that should have slots, when last looked */
     uint64_t members_since_ms; /* leader: since when they are those */
     uint64_t begin_refused;    /* leader: revision at which a change was refused; 0 = none */

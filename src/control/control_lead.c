@@ -3,8 +3,9 @@
 
 #define VOTERS_MAX 5u /* more make commits slower, and two may be away at once */
 #define TRANSFER_PAUSE_MS 2000u
-#define NEW_LEADER_MS 2000u /* before voters change: others need time to be heard */
-#define FAREWELL_MS 1000u   /* a removed member may still hear of it through the log */
+#define NEW_LEADER_MS 2000u     /* before voters change: others need time to be heard */
+#define PROMOTIONS_TRIED_MAX 8u /* in one go: the others are tried on the next ticks */
+#define FAREWELL_MS 1000u       /* a removed member may still hear of it through the log */
 
 static bool counts_as_member(const struct metadata_member *m) {
     return m->state == MEMBER_ACTIVE || m->state == MEMBER_JOINING;
@@ -47,11 +48,7 @@ static bool bootstrap(struct control *c) {
 /* When anything came from the node; this one is always there. */
 static bool is_silent(const struct control *c, uint32_t id, uint64_t limit_ms) {
     if (id == c->self) return false;
-    for (uint32_t i = 0; i < c->raft->progress_count; i++) {
-        if (c->raft->progress[i].id == id)
-            return c->now_ms - c->raft->progress[i].heard_ms >= limit_ms;
-    }
-    return true;
+    return !raft_has_heard(c->raft, id, c->now_ms, limit_ms);
 }
 
 /* Whether those who would vote after the change can be heard, a majority of them: a change that
@@ -114,12 +111,12 @@ static uint32_t voters_of_zone(const struct control *c, uint32_t zone) {
 }
 
 /* The learner of the zone with the fewest voters, that has started and is heard. */
-static uint32_t best_learner(const struct control *c, uint64_t tried) {
+static uint32_t best_learner(const struct control *c, const struct place_set *tried) {
     uint32_t best = 0;
     uint32_t best_zone = UINT32_MAX;
     for (uint32_t i = 0; i < c->state->members_count; i++) {
         const struct metadata_member *m = &c->state->members[i];
-        if ((tried >> i & 1) != 0 || !counts_as_member(m) || m->boot == 0) continue;
+        if (place_set_has(tried, i) || !counts_as_member(m) || m->boot == 0) continue;
         if (raft_config_is_voter(&c->raft->config, m->id)) continue;
         if (!raft_config_is_member(&c->raft->config, m->id)) continue;
         if (is_silent(c, m->id, c->options.election_ms * UINT64_C(2))) continue;
@@ -133,10 +130,12 @@ static uint32_t best_learner(const struct control *c, uint64_t tried) {
 
 /* One that cannot follow yet is refused by the core: then the next best. */
 static bool promote_one(struct control *c) {
-    uint64_t tried = 0;
-    for (uint32_t id = best_learner(c, 0); id != 0; id = best_learner(c, tried)) {
+    struct place_set tried = { { 0 } };
+    for (uint32_t i = 0; i < PROMOTIONS_TRIED_MAX; i++) {
+        const uint32_t id = best_learner(c, &tried);
+        if (id == 0) return false;
         if (change_voters(c, RAFT_CHANGE_PROMOTE, id)) return true;
-        tried |= UINT64_C(1) << metadata_find_member(c->state, id);
+        place_set_add(&tried, metadata_find_member(c->state, id));
     }
     return false;
 }
@@ -174,7 +173,9 @@ static bool follow_members(struct control *c) {
     const struct raft_config *config = &c->raft->config;
     for (uint32_t i = 0; i < c->state->members_count; i++) {
         const uint32_t id = c->state->members[i].id;
-        if (!raft_config_is_member(config, id)) return change_voters(c, RAFT_CHANGE_ADD, id);
+        if (raft_config_is_member(config, id)) continue;
+        if (change_voters(c, RAFT_CHANGE_ADD, id)) return true;
+        break; /* not now; if all places are taken, somebody has to go first */
     }
     if (c->now_ms - c->shown_ms < FAREWELL_MS) return false;
     const uint32_t count = config->voter_count + config->learner_count;
@@ -328,18 +329,19 @@ static uint32_t pack_slots(const struct metadata *m, enum slot_phase phase, uint
 /* All members of lists and targets of joint slots, but for dead ones, hold everything. */
 static bool barrier_reached(const struct control *c) {
     const struct slot_table *t = &c->state->slots;
-    uint64_t members = 0;
+    struct place_set members = { { 0 } };
     uint64_t epoch = 0;
     for (uint32_t slot = slot_table_next(t, SLOT_JOINT, 0); slot < RING_SLOTS;
          slot = slot_table_next(t, SLOT_JOINT, slot + 1)) {
-        members |= slot_list_bits(&t->lists[slot]) | slot_list_bits(&t->targets[slot]);
+        slot_list_collect(&t->lists[slot], &members);
+        slot_list_collect(&t->targets[slot], &members);
         if (t->epochs[slot] > epoch) epoch = t->epochs[slot];
     }
     if (epoch == 0) return false; /* none is joint */
     if (MUTANT("control_skips_barrier")) return true;
     for (uint32_t i = 0; i < c->state->members_count; i++) {
         const struct metadata_member *m = &c->state->members[i];
-        if ((members >> i & 1) == 0 || m->state == MEMBER_DEAD) continue;
+        if (!place_set_has(&members, i) || m->state == MEMBER_DEAD) continue;
         const struct control_peer *p = control_find_peer((struct control *)c, m->id);
         if (p == NULL || p->report.boot != m->boot) return false;
         if (p->report.epoch_adopted < epoch || p->report.epoch_caught_up < epoch) return false;

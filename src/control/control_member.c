@@ -44,7 +44,7 @@ static STATUS decode_snapshot(struct control *c, struct bytes in, struct metadat
     struct cursor cursor = cursor_of(in);
     const uint32_t founders = cursor_u8(&cursor);
     const bool joined = control_has_cluster(c);
-    if (founders > MEMBERS_MAX) return status_of(ST_CORRUPT);
+    if (founders > FOUNDERS_MAX) return status_of(ST_CORRUPT);
     if (founders > 0 && !joined) c->neighbor_count = 0;
     for (uint32_t i = 0; i < founders; i++) {
         struct control_neighbor n = { .member = i + 1, .nonce = cursor_u64_le(&cursor) };

@@ -88,7 +88,7 @@ static void take_report(struct cursor *c, struct control_report *r) {
 }
 
 static void put_contacts(struct buffer *out, const struct control_message *m) {
-    ASSERT(m->contact_count >= 1 && m->contact_count <= MEMBERS_MAX);
+    ASSERT(m->contact_count >= 1 && m->contact_count <= CONTROL_CONTACTS_MAX);
     buffer_append_u8(out, (uint8_t)m->contact_count);
     for (uint32_t i = 0; i < m->contact_count; i++) {
         buffer_append_u32_le(out, m->contacts[i].member);
@@ -98,7 +98,7 @@ static void put_contacts(struct buffer *out, const struct control_message *m) {
 
 static void take_contacts(struct cursor *c, struct control_message *m) {
     const uint32_t count = cursor_u8(c);
-    if (count < 1 || count > MEMBERS_MAX) c->failed = true;
+    if (count < 1 || count > CONTROL_CONTACTS_MAX) c->failed = true;
     for (uint32_t i = 0; i < count && !c->failed; i++) {
         m->contacts[i].member = take_id(c);
         m->contacts[i].address = take_address(c);
@@ -108,7 +108,7 @@ static void take_contacts(struct cursor *c, struct control_message *m) {
 }
 
 static void put_progress(struct buffer *out, const struct control_message *m) {
-    ASSERT(m->report_count <= MEMBERS_MAX);
+    ASSERT(m->report_count <= CONTROL_REPORTS_MAX);
     buffer_append_u8(out, (uint8_t)m->report_count);
     for (uint32_t i = 0; i < m->report_count; i++) {
         buffer_append_u32_le(out, m->reports[i].member);
@@ -119,7 +119,7 @@ static void put_progress(struct buffer *out, const struct control_message *m) {
 
 static void take_progress(struct cursor *c, struct control_message *m) {
     const uint32_t count = cursor_u8(c);
-    if (count > MEMBERS_MAX) c->failed = true;
+    if (count > CONTROL_REPORTS_MAX) c->failed = true;
     for (uint32_t i = 0; i < count && !c->failed; i++) {
         m->reports[i].member = take_id(c);
         m->reports[i].age_ms = cursor_u32_le(c);
@@ -263,7 +263,7 @@ STATUS control_message_decode(struct bytes in, struct control_message *ret_messa
     struct cursor c = cursor_of(in);
     const uint8_t kind = cursor_u8(&c);
     if (c.failed || kind < CONTROL_RAFT || kind >= CONTROL_KINDS) return status_of(ST_CORRUPT);
-    memset(ret_message, 0, sizeof *ret_message);
+    memset(ret_message, 0, CONTROL_MESSAGE_CLEARED);
     ret_message->kind = (enum control_kind)kind;
     take_fields(&c, ret_message);
     if (c.failed || c.rest.len > tail_max(ret_message->kind)) return status_of(ST_CORRUPT);

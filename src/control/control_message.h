@@ -15,6 +15,11 @@
 
 #include "control/control.h"
 
+#include <stddef.h>
+
+#define CONTROL_CONTACTS_MAX 64u /* told to one that joins: enough that some of them are there */
+#define CONTROL_REPORTS_MAX \
+    64u /* in one message: all members get it, so it may not grow with them */
 #define CONTROL_RAFT_HEADER_BYTES (1u + CLUSTER_ID_BYTES)
 #define CONTROL_METADATA_HEADER_BYTES (1u + CLUSTER_ID_BYTES + 8u)
 #define CONTROL_MESSAGE_BYTES_MAX (CONTROL_METADATA_HEADER_BYTES + METADATA_SNAPSHOT_BYTES_MAX)
@@ -77,24 +82,27 @@ struct control_contact {
 
 /* Which fields hold is told by `kind`; the others are zero. */
 struct control_message {
-    enum control_kind kind;                       /* see there */
-    struct cluster_id cluster;                    /* RAFT: zero = none yet */
-    struct control_who who;                       /* WHO, I_AM */
-    enum control_yours yours;                     /* I_AM */
-    uint32_t member;                              /* JOINED, REMOVED, TRANSFER: not 0; CARRY */
-    uint32_t sender;                              /* CARRY: who wrote .bytes, not 0 */
-    uint32_t weight;                              /* JOIN */
-    uint32_t zone;                                /* JOIN */
-    uint64_t nonce;                               /* JOIN, JOINED, JOIN_REFUSED: not 0 */
-    enum metadata_code code;                      /* JOIN_REFUSED */
-    uint64_t revision;                            /* NEWS_WANTED, METADATA_WANTED, METADATA */
-    struct bytes address;                         /* JOIN: as a contact's */
-    struct bytes bytes;                           /* RAFT, PROPOSE, METADATA, CARRY */
-    uint32_t contact_count;                       /* JOINED: 1..MEMBERS_MAX */
-    struct control_contact contacts[MEMBERS_MAX]; /* JOINED */
-    uint32_t report_count;                        /* REPORT: 1; PROGRESS: 0..MEMBERS_MAX */
-    struct control_report reports[MEMBERS_MAX];   /* REPORT, PROGRESS */
+    enum control_kind kind;    /* see there */
+    struct cluster_id cluster; /* RAFT: zero = none yet */
+    struct control_who who;    /* WHO, I_AM */
+    enum control_yours yours;  /* I_AM */
+    uint32_t member;           /* JOINED, REMOVED, TRANSFER: not 0; CARRY */
+    uint32_t sender;           /* CARRY: who wrote .bytes, not 0 */
+    uint32_t weight;           /* JOIN */
+    uint32_t zone;             /* JOIN */
+    uint64_t nonce;            /* JOIN, JOINED, JOIN_REFUSED: not 0 */
+    enum metadata_code code;   /* JOIN_REFUSED */
+    uint64_t revision;         /* NEWS_WANTED, METADATA_WANTED, METADATA */
+    struct bytes address;      /* JOIN: as a contact's */
+    struct bytes bytes;        /* RAFT, PROPOSE, METADATA, CARRY */
+    uint32_t contact_count;    /* JOINED: 1..CONTROL_CONTACTS_MAX */
+    uint32_t report_count;     /* REPORT: 1; PROGRESS: up to _REPORTS_MAX */
+    struct control_contact contacts[CONTROL_CONTACTS_MAX]; /* JOINED */
+    struct control_report reports[CONTROL_REPORTS_MAX];    /* REPORT, PROGRESS */
 };
+
+/* Bytes of a message that are zero before it is filled: what is behind has counts. */
+#define CONTROL_MESSAGE_CLEARED offsetof(struct control_message, contacts)
 
 /* Requires  what decode would give */
 void control_message_encode(const struct control_message *m, struct buffer *out);

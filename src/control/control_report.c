@@ -1,12 +1,24 @@
 /* What nodes tell about themselves: to the leader, and from it to all. Nothing of it is stored. */
 #include "control/control_internal.h"
 
-struct control_peer *control_find_peer(struct control *c, uint32_t member) {
+/* Where the member is among those that are known, or belongs. */
+static uint32_t place_of(const struct control *c, uint32_t member) {
+    uint32_t low = 0;
+    uint32_t high = c->peer_count;
     ASSERT(c->peer_count <= MEMBERS_MAX);
-    for (uint32_t i = 0; i < c->peer_count; i++) {
-        if (c->peers[i].report.member == member) return &c->peers[i];
+    while (low < high) {
+        const uint32_t middle = (low + high) / 2;
+        if (c->peers[middle].report.member < member)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return NULL;
+    return low;
+}
+
+struct control_peer *control_find_peer(struct control *c, uint32_t member) {
+    const uint32_t at = place_of(c, member);
+    return at < c->peer_count && c->peers[at].report.member == member ? &c->peers[at] : NULL;
 }
 
 struct control_peer *control_take_peer(struct control *c, uint32_t member) {
@@ -88,8 +100,11 @@ static void send_progress(struct control *c) {
     const bool changing = c->state->change.id != 0;
     c->progress_at_ms = c->now_ms + (changing ? CONTROL_PROGRESS_MS : CONTROL_REPORT_MS);
     struct control_message *m = control_begin(c, CONTROL_PROGRESS);
-    for (uint32_t i = 0; i < c->peer_count; i++) {
-        const struct control_peer *p = &c->peers[i];
+    /* All at once as long as they fit: one that is new does not put off the others. */
+    const bool fit = c->peer_count <= CONTROL_REPORTS_MAX;
+    if (fit || c->progress_next >= c->peer_count) c->progress_next = 0;
+    while (c->progress_next < c->peer_count && m->report_count < CONTROL_REPORTS_MAX) {
+        const struct control_peer *p = &c->peers[c->progress_next++];
         if (p->heard_ms == 0) continue;
         struct control_report *r = &m->reports[m->report_count++];
         *r = p->report;

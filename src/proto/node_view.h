@@ -11,7 +11,7 @@
 #include "base/limits.h"
 
 #define NODE_LEVELS 7u
-#define NODE_MEMBERS_MAX 64u /* as MEMBERS_MAX of cluster/membership.h */
+#define NODE_MEMBERS_MAX 1024u /* as MEMBERS_MAX of cluster/membership.h */
 #define NODE_CHANGE_WAITS_MAX 8u
 
 /* Operation classes that are timed and counted. */
@@ -196,7 +196,7 @@ struct node_cluster {
     const struct node_member *members;
     /* [16384], who keeps each: how many, then so many places, owner first */
     const uint16_t (*slots)[1 + REPLICAS_MAX];
-    const uint8_t *indexes; /* by place: into `members`; NULL = places are indexes */
+    const uint16_t *indexes; /* by place: into `members`; NULL = places are indexes */
     uint32_t replicas, write_quorum, read_quorum; /* N, W, R of the default keyspace */
     uint32_t slot_replicas;      /* N of the slot table, of which keyspaces take some */
     uint32_t slot_replicas_next; /* N that is asked for instead; 0 = none is */

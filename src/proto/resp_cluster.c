@@ -14,7 +14,7 @@ struct topology {
     const struct node_member *members;
     uint32_t members_count;
     const uint16_t (*slots)[1 + REPLICAS_MAX]; /* as in the view; NULL: member 0 has them all */
-    const uint8_t *indexes;                    /* as in the view */
+    const uint16_t *indexes;                   /* as in the view */
     uint32_t answers_needed;                   /* replicas a slot needs for writes and reads */
     uint64_t epoch;
     struct node_member alone; /* what `members` points at for a node alone */

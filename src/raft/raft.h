@@ -55,6 +55,7 @@
 #define RAFT_MESSAGES_MAX 32u         /* of one step; more = another step is wanted */
 #define RAFT_EFFECT_ENTRIES_MAX 1024u /* entries in messages of one step */
 #define RAFT_READS_MAX 64u            /* reads that wait for a heartbeat round */
+#define RAFT_LEARNERS_BEAT_MIN 128u   /* so many learners, at least, get a heartbeat each time */
 #define RAFT_PROMOTE_LAG_MAX 64u      /* a learner this close to the end is caught up */
 #define RAFT_ELECTION_MS_MAX 60000u
 
@@ -227,13 +228,14 @@ struct raft {
     uint32_t granted[RAFT_VOTERS_MAX]; /* (pre-)candidate: who has granted */
     uint32_t granted_count;            /* of them */
 
-    uint64_t term_start;                             /* leader: its first entry */
-    uint64_t heartbeat_at_ms;                        /* leader: when the next ones are due */
-    uint32_t transfer_to;                            /* leader: who is to follow it; 0 = nobody */
-    uint64_t transfer_end_ms;                        /* leader: when to give that up */
-    bool transfer_due;                               /* leader: TIMEOUT_NOW has not left yet */
-    uint64_t round;                                  /* leader: of heartbeats, for reads */
-    uint32_t read_count;                             /* leader: of `reads` */
+    uint64_t term_start;      /* leader: its first entry */
+    uint64_t heartbeat_at_ms; /* leader: when the next ones are due */
+    uint32_t heartbeat_turn;  /* leader: the learner whose turn it is, by place */
+    uint32_t transfer_to;     /* leader: who is to follow it; 0 = nobody */
+    uint64_t transfer_end_ms; /* leader: when to give that up */
+    bool transfer_due;        /* leader: TIMEOUT_NOW has not left yet */
+    uint64_t round;           /* leader: of heartbeats, for reads */
+    uint32_t read_count;      /* leader: of `reads` */
     struct raft_read_wait reads[RAFT_READS_MAX];     /* leader: oldest first */
     uint32_t progress_count;                         /* leader: of `progress` */
     uint32_t progress_turn;                          /* leader: whose messages come first */
@@ -270,6 +272,8 @@ void raft_step(struct raft *r, const struct raft_event *event, struct raft_effec
  * Errors  ST_CONFLICT  `index` is not in log.base_index..applied */
 STATUS raft_describe(const struct raft *r, uint64_t index, uint8_t *config,
                      struct raft_snapshot *ret_snapshot);
+/* Leader: whether anything came from this other node less than `limit_ms` before `now_ms`. */
+bool raft_has_heard(const struct raft *r, uint32_t id, uint64_t now_ms, uint64_t limit_ms);
 bool raft_check(const struct raft *r);
 
 #endif

@@ -55,6 +55,32 @@ static uint32_t voters_heard(struct raft *r) {
     return count;
 }
 
+bool raft_has_heard(const struct raft *r, uint32_t id, uint64_t now_ms, uint64_t limit_ms) {
+    const struct raft_progress *p = raft_progress_of((struct raft *)r, id);
+    ASSERT(now_ms >= r->now_ms);
+    return p != NULL && now_ms - p->heard_ms < limit_ms;
+}
+
+/* Voters hear of the leader each time. Learners only have to know that it is there, and what is
+ * committed goes to them with appends: many of them take turns, so that each hears of it twice
+ * within an election timeout. */
+static void beat(struct raft *r) {
+    const uint32_t learners = r->config.learner_count;
+    const uint32_t times = r->options.election_ms / r->options.heartbeat_ms / 2;
+    uint32_t count = times > 0 ? (learners + times - 1) / times : learners;
+    if (count < RAFT_LEARNERS_BEAT_MIN) count = RAFT_LEARNERS_BEAT_MIN;
+    if (count > learners) count = learners;
+    for (uint32_t i = 0; i < r->config.voter_count; i++) {
+        struct raft_progress *p = raft_progress_of(r, r->config.voters[i]);
+        if (p != NULL) p->heartbeat_due = true;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (r->heartbeat_turn >= learners) r->heartbeat_turn = 0;
+        struct raft_progress *p = raft_progress_of(r, r->config.learners[r->heartbeat_turn++]);
+        if (p != NULL) p->heartbeat_due = true;
+    }
+}
+
 void raft_on_lead_tick(struct raft *r) {
     ASSERT(r->role == RAFT_LEADER);
     /* Check-quorum (6.2): a leader that is cut off must not keep clients waiting for it. */
@@ -69,7 +95,7 @@ void raft_on_lead_tick(struct raft *r) {
     }
     if (r->now_ms < r->heartbeat_at_ms) return;
     r->heartbeat_at_ms = r->now_ms + r->options.heartbeat_ms;
-    for (uint32_t i = 0; i < r->progress_count; i++) r->progress[i].heartbeat_due = true;
+    beat(r);
 }
 
 /* Back from where the logs part to where they may agree (3.5). */

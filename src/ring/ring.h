@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define RING_SLOTS 16384u
-#define RING_MEMBERS_MAX 1024u
+#define RING_MEMBERS_MAX 1040u
 #define RING_WEIGHT_MAX 1000000u
 
 struct ring_member {

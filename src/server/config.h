@@ -45,9 +45,9 @@ struct config_inert {
 
 /* A list of other nodes. */
 struct config_nodes {
-    uint32_t count;                     /* of `addresses` */
-    const char *addresses[MEMBERS_MAX]; /* each once; in `text` */
-    char text[OPTION_TEXT_BYTES];       /* each ended by a NUL */
+    uint32_t count;                      /* of `addresses` */
+    const char *addresses[FOUNDERS_MAX]; /* each once; in `text` */
+    char text[OPTION_TEXT_BYTES];        /* each ended by a NUL */
 };
 
 /* Numbers are uint64_t because the table stores them; each range is in the table. */

@@ -64,13 +64,13 @@ static STATUS refuse_address(struct config *c, const char *option, struct bytes 
 /* Add an address of the list to those at `*fill` in the text, unless it is there. */
 static STATUS add_address(struct config *c, const char *option, struct config_nodes *nodes,
                           struct bytes address, size_t *fill) {
-    ASSERT(nodes->count <= MEMBERS_MAX);
+    ASSERT(nodes->count <= FOUNDERS_MAX);
     ASSERT(*fill + address.len < sizeof nodes->text);
     if (!is_node_address(address)) return refuse_address(c, option, address);
     if (is_listed(nodes, address)) return status_of(ST_OK);
-    if (nodes->count == MEMBERS_MAX) {
+    if (nodes->count == FOUNDERS_MAX) {
         char why[64];
-        snprintf(why, sizeof why, "more than %u nodes", MEMBERS_MAX);
+        snprintf(why, sizeof why, "more than %u nodes", FOUNDERS_MAX);
         return option_refuse(&c->set, option, why);
     }
     char *at = nodes->text + *fill;

@@ -29,7 +29,7 @@ static bool is_listed(const struct members *m, const char *address) {
 /* Two names may mean one address. */
 static STATUS resolve_list(const char *option, const struct config_nodes *nodes, struct os *os,
                            struct members *m) {
-    ASSERT(nodes->count <= MEMBERS_MAX);
+    ASSERT(nodes->count <= FOUNDERS_MAX);
     for (uint32_t i = 0; i < nodes->count; i++) {
         char address[OS_ADDRESS_BYTES_MAX];
         TRY(resolve(os, option, nodes->addresses[i], address));
@@ -81,9 +81,10 @@ static STATUS judge_quorum(const char *option, struct option_choice asked, uint3
 }
 
 static STATUS judge_list(const struct config *c, const struct members *m) {
-    if (m->count > MEMBERS_MAX) {
-        log_error("--peers: %u nodes with this one, and a cluster has at most %u", m->count,
-                  MEMBERS_MAX);
+    if (m->count > FOUNDERS_MAX) {
+        log_error(
+            "--peers: %u nodes with this one, and at most %u begin a cluster: the others --join it",
+            m->count, FOUNDERS_MAX);
         return status_of(ST_INVALID);
     }
     const uint32_t copies = c->replicas < m->count ? (uint32_t)c->replicas : m->count;
@@ -136,9 +137,10 @@ static STATUS begin(const struct config *c, struct os *os, const char *listen, s
         log_info("the only peer is this node itself: it serves alone");
         return be_alone(c, os, listen, m);
     }
-    if (!listed && m->count == MEMBERS_MAX) {
-        log_error("--peers: %u nodes with this one, and a cluster has at most %u", MEMBERS_MAX + 1,
-                  MEMBERS_MAX);
+    if (!listed && m->count == FOUNDERS_MAX) {
+        log_error(
+            "--peers: %u nodes with this one, and at most %u begin a cluster: the others --join it",
+            FOUNDERS_MAX + 1, FOUNDERS_MAX);
         return status_of(ST_INVALID);
     }
     if (!listed) (void)snprintf(m->addresses[m->count++], sizeof m->self, "%s", m->self);
@@ -150,7 +152,7 @@ STATUS members_resolve(const struct config *c, struct os *os, const char *listen
     ASSERT(os != NULL && listen != NULL);
     struct members *m = ret_members;
     *m = (struct members){ 0 };
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) m->texts[i] = m->addresses[i];
+    for (uint32_t i = 0; i < FOUNDERS_MAX; i++) m->texts[i] = m->addresses[i];
     if (c->role.index == CONFIG_ROLE_PROXY) return be_proxy(c, os, listen, m);
     if (c->join_nodes.count > 0) return join(c, os, m);
     if (c->peer_nodes.count > 0) return begin(c, os, listen, m);

@@ -17,12 +17,12 @@
 #include "server/config.h"
 
 struct members {
-    enum control_want want;                            /* what to do if nothing is stored */
-    char self[OS_ADDRESS_BYTES_MAX];                   /* what others call this node by */
-    uint32_t count;                                    /* of `addresses` */
-    char addresses[MEMBERS_MAX][OS_ADDRESS_BYTES_MAX]; /* canonical, each once; of a list: with the
+    enum control_want want;                             /* what to do if nothing is stored */
+    char self[OS_ADDRESS_BYTES_MAX];                    /* what others call this node by */
+    uint32_t count;                                     /* of `addresses` */
+    char addresses[FOUNDERS_MAX][OS_ADDRESS_BYTES_MAX]; /* canonical, each once; of a list: with the
                                                           node itself */
-    const char *texts[MEMBERS_MAX];                    /* the same */
+    const char *texts[FOUNDERS_MAX];                    /* the same */
 };
 
 /* `listen` is the address it serves on, with the real port.

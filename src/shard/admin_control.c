@@ -46,14 +46,15 @@ void admin_control_deinit(struct admin_control *a) {
 
 /* ---- the world ---- */
 
-static uint64_t alive_bits(const struct shard *s, const struct metadata *m, uint32_t self) {
-    uint64_t alive = 0;
+static struct place_set alive_members(const struct shard *s, const struct metadata *m,
+                                      uint32_t self) {
+    struct place_set alive = { { 0 } };
     for (uint32_t i = 0; m != NULL && i < m->members_count; i++) {
         const uint32_t place = membership_find(s->members, m->members[i].id);
         const bool answers =
             m->members[i].id == self ||
             (place != MEMBER_NONE && s->peers[place] != NULL && peer_is_alive(s, place));
-        if (answers) alive |= UINT64_C(1) << i;
+        if (answers) place_set_add(&alive, i);
     }
     return alive;
 }
@@ -67,7 +68,7 @@ static struct admin_world world_of(struct node_control *c, struct control_status
         .throttle = c->options.control.throttle,
         .wall_ms = os_wall_ms(s->os),
     };
-    world.alive = alive_bits(s, world.state, status->self);
+    world.alive = alive_members(s, world.state, status->self);
     return world;
 }
 

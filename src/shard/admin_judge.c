@@ -269,7 +269,7 @@ static enum admin_verdict judge_leave(struct admin_work *w, const struct admin_w
     if (at == MEMBER_NONE) return ADMIN_ANSWERED;
     if (m->members[at].state == MEMBER_LEAVING) return is_going_already(w, m, "is leaving");
     if (m->members[at].state == MEMBER_DEAD) return is_going_already(w, m, "was given up");
-    if ((world->alive >> at & 1) == 0)
+    if (!place_set_has(&world->alive, at))
         return conflict(w, "the node does not answer, so it cannot hand its slots over; start it, "
                            "or give it up with force=true (atoll cluster remove)");
     command->kind = METADATA_MEMBER_LEAVE;
@@ -284,7 +284,7 @@ static enum admin_verdict judge_remove(struct admin_work *w, const struct admin_
     const uint32_t at = admin_find_member(w, m);
     if (at == MEMBER_NONE) return ADMIN_ANSWERED;
     const bool dead = m->members[at].state == MEMBER_DEAD;
-    if ((world->alive >> at & 1) != 0)
+    if (place_set_has(&world->alive, at))
         return conflict(w, "the node answers: let it leave, without force=true");
     if (dead && !w->request.accept_loss) return is_going_already(w, m, "was given up");
     const struct admin_risk risk = admin_risk_of(m, at, false);
@@ -311,7 +311,7 @@ static enum admin_verdict judge_lead(struct admin_work *w, const struct admin_wo
     if (at == MEMBER_NONE) return ADMIN_ANSWERED;
     for (uint32_t i = 0; i < s->voter_count; i++) votes |= s->voters[i] == w->member;
     if (!votes) return conflict(w, "the node has no vote in the control plane, so it cannot lead");
-    if ((world->alive >> at & 1) == 0) return conflict(w, "the node does not answer");
+    if (!place_set_has(&world->alive, at)) return conflict(w, "the node does not answer");
     if (s->leader == w->member || w->request.dry_run) {
         admin_leads(w, world);
         return ADMIN_ANSWERED;

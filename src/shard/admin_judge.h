@@ -11,6 +11,7 @@
 #define ATOLL_SHARD_ADMIN_JUDGE_H
 
 #include "base/arena.h"
+#include "cluster/place_set.h"
 #include "control/control.h"
 #include "proto/admin.h"
 
@@ -28,7 +29,7 @@ struct admin_work {
 struct admin_world {
     const struct metadata *state;        /* the last one published; NULL = none */
     const struct control_status *status; /* of the same moment */
-    uint64_t alive;                      /* bits of indexes of `state`: members that answer */
+    struct place_set alive;              /* indexes of `state`: members that answer */
     uint64_t throttle;                   /* bytes/s, of changes that begin here; 0 = no limit */
     uint64_t wall_ms;                    /* for people */
 };

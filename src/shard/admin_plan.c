@@ -61,13 +61,13 @@ static void estimate_nodes(const struct metadata_plan *p, double mean,
     uint64_t kept = 0, free_copies = 0, most = 0;
     for (uint32_t i = 0; i < p->count; i++) {
         kept += p->members[i].kept_before;
-        free_copies += p->moves[PLAN_NOBODY][i];
+        free_copies += metadata_plan_moves(p, p->count, i);
     }
     for (uint32_t i = 0; i < p->count; i++) {
-        uint64_t in = p->moves[PLAN_NOBODY][i], out = 0;
+        uint64_t in = metadata_plan_moves(p, p->count, i), out = 0;
         for (uint32_t k = 0; k < p->count; k++) {
-            in += p->moves[k][i];
-            out += p->moves[i][k];
+            in += metadata_plan_moves(p, k, i);
+            out += metadata_plan_moves(p, i, k);
         }
         const double share = kept == 0 ? 0 : (double)p->members[i].kept_before / (double)kept;
         nodes[i].bytes_in = (uint64_t)((double)in * mean);

@@ -117,20 +117,44 @@ static bool is_compared_anew(const struct membership *before, const struct membe
     return before->slots.phases[slot] == SLOT_JOINT && m->slots.phases[slot] != SLOT_JOINT;
 }
 
-/* Bits of the places with which this shard has other slots in common than before. */
-static uint64_t changed_places(const struct shard *s, const struct membership *before,
-                               const struct membership *m) {
-    uint64_t changed = 0;
+static bool all_keep(const struct slot_list *list, const struct membership *m, uint32_t slot) {
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (!membership_keeps(m, slot, list->members[i])) return false;
+    }
+    return true;
+}
+
+/* Whether who keeps the slot in `from` does so in `to`. */
+static bool keepers_stay(const struct membership *from, const struct membership *to,
+                         uint32_t slot) {
+    if (!all_keep(&from->slots.lists[slot], to, slot)) return false;
+    return from->slots.phases[slot] != SLOT_JOINT || all_keep(&from->slots.targets[slot], to, slot);
+}
+
+/* Whether a slot has the same lists, as most have from one view to the next. */
+static bool is_as_before(const struct membership *before, const struct membership *m,
+                         uint32_t slot) {
+    const struct slot_table *a = &before->slots, *b = &m->slots;
+    return a->phases[slot] == b->phases[slot] &&
+           slot_list_equal(&a->lists[slot], &b->lists[slot]) &&
+           slot_list_equal(&a->targets[slot], &b->targets[slot]);
+}
+
+/* The places with which this shard has other slots in common than before. */
+static void changed_places(const struct shard *s, const struct membership *before,
+                           const struct membership *m, struct place_set *ret_changed) {
+    *ret_changed = (struct place_set){ { 0 } };
     for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
-        const uint64_t old_keepers = membership_keepers(before, slot);
-        const uint64_t new_keepers = membership_keepers(m, slot);
-        const bool same = old_keepers == new_keepers && before->self == m->self;
+        const bool same = before->self == m->self &&
+                          (is_as_before(before, m, slot) ||
+                           (keepers_stay(before, m, slot) && keepers_stay(m, before, slot)));
         if (same && !is_compared_anew(before, m, slot)) continue;
         const bool kept =
             membership_keeps(before, slot, before->self) || membership_keeps(m, slot, m->self);
-        if (kept) changed |= old_keepers | new_keepers;
+        if (!kept) continue;
+        membership_keepers(before, slot, ret_changed);
+        membership_keepers(m, slot, ret_changed);
     }
-    return changed;
 }
 
 /* ---- adoption ---- */
@@ -140,7 +164,8 @@ void shard_adopt(struct shard *s, const struct membership *m) {
     const bool was_alone = s->alone;
     ASSERT(m != before);
     ASSERT(m->epoch >= before->epoch && m->revision >= before->revision);
-    const uint64_t changed = changed_places(s, before, m);
+    struct place_set changed;
+    changed_places(s, before, m, &changed);
     leave_gone(s, m);
     s->members = m;
     shard_view_taken(s);
@@ -151,7 +176,7 @@ void shard_adopt(struct shard *s, const struct membership *m) {
     shard_free_gone(s);
     dial_anew(s, before);
     meet_new(s);
-    if (s->repair != NULL) repairs_adopt(s, changed, was_alone);
+    if (s->repair != NULL) repairs_adopt(s, &changed, was_alone);
     replica_adopt(s);
     s->turn_again = true;
     if (s->id == 0 && before->epoch != m->epoch)

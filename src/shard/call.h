@@ -13,6 +13,7 @@
 #ifndef ATOLL_SHARD_CALL_H
 #define ATOLL_SHARD_CALL_H
 
+#include "base/limits.h"
 #include "base/list.h"
 #include "os/pool.h"
 #include "proto/request.h"
@@ -60,19 +61,20 @@ struct call {
     struct response response; /* written by the home */
     uint8_t *value_copy;      /* what response.value points to; mem_alloc; NULL = none */
     struct row_page *page; /* rows another node sent, with their bytes in value_copy; mem_alloc */
-    struct admin_work *admin;  /* owned: what an operator asks; it has no request then */
-    uint64_t sequence;         /* not to be shown before the home's log is safe up to here */
-    uint64_t deadline_ns;      /* monotonic; a stalled call gives up then */
-    uint64_t key_hash;         /* of keyspace and key, at home */
-    uint16_t origin;           /* shard of the client */
-    uint16_t home;             /* shard of the key, or that has the link to `remote_shard` */
-    uint32_t member;           /* part of a range request: id of whose; MEMBER_NONE = this node's */
-    uint16_t remote_shard;     /* of that member */
-    uint32_t merged;           /* SCAN: rows of the page that are merged already */
-    uint8_t attempts;          /* nodes it was handed to under its present stamp */
-    uint8_t lost;              /* of them, those of which nobody knows what they did */
-    uint8_t overtaken;         /* times its stamp was too low */
-    uint64_t tried;            /* bits of the places of members it was handed to */
+    struct admin_work *admin; /* owned: what an operator asks; it has no request then */
+    uint64_t sequence;        /* not to be shown before the home's log is safe up to here */
+    uint64_t deadline_ns;     /* monotonic; a stalled call gives up then */
+    uint64_t key_hash;        /* of keyspace and key, at home */
+    uint16_t origin;          /* shard of the client */
+    uint16_t home;            /* shard of the key, or that has the link to `remote_shard` */
+    uint32_t member;          /* part of a range request: id of whose; MEMBER_NONE = this node's */
+    uint16_t remote_shard;    /* of that member */
+    uint32_t merged;          /* SCAN: rows of the page that are merged already */
+    uint8_t attempts;         /* nodes it was handed to under its present stamp */
+    uint8_t lost;             /* of them, those of which nobody knows what they did */
+    uint8_t overtaken;        /* times its stamp was too low */
+    uint32_t tried_count;     /* times it was tried to hand it on; 0 = `tried` is empty */
+    uint16_t tried[2 * REPLICAS_MAX]; /* places of the members tried last: a ring */
     uint64_t give_up_ms;       /* monotonic: when it is not handed on any more; 0 = not begun */
     uint64_t since_ns;         /* monotonic: turn in which `state` began */
     uint64_t own_since_ns;     /* ASKING: since when only the own replica was waited for; 0 = not */

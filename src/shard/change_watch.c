@@ -1,8 +1,17 @@
 #include "shard/change_watch.h"
 
 #include "base/assert.h"
+#include "cluster/place_set.h"
 
 /* ---- slots ---- */
+
+/* Copies that are new in the target. */
+static uint32_t copies_new(const struct slot_list *list, const struct slot_list *target) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < target->count; i++)
+        count += slot_list_place(list, target->members[i]) < 0;
+    return count;
+}
 
 /* Slots only change with the revision. */
 static void sum_slots(const struct metadata *m, struct change_slots *sums) {
@@ -14,22 +23,15 @@ static void sum_slots(const struct metadata *m, struct change_slots *sums) {
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
         const enum slot_phase phase = t->phases[slot];
         if (phase != SLOT_OLD && phase != SLOT_JOINT) continue;
-        const uint64_t old = slot_list_bits(&t->lists[slot]);
-        const uint64_t next = slot_list_bits(&t->targets[slot]);
+        const struct slot_list *list = &t->lists[slot], *target = &t->targets[slot];
         sums->left++;
-        sums->copies_left += (uint32_t)__builtin_popcountll(next & ~old);
+        sums->copies_left += copies_new(list, target);
         if (phase != SLOT_JOINT) continue;
         sums->joint++;
-        sums->members |= old | next;
+        slot_list_collect(list, &sums->members);
+        slot_list_collect(target, &sums->members);
         if (t->epochs[slot] > sums->epoch) sums->epoch = t->epochs[slot];
     }
-}
-
-static const struct control_report *report_of(const struct control_status *status, uint32_t id) {
-    for (uint32_t i = 0; i < status->report_count; i++) {
-        if (status->reports[i].member == id) return &status->reports[i];
-    }
-    return NULL;
 }
 
 /* As the leader's barrier has it. */
@@ -38,8 +40,8 @@ static void find_waits(struct node_change *c, const struct metadata *m,
     c->waits_count = 0;
     for (uint32_t i = 0; i < m->members_count && c->waits_count < NODE_CHANGE_WAITS_MAX; i++) {
         const struct metadata_member *member = &m->members[i];
-        if ((sums->members >> i & 1) == 0 || member->state == MEMBER_DEAD) continue;
-        const struct control_report *r = report_of(status, member->id);
+        if (!place_set_has(&sums->members, i) || member->state == MEMBER_DEAD) continue;
+        const struct control_report *r = control_status_report(status, member->id);
         if (r != NULL && r->boot == member->boot && r->epoch_caught_up >= sums->epoch) continue;
         c->waits_for[c->waits_count++] = member->id;
     }

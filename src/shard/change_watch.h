@@ -28,7 +28,7 @@ struct change_slots {
     uint32_t joint;             /* slots under way */
     uint32_t left;              /* slots that are not through */
     uint64_t copies_left;       /* that are new in the targets of these */
-    uint64_t members;           /* bits of indexes of those that have a part in joint ones */
+    struct place_set members;   /* indexes of those that have a part in joint ones */
     uint64_t epoch;             /* of the latest joint one */
     uint32_t kept[MEMBERS_MAX]; /* slots by index of a member that keeps them */
 };

@@ -5,8 +5,6 @@
 #include "proto/http_events.h"
 #include "shard/shard.h"
 
-_Static_assert(MEMBERS_MAX <= 64, "a bit for each member");
-
 STATUS feed_join(struct shard *s, struct connection *c) {
     ASSERT(!c->subscribed);
     ASSERT(c->protocol == PROTOCOL_HTTP);
@@ -46,12 +44,13 @@ void feed_destroy(struct shard *s) {
     s->feed = NULL;
 }
 
-static uint64_t alive_members(const struct shard *s) {
-    uint64_t alive = 0;
+static struct place_set alive_members(const struct shard *s) {
+    struct place_set alive = { { 0 } };
     const struct membership *m = s->members;
-    if (!shard_is_clustered(s)) return 1;
-    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1))
-        alive |= (uint64_t)(i == m->self || peer_is_alive(s, i)) << i;
+    if (!shard_is_clustered(s)) return alive;
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
+        if (i == m->self || peer_is_alive(s, i)) place_set_add(&alive, i);
+    }
     return alive;
 }
 
@@ -103,10 +102,10 @@ void feed_tick(struct shard *s) {
     if (f == NULL || f->count == 0 || s->stop_deadline_ms != 0) return;
     ASSERT(feed_check(f));
     const uint64_t now_ns = os_loop_now_ns(s->loop);
-    const uint64_t alive = alive_members(s);
+    const struct place_set alive = alive_members(s);
     const bool first = f->before_ns == 0;
     const bool due = !first && now_ns - f->before_ns >= FEED_INTERVAL_MS * UINT64_C(1000000);
-    if (!first && !due && !f->greet && alive == f->alive) return;
+    if (!first && !due && !f->greet && place_set_equal(&alive, &f->alive)) return;
     shard_node_view(s, NULL, &s->view);
     buffer_reset(&f->text);
     if (due) {

@@ -17,6 +17,7 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "base/status.h"
+#include "cluster/place_set.h"
 #include "proto/node_view.h"
 
 /* Of one shard: each costs an event's copy a second. */
@@ -31,7 +32,7 @@ struct feed {
     struct list subscribers;             /* connections, by their `subscription` */
     uint32_t count;                      /* of them; at most FEED_SUBSCRIBERS_MAX */
     bool greet;                          /* somebody joined since the last event */
-    uint64_t alive;                      /* bits: members that were, in the last event */
+    struct place_set alive;              /* members that were, in the last event */
     uint64_t before_ns;                  /* monotonic: when `before` was; 0 = there is none */
     uint64_t operations[OP_CLASSES];     /* before */
     struct histogram before[OP_CLASSES]; /* times of operations up to the last figures */

@@ -172,13 +172,11 @@ static void add_control(struct shard *s, struct node_cluster *v) {
 /* What the members said of themselves; this one's own figures are fresher. */
 static void add_reports(const struct control_status *status, struct node_member *m) {
     for (uint32_t i = 0; i < status->voter_count; i++) m->voter |= status->voters[i] == m->id;
-    for (uint32_t i = 0; i < status->report_count && !m->self; i++) {
-        const struct control_report *r = &status->reports[i];
-        if (r->member != m->id) continue;
-        m->holdings_known = true;
-        m->keys = r->load.keys;
-        m->bytes = r->load.held;
-    }
+    const struct control_report *r = control_status_report(status, m->id);
+    if (r == NULL || m->self) return;
+    m->holdings_known = true;
+    m->keys = r->load.keys;
+    m->bytes = r->load.held;
 }
 
 static struct node_member member_view(struct shard *s, uint32_t i, uint32_t owned, uint32_t kept) {
@@ -223,7 +221,7 @@ static void cluster_view(struct shard *s, struct node_cluster *ret_view) {
     if (m->epoch == 0 || (s->alone && s->node->control == NULL)) return;
     slot_table_count(&m->slots, MEMBERS_MAX, owned, kept);
     for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
-        s->members_index[i] = (uint8_t)count;
+        s->members_index[i] = (uint16_t)count;
         s->members_view[count++] = member_view(s, i, owned[i], kept[i]);
     }
     ret_view->members_count = m->count;

@@ -17,12 +17,26 @@
 
 /* ---- handing calls to others ---- */
 
+/* A view names no more replicas of a slot than are remembered. */
+static bool was_tried(const struct call *c, uint32_t member) {
+    const uint32_t room = sizeof c->tried / sizeof c->tried[0];
+    for (uint32_t i = 0; i < c->tried_count && i < room; i++) {
+        if (c->tried[i] == member) return true;
+    }
+    return false;
+}
+
+static void note_tried(struct call *c, uint32_t member) {
+    ASSERT(member < MEMBERS_MAX);
+    c->tried[c->tried_count++ % (sizeof c->tried / sizeof c->tried[0])] = (uint16_t)member;
+}
+
 /* The first live replica that has not been tried, but for this node. */
 static uint32_t next_member(const struct shard *s, const struct call *c,
                             const struct slot_places *replicas) {
     for (uint32_t i = 0; i < replicas->count; i++) {
         const uint32_t member = replicas->all[i];
-        if (member == s->members->self || (c->tried & UINT64_C(1) << member) != 0) continue;
+        if (member == s->members->self || was_tried(c, member)) continue;
         if (peer_is_alive(s, member)) return member;
     }
     return MEMBER_NONE;
@@ -67,7 +81,7 @@ void forward_overtaken(struct shard *s, struct call *c) {
     }
     if (OVERTAKEN_AHEAD_MS << (c->overtaken + 1) <= OVERTAKEN_AHEAD_MS_MAX) c->overtaken++;
     stamp(s, &c->request, ahead_ms);
-    c->tried = 0;
+    c->tried_count = 0;
     c->attempts = 0;
     shard_call_park(s, c);
     call_move(c, CALL_SENT, s->turn_ns);
@@ -95,7 +109,7 @@ bool forward_call(struct shard *s, struct call *c, uint32_t slot,
     for (;;) {
         const uint32_t member = next_member(s, c, replicas);
         if (member == MEMBER_NONE || now_ms >= c->give_up_ms) return false;
-        c->tried |= UINT64_C(1) << member;
+        note_tried(c, member);
         if (c->attempts == 0) mark_for_repeat(s, &c->request);
         const uint32_t left_ms = (uint32_t)(c->give_up_ms - now_ms);
         if (!send_call(s, c, link_of_slot(s, member, slot), 0, left_ms)) continue;
@@ -114,7 +128,7 @@ bool forward_later(struct shard *s, struct call *c) {
     if (c->lost > 0 && operation_reads_and_writes(&c->request)) return false;
     if (s->stop_deadline_ms != 0) return false;
     if (os_loop_now_ms(s->loop) >= c->give_up_ms) return false;
-    c->tried = 0;
+    c->tried_count = 0;
     c->attempts = 0;
     shard_call_park(s, c);
     call_move(c, CALL_WAITING, s->turn_ns);

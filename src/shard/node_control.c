@@ -228,13 +228,13 @@ static void log_silent(struct node_control *c, const struct control_status *s) {
 }
 
 static void copy_status(struct node_control *c) {
-    struct control_status status;
+    static struct control_status status; /* large; shard 0 only */
     control_status(c->control, &status);
     log_news(c, &status);
     change_watch_look(&c->watch, control_state(c->control), &status, now_ms(c));
     log_silent(c, &status);
     os_mutex_lock(&c->lock);
-    c->status = status;
+    control_status_copy(&status, &c->status);
     c->change = c->watch.shown;
     os_mutex_unlock(&c->lock);
 }
@@ -302,7 +302,7 @@ void node_control_linked(const struct link *l, bool up) {
 void node_control_status(struct node_control *c, struct control_status *ret_status,
                          struct node_change *ret_change) {
     os_mutex_lock(&c->lock);
-    *ret_status = c->status;
+    control_status_copy(&c->status, ret_status);
     *ret_change = c->change;
     os_mutex_unlock(&c->lock);
 }

@@ -645,14 +645,14 @@ void repairs_leave(struct shard *s, struct peer *p) {
     }
 }
 
-void repairs_adopt(struct shard *s, uint64_t changed, bool was_alone) {
+void repairs_adopt(struct shard *s, const struct place_set *changed, bool was_alone) {
     struct repair_shard *rs = s->repair;
     ASSERT(rs != NULL);
     repair_members_learn(s);
     left_behind_adopt(s);
     for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         struct peer *p = s->peers[i];
-        if (p == NULL || (changed >> i & 1) == 0) continue;
+        if (p == NULL || !place_set_has(changed, i)) continue;
         for (uint32_t k = 0; k < SHARDS_MAX; k++) {
             if (p->repairs[k] != NULL) repair_forget_verified(p->repairs[k]);
         }

@@ -37,8 +37,8 @@
 #include "base/hlc.h"
 #include "base/list.h"
 #include "base/status.h"
+#include "cluster/place_set.h"
 #include "cluster/range_hash.h"
-#include "cluster/replication.h"
 #include "proto/peer.h"
 #include "shard/lookup.h"
 #include "shard/pace.h"
@@ -258,9 +258,9 @@ bool repairs_are_idle(const struct shard *s);
 /* This peer's member is gone, and it has no links: its pairs are destroyed, but for those that a job
  * is under way for; call again later. */
 void repairs_leave(struct shard *s, struct peer *p);
-/* The shard works with another view: with the members at these places (bits) it has other slots in
+/* The shard works with another view: with the members at these places it has other slots in
  * common than before. `was_alone`: it was the only member. */
-void repairs_adopt(struct shard *s, uint64_t changed, bool was_alone);
+void repairs_adopt(struct shard *s, const struct place_set *changed, bool was_alone);
 /* A link is up: begin its passes at once if this side asks. */
 void repair_linked(struct shard *s, struct link *l);
 /* The other side's notes, from its HELLO or PING. */

@@ -83,32 +83,31 @@ static uint64_t common_rests(const struct shard *s, uint32_t member, uint32_t sh
     uint64_t rests = 0;
     ASSERT(shards >= 1 && shards <= SHARDS_MAX);
     if (m->self == MEMBER_NONE) return 0;
-    const uint64_t both = UINT64_C(1) << m->self | UINT64_C(1) << member;
     for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
-        if ((membership_keepers(m, slot) & both) == both) rests |= UINT64_C(1) << slot % shards;
+        if (membership_keeps(m, slot, m->self) && membership_keeps(m, slot, member))
+            rests |= UINT64_C(1) << slot % shards;
     }
     return rests;
 }
 
-/* Bits of the places that keep some slot that this shard keeps too. */
-static uint64_t common_places(const struct shard *s) {
+/* The other members that keep a slot of this shard that it keeps too. */
+static void common_places(const struct shard *s, struct place_set *ret_places) {
     const struct membership *m = s->members;
-    uint64_t places = 0;
-    if (m->self == MEMBER_NONE) return 0;
+    *ret_places = (struct place_set){ { 0 } };
+    if (m->self == MEMBER_NONE) return;
     for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
-        const uint64_t keepers = membership_keepers(m, slot);
-        if ((keepers >> m->self & 1) != 0) places |= keepers;
+        if (membership_keeps(m, slot, m->self)) membership_keepers(m, slot, ret_places);
     }
-    return places & ~(UINT64_C(1) << m->self);
+    place_set_remove(ret_places, m->self);
 }
 
 void repair_members_learn(struct shard *s) {
-    const struct membership *m = s->members;
+    struct place_set common;
     ASSERT(s->repair != NULL);
-    const uint64_t common = common_places(s) & m->used;
+    common_places(s, &common);
     for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         struct repair_member *k = &s->repair->members[i];
-        k->common = (common >> i & 1) != 0;
+        k->common = place_set_has(&common, i);
         k->shards = 0; /* `wanted` is to be worked out anew */
         if (s->peers[i] == NULL) k->away_since_ms = k->warned_ms = 0;
     }

@@ -243,7 +243,7 @@ struct shard {
     struct feed *feed;          /* NULL: nobody has subscribed yet */
     struct node_view view;      /* scratch for INFO and the like */
     struct node_member members_view[MEMBERS_MAX]; /* of it */
-    uint8_t members_index[MEMBERS_MAX];           /* of it: by place, into members_view */
+    uint16_t members_index[MEMBERS_MAX];          /* of it: by place, into members_view */
     struct control_status status_view;            /* of it */
     char cluster_id_view[CLUSTER_ID_TEXT_BYTES];  /* of it */
     _Atomic uint64_t hints_for[MEMBERS_MAX]; /* waiting here, for each member; for others to read */

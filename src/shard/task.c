@@ -169,12 +169,12 @@ static void parts_init(struct shard *s, struct task *t, const struct request *wh
     uint32_t count = 0;
     const uint32_t own = has_own_part(s, whole) ? parts_of(whole, s->node->shards_count) : 0;
     t->epoch = m->epoch;
-    t->members_asked = t->members_failed = 0;
+    t->members_asked = t->members_failed = (struct place_set){ { 0 } };
     for (uint32_t i = 0; i < own; i++) call_init(s, t, &t->calls[count++], &q, (uint16_t)i);
-    if (own > 0) t->members_asked = UINT64_C(1) << m->self;
+    if (own > 0) place_set_add(&t->members_asked, m->self);
     for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
         if (!peer_is_alive(s, i)) continue;
-        t->members_asked |= UINT64_C(1) << i;
+        place_set_add(&t->members_asked, i);
         for (uint32_t k = 0; k < parts_of(whole, s->peers[i]->shards); k++) {
             struct call *c = &t->calls[count++];
             call_init(s, t, c, &q, (uint16_t)(k % s->node->shards_count));
@@ -311,7 +311,8 @@ void task_release(struct shard *s, struct task *t) {
     t->held_bytes = t->rows_bytes = t->answer_bytes = 0;
     t->calls_sent = t->calls_count = t->rows_count = t->rows_capacity = t->rounds_left = 0;
     t->rows_emitted = t->sequence = 0;
-    t->members_asked = t->members_failed = t->again_until_ms = 0;
+    t->members_asked = t->members_failed = (struct place_set){ { 0 } };
+    t->again_until_ms = 0;
     t->finished_ns = t->paused_ns = t->note = 0;
     t->send_us = 0;
     memset(t->spent_us, 0, sizeof t->spent_us);

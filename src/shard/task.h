@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "cluster/place_set.h"
 #include "proto/plan.h"
 #include "shard/call.h"
 
@@ -58,10 +59,10 @@ struct task {
     uint64_t epoch;                 /* range request: of the view that its parts are of */
     struct list again;       /* in the shard's `tasks_again`: its parts are to be made anew */
     uint64_t again_until_ms; /* monotonic: it has failed if it has to be again; 0 = it had not */
-    uint64_t members_asked;  /* parts of a range request: bits of the places asked, */
-    uint64_t members_failed; /* and of those that did not answer every part */
-    bool barrier;            /* starts when it is the first in its row; later commands wait */
-    bool unsent;             /* counted in the connection's `unsent` */
+    struct place_set members_asked;  /* parts of a range request: the places asked, */
+    struct place_set members_failed; /* and those that did not answer every part */
+    bool barrier; /* starts when it is the first in its row; later commands wait */
+    bool unsent;  /* counted in the connection's `unsent` */
     bool started;
     bool finished; /* `reply` is complete */
     /* PLAN_SCAN */

@@ -3,19 +3,17 @@
 #include "shard/shard.h"
 #include "shard/task_internal.h"
 
-/* The bit of the member that a part is of; 0 = it is none any more. */
-static uint64_t member_of(const struct shard *s, const struct call *c) {
-    const uint32_t place =
-        c->member == MEMBER_NONE ? s->members->self : membership_find(s->members, c->member);
-    return place == MEMBER_NONE ? 0 : UINT64_C(1) << place;
+/* The place of the member that a part is of; MEMBER_NONE = it is none any more. */
+static uint32_t member_of(const struct shard *s, const struct call *c) {
+    return c->member == MEMBER_NONE ? s->members->self : membership_find(s->members, c->member);
 }
 
-static bool is_list_covered(const struct shard *s, const struct slot_list *list, uint64_t answered,
-                            const struct request *q, enum round_kind kind) {
+static bool is_list_covered(const struct shard *s, const struct slot_list *list,
+                            const struct place_set *answered, const struct request *q,
+                            enum round_kind kind) {
     uint32_t have = 0;
     if (list->count == 0) return true;
-    for (uint32_t i = 0; i < list->count; i++)
-        have += (answered & UINT64_C(1) << list->members[i]) != 0;
+    for (uint32_t i = 0; i < list->count; i++) have += place_set_has(answered, list->members[i]);
     return have >= shard_need(s, q, kind, list->count);
 }
 
@@ -23,14 +21,15 @@ static bool is_list_covered(const struct shard *s, const struct slot_list *list,
  * and of its target. */
 static bool is_covered(const struct shard *s, const struct task *t, const struct request *q) {
     const struct membership *m = s->members;
-    const uint64_t answered = t->members_asked & ~t->members_failed;
+    struct place_set answered = t->members_asked;
     const enum round_kind kind = q->op == OP_TRUNCATE ? ROUND_WRITE : ROUND_READ;
-    if ((m->used & ~answered) == 0) return true;
+    place_set_remove_all(&answered, &t->members_failed);
+    if (place_set_covers(&answered, &m->used)) return true;
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
         struct slot_places replicas;
         membership_replicas(m, slot, q->keyspace, &replicas);
-        if (!is_list_covered(s, &replicas.list, answered, q, kind)) return false;
-        if (!is_list_covered(s, &replicas.target, answered, q, kind)) return false;
+        if (!is_list_covered(s, &replicas.list, &answered, q, kind)) return false;
+        if (!is_list_covered(s, &replicas.target, &answered, q, kind)) return false;
     }
     return true;
 }
@@ -42,7 +41,8 @@ bool task_drop_failed_parts(struct shard *s, struct task *t, enum outcome *ret_o
         if (c->response.outcome == OUT_OK || c->response.outcome == OUT_NOT_FOUND) continue;
         *ret_outcome = c->response.outcome;
         if (!shard_is_clustered(s)) return false;
-        t->members_failed |= member_of(s, c);
+        const uint32_t member = member_of(s, c);
+        if (member != MEMBER_NONE) place_set_add(&t->members_failed, member);
     }
     if (!shard_is_clustered(s)) return true;
     if (!is_covered(s, t, &q)) {
@@ -53,8 +53,9 @@ bool task_drop_failed_parts(struct shard *s, struct task *t, enum outcome *ret_o
     uint32_t kept = 0;
     for (uint32_t i = 0; i < t->calls_count; i++) {
         struct call *c = &t->calls[i];
-        const uint64_t member = member_of(s, c);
-        if (shard_is_clustered(s) && (member == 0 || (t->members_failed & member) != 0)) {
+        const uint32_t member = member_of(s, c);
+        const bool failed = member == MEMBER_NONE || place_set_has(&t->members_failed, member);
+        if (shard_is_clustered(s) && failed) {
             shard_call_clear(c);
             continue;
         }

@@ -16,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const struct status s = control_message_decode(in, &m);
     if (status_ok(s)) {
         struct buffer out;
-        ASSERT(m.contact_count <= MEMBERS_MAX);
-        ASSERT(m.report_count <= MEMBERS_MAX);
+        ASSERT(m.contact_count <= CONTROL_CONTACTS_MAX);
+        ASSERT(m.report_count <= CONTROL_REPORTS_MAX);
         buffer_init(&out, CONTROL_MESSAGE_BYTES_MAX);
         control_message_encode(&m, &out);
         ASSERT(!out.overflowed);

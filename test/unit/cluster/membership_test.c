@@ -168,18 +168,18 @@ TEST(membership, replication_bounds) {
 
 /* As many as there may be, doubles not counted, and not one more. */
 TEST(membership, too_many) {
-    static char text[MEMBERS_MAX + 1][24];
-    const char *addresses[2 * MEMBERS_MAX + 1];
-    for (uint32_t i = 0; i <= MEMBERS_MAX; i++)
+    static char text[FOUNDERS_MAX + 1][24];
+    const char *addresses[2 * FOUNDERS_MAX + 1];
+    for (uint32_t i = 0; i <= FOUNDERS_MAX; i++)
         (void)snprintf(text[i], sizeof text[i], "10.1.0.%u:7000", i);
-    for (uint32_t i = 0; i < 2 * MEMBERS_MAX; i++) addresses[i] = text[i % MEMBERS_MAX];
-    addresses[2 * MEMBERS_MAX] = text[MEMBERS_MAX];
+    for (uint32_t i = 0; i < 2 * FOUNDERS_MAX; i++) addresses[i] = text[i % FOUNDERS_MAX];
+    addresses[2 * FOUNDERS_MAX] = text[FOUNDERS_MAX];
 
-    struct membership *m = make(addresses, 2 * MEMBERS_MAX, text[7], three);
-    CHECK_EQ(m->count, MEMBERS_MAX);
+    struct membership *m = make(addresses, 2 * FOUNDERS_MAX, text[7], three);
+    CHECK_EQ(m->count, FOUNDERS_MAX);
     membership_destroy(m);
-    check_refused(addresses, 2 * MEMBERS_MAX, text[MEMBERS_MAX], three, ST_FULL);
-    check_refused(addresses, 2 * MEMBERS_MAX + 1, NULL, three, ST_FULL);
+    check_refused(addresses, 2 * FOUNDERS_MAX, text[FOUNDERS_MAX], three, ST_FULL);
+    check_refused(addresses, 2 * FOUNDERS_MAX + 1, NULL, three, ST_FULL);
 }
 
 /* An address must have room with its NUL, and be one. */
@@ -409,7 +409,7 @@ TEST(membership, check_sees_damage) {
     CHECK(!membership_check(m));
     *m = right, m->count = 2;
     CHECK(!membership_check(m));
-    *m = right, m->used = 3;
+    *m = right, m->used.words[0] = 3;
     CHECK(!membership_check(m));
     *m = right, m->epoch = 0;
     CHECK(!membership_check(m));

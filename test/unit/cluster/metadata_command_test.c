@@ -131,7 +131,7 @@ TEST(metadata_command, bounds) {
     CHECK_EQ(with(&c, payload + 12, KEYSPACE_NAME_BYTES_MAX + 1), ST_CORRUPT);
     example(METADATA_BOOTSTRAP, &c);
     CHECK_EQ(with(&c, payload + 13, 0), ST_CORRUPT);
-    CHECK_EQ(with(&c, payload + 13, MEMBERS_MAX + 1), ST_CORRUPT);
+    CHECK_EQ(with(&c, payload + 13, FOUNDERS_MAX + 1), ST_CORRUPT);
     CHECK_EQ(with(&c, payload + 15, 2), ST_CORRUPT); /* ids 2, 2, 3 */
     example(METADATA_CHANGE_BEGIN, &c);
     CHECK_EQ(with(&c, payload, CHANGE_REASONS), ST_CORRUPT);
@@ -160,10 +160,19 @@ TEST(metadata_command, longest) {
     buffer_deinit(&out);
 
     static uint8_t address[MEMBER_ADDRESS_BYTES - 1];
-    meta_world_bootstrap(&c, MEMBERS_MAX, 3);
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++)
+    meta_world_bootstrap(&c, FOUNDERS_MAX, 3);
+    for (uint32_t i = 0; i < FOUNDERS_MAX; i++)
         c.first[i].address = bytes_of(address, sizeof address);
     CHECK_OK(metadata_command_decode(encode(&c, &out), &d));
-    CHECK_EQ(d.first_count, MEMBERS_MAX);
+    CHECK_EQ(d.first_count, FOUNDERS_MAX);
+    buffer_deinit(&out);
+
+    example(METADATA_CHANGE_BEGIN, &c);
+    c.target.count = MEMBERS_MAX;
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++)
+        c.target.members[i] = (struct ring_member){ i + 1, RING_WEIGHT_MAX, i };
+    CHECK_OK(metadata_command_decode(encode(&c, &out), &d));
+    CHECK_EQ(d.target.count, MEMBERS_MAX);
+    CHECK_EQ(d.target.members[MEMBERS_MAX - 1].id, MEMBERS_MAX);
     buffer_deinit(&out);
 }

@@ -130,7 +130,7 @@ TEST(metadata_snapshot, sizes) {
     CHECK(meta_world_encode(w.m, &out).len < 2 * 1024);
     buffer_deinit(&out);
     meta_world_deinit(&w);
-    meta_world_init(&w, MEMBERS_MAX - 1, 3);
+    meta_world_init(&w, FOUNDERS_MAX - 1, 3);
     CHECK(meta_world_encode(w.m, &out).len < 32 * 1024);
     buffer_deinit(&out);
     const struct member_wish wish = { .weight = 1, .address = BYTES_LIT("a:1") };

@@ -13,7 +13,7 @@ struct keyspace_settings meta_world_settings(uint8_t replicas,
 }
 
 void meta_world_bootstrap(struct metadata_command *c, uint32_t members, uint32_t replicas) {
-    static char addresses[MEMBERS_MAX][24];
+    static char addresses[FOUNDERS_MAX][24];
     *c = (struct metadata_command){ .kind = METADATA_BOOTSTRAP, .cluster = meta_world_cluster };
     c->proposal = (struct proposal){ .node = 1, .sequence = 1 };
     c->settings = meta_world_settings((uint8_t)replicas, KEYSPACE_EVENTUAL);
@@ -31,11 +31,27 @@ void meta_world_init_empty(struct meta_world *w) {
     CHECK(metadata_check(w->m));
 }
 
+/* Without the checks of meta_world_apply, which look at all members each time. */
+static void add_member(struct meta_world *w, uint32_t id) {
+    static struct metadata_command c;
+    char address[24];
+    (void)snprintf(address, sizeof address, "10.0.%u.%u:7000", id / 256, id % 256);
+    c = (struct metadata_command){ .kind = METADATA_MEMBER_ADD, .cluster = meta_world_cluster };
+    c.proposal = (struct proposal){ .node = 1, .sequence = ++w->sequence };
+    c.member = (struct member_wish){ .weight = 1, .address = bytes_of_string(address) };
+    CHECK_EQ(metadata_apply(w->m, &c).value, id);
+}
+
 void meta_world_init(struct meta_world *w, uint32_t members, uint32_t replicas) {
+    const uint32_t founders = members < FOUNDERS_MAX ? members : FOUNDERS_MAX;
     struct metadata_command c;
     meta_world_init_empty(w);
-    meta_world_bootstrap(&c, members, replicas);
+    meta_world_bootstrap(&c, founders, replicas);
     CHECK_EQ(meta_world_apply(w, &c).code, META_OK);
+    if (members == founders) return;
+    for (uint32_t id = founders + 1; id <= members; id++) add_member(w, id);
+    CHECK_EQ(meta_world_begin_now(w).code, META_OK);
+    meta_world_finish(w);
 }
 
 void meta_world_deinit(struct meta_world *w) {

@@ -24,12 +24,13 @@ extern const struct cluster_id meta_world_cluster;
 
 /* Settings with majorities. */
 struct keyspace_settings meta_world_settings(uint8_t replicas, enum keyspace_discipline discipline);
-/* A bootstrap of members 1.. of weight 1 without zones; the default keyspace has this N too. */
+/* A bootstrap of members 1.., FOUNDERS_MAX at most, of weight 1 without zones; the default keyspace has this N too. */
 void meta_world_bootstrap(struct metadata_command *c, uint32_t members, uint32_t replicas);
 
 /* No cluster. */
 void meta_world_init_empty(struct meta_world *w);
-/* A cluster of members 1..`members`, made by meta_world_bootstrap. */
+/* A cluster of members 1..`members`, made by meta_world_bootstrap; more than FOUNDERS_MAX of
+ * them have joined by one change. */
 void meta_world_init(struct meta_world *w, uint32_t members, uint32_t replicas);
 void meta_world_deinit(struct meta_world *w);
 

@@ -119,12 +119,13 @@ TEST(control_message, bounds) {
     CHECK_EQ(with(CONTROL_I_AM, 52, CONTROL_YOURS_COUNT), ST_CORRUPT);
     CHECK_EQ(with(CONTROL_JOINED, 17, 0), ST_CORRUPT);
     CHECK_EQ(with(CONTROL_JOINED, 29, 0), ST_CORRUPT);
-    CHECK_EQ(with(CONTROL_JOINED, 29, MEMBERS_MAX + 1), ST_CORRUPT);
+    CHECK_EQ(with(CONTROL_JOINED, 29, CONTROL_CONTACTS_MAX + 1), ST_CORRUPT);
     CHECK_EQ(with(CONTROL_JOIN_REFUSED, 9, META_OK), ST_CORRUPT);
     CHECK_EQ(with(CONTROL_JOIN_REFUSED, 9, META_CODES), ST_CORRUPT);
-    CHECK_EQ(with(CONTROL_REPORT, 13, 7), ST_CORRUPT);   /* caught up before it was adopted */
-    CHECK_EQ(with(CONTROL_PROGRESS, 1, 65), ST_CORRUPT); /* more than there can be */
-    CHECK_EQ(with(CONTROL_PROGRESS, 2, 2), ST_CORRUPT);  /* 2 and 2 */
+    CHECK_EQ(with(CONTROL_REPORT, 13, 7), ST_CORRUPT); /* caught up before it was adopted */
+    CHECK_EQ(with(CONTROL_PROGRESS, 1, CONTROL_REPORTS_MAX + 1),
+             ST_CORRUPT);                               /* more than there can be */
+    CHECK_EQ(with(CONTROL_PROGRESS, 2, 2), ST_CORRUPT); /* 2 and 2 */
     CHECK_EQ(with(CONTROL_METADATA_WANTED, 17, 0), ST_CORRUPT);
     CHECK_EQ(with(CONTROL_TRANSFER, 1, 0), ST_CORRUPT);
     CHECK_EQ(with(CONTROL_CARRY, 1, 0), ST_CORRUPT); /* of nobody */

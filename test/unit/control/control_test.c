@@ -20,6 +20,7 @@ struct world {
     uint32_t sent[CONTROL_KINDS];       /* messages by kind */
     char sent_to[MEMBER_ADDRESS_BYTES]; /* address of the last */
     struct control_message last;        /* of them; without views */
+    uint32_t reports_told;              /* in the last PROGRESS */
     enum control_yours last_yours;      /* of I_AM */
     struct buffer reply;                /* last one to a guest */
     uint32_t published;                 /* states */
@@ -42,6 +43,7 @@ static struct world *made(void) {
 static void note(struct world *w, struct bytes bytes) {
     CHECK_OK(control_message_decode(bytes, &w->last));
     w->sent[w->last.kind]++;
+    if (w->last.kind == CONTROL_PROGRESS) w->reports_told = w->last.report_count;
 }
 static void on_send(void *user, uint32_t member, struct bytes bytes) {
     CHECK(member != 0);
@@ -414,6 +416,45 @@ TEST(control, let_in) {
     tell(w, &m);
     run(w, 500);
     CHECK_EQ(w->sent[CONTROL_JOIN_REFUSED], 1);
+    destroy(w);
+}
+
+static void report_of(struct world *w, uint32_t member) {
+    static struct control_message m;
+    memset(&m, 0, sizeof m);
+    m.kind = CONTROL_REPORT;
+    m.report_count = 1;
+    m.reports[0].boot = 1;
+    struct buffer bytes;
+    buffer_init(&bytes, CONTROL_MESSAGE_BYTES_MAX);
+    control_message_encode(&m, &bytes);
+    control_receive(w->control, (struct control_source){ .member = member }, buffer_bytes(&bytes),
+                    w->now_ms, 3);
+    buffer_deinit(&bytes);
+}
+
+/* The leader tells all of all as long as that fits, also when one has just become known. */
+TEST(control, reports_are_told_at_once) {
+    struct world *w = made();
+    begin(w, CONTROL_WANT_ALONE, 1, 42);
+    run(w, 4000);
+    static struct control_message m;
+    memset(&m, 0, sizeof m);
+    m.kind = CONTROL_JOIN;
+    m.weight = 1;
+    for (uint32_t member = 2; member <= 4; member++) {
+        char address[32];
+        (void)snprintf(address, sizeof address, "10.0.0.%u:7000", 10 + member);
+        m.nonce = 50 + member;
+        m.address = bytes_of_string(address);
+        tell(w, &m);
+        run(w, 100);
+        CHECK_EQ(control_state(w->control)->members_count, member);
+        report_of(w, member);
+        const uint32_t told = w->sent[CONTROL_PROGRESS];
+        while (w->sent[CONTROL_PROGRESS] == told) run(w, 5);
+        CHECK_EQ(w->reports_told, member);
+    }
     destroy(w);
 }
 

@@ -66,6 +66,8 @@
 #define control_settle_proposals planted_control_settle_proposals
 #define control_state planted_control_state
 #define control_status planted_control_status
+#define control_status_copy planted_control_status_copy
+#define control_status_report planted_control_status_report
 #define control_step planted_control_step
 #define control_stored planted_control_stored
 #define control_take_peer planted_control_take_peer

@@ -18,6 +18,7 @@
 #define raft_flush planted_flush
 #define raft_follow_config planted_follow_config
 #define raft_hard_is_durable planted_hard_is_durable
+#define raft_has_heard planted_has_heard
 #define raft_heard_leader planted_heard_leader
 #define raft_init planted_init
 #define raft_on_append planted_on_append

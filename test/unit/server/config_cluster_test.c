@@ -108,12 +108,12 @@ static void list_of(char *text, size_t text_bytes, uint32_t count) {
 TEST(config_cluster, bounds_the_list) {
     struct os *os = os_create();
     char list[OPTION_TEXT_BYTES];
-    list_of(list, sizeof list - 8, MEMBERS_MAX);
+    list_of(list, sizeof list - 8, FOUNDERS_MAX);
     snprintf(list + strlen(list), sizeof list - strlen(list), ",[::1]:7");
     CHECK_OK(LOAD(os, "--peers", list));
-    CHECK_EQ(config.peer_nodes.count, MEMBERS_MAX);
-    CHECK(strcmp(config.peer_nodes.addresses[MEMBERS_MAX - 1], "[::1]:64") == 0);
-    list_of(list, sizeof list, MEMBERS_MAX + 1);
+    CHECK_EQ(config.peer_nodes.count, FOUNDERS_MAX);
+    CHECK(strcmp(config.peer_nodes.addresses[FOUNDERS_MAX - 1], "[::1]:64") == 0);
+    list_of(list, sizeof list, FOUNDERS_MAX + 1);
     CHECK_STATUS(LOAD(os, "--peers", list), ST_INVALID);
     CHECK(strstr(config.set.error, ": more than 64 nodes") != NULL);
     os_destroy(os);
@@ -124,13 +124,13 @@ TEST(config_cluster, takes_long_names) {
     struct os *os = os_create();
     char list[OPTION_TEXT_BYTES];
     size_t fill = 0;
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++)
+    for (uint32_t i = 0; i < FOUNDERS_MAX; i++)
         fill += (size_t)snprintf(list + fill, sizeof list - fill,
                                  "%satoll-%u.atoll.production.svc.cluster.local:8080",
                                  i > 0 ? "," : "", i);
     CHECK(fill < sizeof list);
     CHECK_OK(LOAD(os, "--peers", list, "--insecure"));
-    CHECK_EQ(config.peer_nodes.count, MEMBERS_MAX);
+    CHECK_EQ(config.peer_nodes.count, FOUNDERS_MAX);
     os_destroy(os);
 }
 

@@ -197,20 +197,21 @@ TEST(members, refuses_addresses_that_cannot_work) {
     os_destroy(os);
 }
 
-/* 64 members are the most, and the node itself counts. */
+/* 64 nodes at most begin a cluster, and the node itself counts. */
 TEST(members, bounds_their_number) {
     struct os *os = os_create();
     struct members m;
     char list[OPTION_TEXT_BYTES], flag[OPTION_TEXT_BYTES + 16];
     size_t fill = 0;
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++)
+    for (uint32_t i = 0; i < FOUNDERS_MAX; i++)
         fill += (size_t)snprintf(list + fill, sizeof list - fill, "%s127.1:%u", i > 0 ? "," : "",
                                  i + 1);
     snprintf(flag, sizeof flag, "--peers=%s", list);
     CHECK_STATUS(RESOLVE(os, &m, flag), ST_INVALID);
-    CHECK(said("--peers: 65 nodes with this one, and a cluster has at most 64"));
+    CHECK(said(
+        "--peers: 65 nodes with this one, and at most 64 begin a cluster: the others --join it"));
     CHECK_OK(RESOLVE(os, &m, flag, "--advertise=127.0.0.1:64"));
-    CHECK_EQ(m.count, MEMBERS_MAX);
+    CHECK_EQ(m.count, FOUNDERS_MAX);
     log_set_sink(keep_line);
     members_log(&m);
     log_set_sink(NULL);

@@ -20,6 +20,12 @@ static struct metadata_result apply(struct world *w, struct metadata_command c) 
     return metadata_apply(w->m, &c);
 }
 
+/* The first `count` members answer. */
+static void set_alive(struct world *w, uint32_t count) {
+    w->seen.alive = (struct place_set){ { 0 } };
+    for (uint32_t i = 0; i < count; i++) place_set_add(&w->seen.alive, i);
+}
+
 /* Members 1.. at 127.0.0.1:8001.., all of them alive, started and voters; 1 leads. */
 static void world_init(struct world *w, uint32_t members) {
     static char addresses[8][MEMBER_ADDRESS_BYTES];
@@ -39,7 +45,7 @@ static void world_init(struct world *w, uint32_t members) {
     w->status.self = w->status.leader = 1;
     w->status.stage = CONTROL_MEMBER;
     w->seen = (struct admin_world){ .state = w->m, .status = &w->status };
-    w->seen.alive = (UINT64_C(1) << members) - 1;
+    set_alive(w, members);
 }
 
 static void world_deinit(struct world *w) {
@@ -169,9 +175,9 @@ TEST(admin_judge, leaving) {
     struct world w;
     world_init(&w, 4);
     struct admin_request q = about_node(ADMIN_NODE_LEAVE, 4);
-    w.seen.alive = 7;
+    set_alive(&w, 3);
     CHECK(outcome_of(&w, &q) == ADMIN_CONFLICT);
-    w.seen.alive = 15;
+    set_alive(&w, 4);
     CHECK(outcome_of(&w, &q) == ADMIN_ACCEPTED);
     CHECK(w.m->members[3].state == MEMBER_LEAVING);
     CHECK(outcome_of(&w, &q) == ADMIN_ACCEPTED); /* it is on its way */
@@ -194,7 +200,7 @@ TEST(admin_judge, giving_up) {
     world_init(&w, 5);
     struct admin_request q = about_node(ADMIN_NODE_REMOVE, 5);
     CHECK(outcome_of(&w, &q) == ADMIN_CONFLICT); /* it answers */
-    w.seen.alive = 7;
+    set_alive(&w, 3);
     CHECK(outcome_of(&w, &q) == ADMIN_ACCEPTED);
     CHECK(w.m->members[4].state == MEMBER_DEAD);
     q.node = 4;
