@@ -303,7 +303,7 @@ static void tell_removed(struct control *c, const struct metadata_member *before
 static void settle_stride(struct control *c) {
     ASSERT(c->stride > c->applied);
     static struct metadata_member before[MEMBERS_MAX]; /* large; one thread */
-    const uint32_t count = c->state->members_count;
+    const uint32_t count = control_is_leader(c) ? c->state->members_count : 0; /* who tells */
     memcpy(before, c->state->members, count * sizeof *before);
     const uint64_t end = c->stride;
     c->stride = 0;
