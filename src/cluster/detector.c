@@ -49,6 +49,13 @@ void detector_heard(struct detector *d, uint64_t now_ms) {
     if (d->up) d->dial_failures = 0;
 }
 
+void detector_pace(struct detector *d, bool slow, uint64_t now_ms) {
+    ASSERT(detector_check(d));
+    ASSERT(now_ms >= d->quick_ms);
+    if (d->slow && !slow) d->quick_ms = now_ms;
+    d->slow = slow;
+}
+
 static uint32_t distance(uint32_t a, uint32_t b) {
     return a > b ? a - b : b - a;
 }
@@ -92,7 +99,10 @@ void detector_clock(struct detector *d, uint64_t their_wall_ms, uint64_t sent_wa
 bool detector_is_alive(const struct detector *d, uint64_t now_ms) {
     ASSERT(detector_check(d));
     ASSERT(now_ms >= d->heard_ms);
-    return d->up && now_ms - d->heard_ms <= DETECTOR_SILENCE_MS;
+    if (!d->up) return false;
+    if (d->slow) return now_ms - d->heard_ms <= DETECTOR_SLOW_MS + DETECTOR_SILENCE_MS;
+    const uint64_t since_ms = d->heard_ms > d->quick_ms ? d->heard_ms : d->quick_ms;
+    return now_ms - since_ms <= DETECTOR_SILENCE_MS;
 }
 
 uint32_t detector_hedge_ms(const struct detector *d) {

@@ -15,6 +15,7 @@
 
 #define DETECTOR_HEARTBEAT_MS 100u /* a ping this often on every link */
 #define DETECTOR_SILENCE_MS 350u   /* three heartbeats lost and some jitter */
+#define DETECTOR_SLOW_MS 1000u     /* a ping this often where nothing is waited for, see link.h */
 #define DETECTOR_HEDGE_MS_MIN 5u
 #define DETECTOR_HEDGE_MS_MAX 50u
 #define DETECTOR_DIAL_MS_MIN 20u /* first try again after a lost link */
@@ -22,6 +23,8 @@
 
 struct detector {
     bool up;                /* the link is up */
+    bool slow;              /* it is pinged every DETECTOR_SLOW_MS */
+    uint64_t quick_ms;      /* monotonic: when it last ceased to be slow */
     uint64_t heard_ms;      /* monotonic: last time anything arrived */
     uint32_t latency_us;    /* smoothed time of answers (RFC 6298) */
     uint32_t deviation_us;  /* smoothed deviation of it */
@@ -35,6 +38,8 @@ void detector_linked(struct detector *d, uint64_t now_ms);
 void detector_lost(struct detector *d);
 /* Something arrived. Requires  here and everywhere: `now_ms` never goes back */
 void detector_heard(struct detector *d, uint64_t now_ms);
+/* How often it is pinged from now on. Silence counts from when that is often, not from before. */
+void detector_pace(struct detector *d, bool slow, uint64_t now_ms);
 /* An answer took so long. */
 void detector_answered(struct detector *d, uint64_t took_us);
 /* A pong: its wall clock when it answered, ours at sending and now. One that took longer than

@@ -238,6 +238,17 @@ uint32_t membership_find(const struct membership *m, uint32_t id) {
     return MEMBER_NONE;
 }
 
+void membership_neighbors(const struct membership *m, uint32_t place, uint32_t first, uint32_t step,
+                          struct place_set *ret_places) {
+    ASSERT(step > 0);
+    *ret_places = (struct place_set){ { 0 } };
+    if (place == MEMBER_NONE) return;
+    for (uint32_t slot = first; slot < RING_SLOTS; slot += step) {
+        if (membership_keeps(m, slot, place)) membership_keepers(m, slot, ret_places);
+    }
+    place_set_remove(ret_places, place);
+}
+
 static const struct keyspace *find_keyspace(const struct membership *m, uint16_t id) {
     ASSERT(m->keyspaces_count >= 1);
     for (uint32_t i = 0; i < m->keyspaces_count && m->keyspaces[i].id <= id; i++) {

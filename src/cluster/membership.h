@@ -105,6 +105,10 @@ static inline void membership_keepers(const struct membership *m, uint32_t slot,
     slot_list_collect(&m->slots.lists[slot], places);
     if (m->slots.phases[slot] == SLOT_JOINT) slot_list_collect(&m->slots.targets[slot], places);
 }
+/* The others that keep a slot that the member at `place` keeps too, of the slots `first`, `first` +
+ * `step`, ... */
+void membership_neighbors(const struct membership *m, uint32_t place, uint32_t first, uint32_t step,
+                          struct place_set *ret_places);
 /* Whose answers count for keys of a slot in this keyspace. Requires  there is a cluster */
 void membership_replicas(const struct membership *m, uint32_t slot, uint16_t keyspace,
                          struct slot_places *ret_places);

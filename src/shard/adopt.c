@@ -176,6 +176,7 @@ void shard_adopt(struct shard *s, const struct membership *m) {
     shard_free_gone(s);
     dial_anew(s, before);
     meet_new(s);
+    links_learn(s);
     if (s->repair != NULL) repairs_adopt(s, &changed, was_alone);
     replica_adopt(s);
     s->turn_again = true;

@@ -295,6 +295,7 @@ void links_create(struct shard *s) {
     for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
         if (i != m->self) (void)peer_create(s, i);
     }
+    links_learn(s);
 }
 
 void links_close(struct shard *s) {
@@ -343,21 +344,54 @@ void link_ping(struct link *l, uint8_t flags) {
     struct buffer *out = link_begin(l, PEER_PING, 0, 0, &begun);
     peer_ping_encode(&ping, out);
     link_end(l, begun);
-    l->ping_at_ms = os_loop_now_ms(s->loop) + DETECTOR_HEARTBEAT_MS;
+    const bool slow = l->peer != NULL && l->peer->detector.slow;
+    l->ping_at_ms = os_loop_now_ms(s->loop) + (slow ? DETECTOR_SLOW_MS : DETECTOR_HEARTBEAT_MS);
 }
 
-static void link_tick(struct link *l, uint64_t now_ms) {
+void links_learn(struct shard *s) {
+    const struct membership *m = s->members;
+    const bool all = m->count <= LINKS_QUICK_MEMBERS;
+    struct place_set neighbors;
+    membership_neighbors(m, m->self, s->id, s->node->shards_count, &neighbors);
+    for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
+        if (s->peers[i] != NULL) s->peers[i]->near = all || place_set_has(&neighbors, i);
+    }
+}
+
+/* Whoever is asked something is looked at closely until it has answered. */
+static void set_paces(struct shard *s, uint64_t now_ms) {
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+        struct peer *p = s->peers[i];
+        if (p == NULL) continue;
+        bool slow = !p->near;
+        for (uint32_t k = 0; slow && k < p->shards; k++)
+            slow = p->links[k] == NULL || list_is_empty(&p->links[k]->sent);
+        detector_pace(&p->detector, slow, now_ms);
+    }
+}
+
+/* A ping that is due, or was put off while nothing was waited for. */
+static bool ping_is_due(const struct link *l, uint64_t now_ms) {
+    if (l->shard->stop_deadline_ms != 0) return false; /* it falls silent: others ask elsewhere */
+    if (now_ms >= l->ping_at_ms) return true;
+    const bool slow = l->peer != NULL && l->peer->detector.slow;
+    return !slow && l->ping_at_ms > now_ms + DETECTOR_HEARTBEAT_MS;
+}
+
+static void link_tick(struct link *l, uint64_t now_ms, uint32_t *dials_left) {
     switch (l->state) {
     case LINK_DOWN:
-        if (l->dialled && now_ms >= l->dial_at_ms && l->shard->stop_deadline_ms == 0) dial(l);
+        if (!l->dialled || now_ms < l->dial_at_ms || l->shard->stop_deadline_ms != 0) break;
+        if (*dials_left == 0) break;
+        --*dials_left;
+        dial(l);
         break;
     case LINK_DIALLING:
     case LINK_GREETING:
         if (now_ms >= l->since_ms + LINK_GREETING_MS) link_fail(l, "no answer to our greeting");
         break;
     case LINK_UP:
-        /* A node that stops falls silent, so that others ask elsewhere. */
-        if (now_ms >= l->ping_at_ms && l->shard->stop_deadline_ms == 0) link_ping(l, 0);
+        if (ping_is_due(l, now_ms)) link_ping(l, 0);
         break;
     case LINK_STATES: ASSERT(false);
     }
@@ -433,9 +467,11 @@ static void settle(struct shard *s, uint64_t now_ms) {
 
 void links_tick(struct shard *s) {
     const uint64_t now_ms = os_loop_now_ms(s->loop);
+    uint32_t dials_left = LINKS_DIALLED_MAX;
+    set_paces(s, now_ms);
     for (struct list *n = s->links.next, *next; n != &s->links; n = next) {
         next = n->next;
-        link_tick(LIST_ENTRY(n, struct link, all), now_ms);
+        link_tick(LIST_ENTRY(n, struct link, all), now_ms, &dials_left);
     }
     s->links_judge = true;
     if (!was_held_up(s, now_ms)) suspect_silent(s, now_ms);

@@ -90,21 +90,10 @@ static uint64_t common_rests(const struct shard *s, uint32_t member, uint32_t sh
     return rests;
 }
 
-/* The other members that keep a slot of this shard that it keeps too. */
-static void common_places(const struct shard *s, struct place_set *ret_places) {
-    const struct membership *m = s->members;
-    *ret_places = (struct place_set){ { 0 } };
-    if (m->self == MEMBER_NONE) return;
-    for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
-        if (membership_keeps(m, slot, m->self)) membership_keepers(m, slot, ret_places);
-    }
-    place_set_remove(ret_places, m->self);
-}
-
 void repair_members_learn(struct shard *s) {
     struct place_set common;
     ASSERT(s->repair != NULL);
-    common_places(s, &common);
+    membership_neighbors(s->members, s->members->self, s->id, s->node->shards_count, &common);
     for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
         struct repair_member *k = &s->repair->members[i];
         k->common = place_set_has(&common, i);

@@ -176,3 +176,21 @@ TEST(detector, clock_ignores_what_says_nothing) {
     detector_clock(&d, 10000, 10000, 10000 + DETECTOR_SILENCE_MS);
     CHECK(d.clock_ahead_ms == -(int64_t)(DETECTOR_SILENCE_MS / 2));
 }
+
+/* What is pinged seldom may be silent for longer, and is not suspected for the time before it was
+ * pinged often. */
+TEST(detector, slow_heartbeats) {
+    struct detector d;
+    detector_init(&d);
+    detector_linked(&d, 1000);
+    detector_pace(&d, true, 1000);
+    CHECK(detector_is_alive(&d, 1000 + DETECTOR_SLOW_MS + DETECTOR_SILENCE_MS));
+    CHECK(!detector_is_alive(&d, 1001 + DETECTOR_SLOW_MS + DETECTOR_SILENCE_MS));
+    detector_pace(&d, false, 1900);
+    CHECK(detector_is_alive(&d, 1900 + DETECTOR_SILENCE_MS));
+    CHECK(!detector_is_alive(&d, 1901 + DETECTOR_SILENCE_MS));
+    detector_pace(&d, false, 2000); /* that is nothing new */
+    CHECK(!detector_is_alive(&d, 2000 + DETECTOR_SILENCE_MS));
+    detector_heard(&d, 2100);
+    CHECK(detector_is_alive(&d, 2100 + DETECTOR_SILENCE_MS));
+}

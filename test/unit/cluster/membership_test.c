@@ -67,6 +67,33 @@ TEST(membership, three_nodes) {
     membership_destroy(NULL);
 }
 
+/* Sets of members: over the edges of words, and past the end. */
+TEST(place_set, members) {
+    struct place_set s = { { 0 } }, t = { { 0 } };
+    const uint16_t some[] = { 0, 63, 64, 200, MEMBERS_MAX - 1 };
+    CHECK_EQ(place_set_next(&s, 0), MEMBER_NONE);
+    CHECK_EQ(place_set_free(&s), 0);
+    for (uint32_t i = 0; i < 5; i++) place_set_add(&s, some[i]);
+    uint32_t count = 0;
+    for (uint32_t i = place_set_next(&s, 0); i != MEMBER_NONE; i = place_set_next(&s, i + 1))
+        CHECK_EQ(i, some[count++]);
+    CHECK_EQ(count, 5);
+    CHECK_EQ(place_set_count(&s), 5);
+    CHECK_EQ(place_set_free(&s), 1);
+    CHECK_EQ(place_set_next(&s, MEMBERS_MAX), MEMBER_NONE);
+    CHECK(place_set_covers(&s, &t) && !place_set_covers(&t, &s));
+    place_set_add(&t, 200);
+    CHECK(place_set_covers(&s, &t) && !place_set_equal(&s, &t));
+    place_set_remove_all(&s, &t);
+    CHECK(!place_set_has(&s, 200) && place_set_has(&s, 64));
+    place_set_remove(&s, 64);
+    CHECK_EQ(place_set_count(&s), 3);
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) place_set_add(&t, i);
+    CHECK_EQ(place_set_free(&t), MEMBER_NONE);
+    CHECK_EQ(place_set_count(&t), MEMBERS_MAX);
+    CHECK_ABORTS(place_set_add(&t, MEMBERS_MAX));
+}
+
 TEST(membership, goes_over_used_places) {
     struct membership *m = make(trio, 3, NULL, three);
     CHECK_EQ(membership_next(m, 0), 0);
@@ -397,6 +424,37 @@ TEST(membership, keyspaces_take_the_first) {
     membership_replicas(clone, 77, id, &two);
     CHECK_EQ(two.list.count, 2);
     membership_destroy(clone);
+    meta_world_deinit(&w);
+}
+
+/* Whom a member keeps slots with: of a list that it is in, and of a target while both count. */
+TEST(membership, neighbors) {
+    struct meta_world w;
+    struct place_set all;
+    meta_world_init(&w, 40, 3);
+    struct membership *m = next_view(&w, 1, NULL);
+    membership_neighbors(m, MEMBER_NONE, 0, 1, &all);
+    CHECK_EQ(place_set_count(&all), 0);
+    for (uint32_t first = 0; first < 16; first += 15) {
+        struct place_set expected = { { 0 } };
+        for (uint32_t slot = first; slot < RING_SLOTS; slot += 16) {
+            const struct slot_list *list = membership_list(m, slot);
+            for (uint32_t i = 0; i < 3 && membership_place(m, slot, 7) >= 0; i++) {
+                if (list->members[i] != 7) place_set_add(&expected, list->members[i]);
+            }
+        }
+        membership_neighbors(m, 7, first, 16, &all);
+        CHECK(place_set_equal(&all, &expected));
+        CHECK(place_set_count(&all) > 2);
+        CHECK(!place_set_has(&all, 7));
+    }
+    m->slots.phases[5] = SLOT_JOINT;
+    m->slots.targets[5] = (struct slot_list){ .count = 2, .members = { 7, 39 } };
+    m->slots.lists[5] = (struct slot_list){ .count = 1, .members = { 3 } };
+    membership_neighbors(m, 7, 5, RING_SLOTS, &all);
+    CHECK_EQ(place_set_count(&all), 2);
+    CHECK(place_set_has(&all, 3) && place_set_has(&all, 39));
+    membership_destroy(m);
     meta_world_deinit(&w);
 }
 
