@@ -20,6 +20,9 @@ enum exit_code {
 
 /* Where `atoll bench` looks for a node. */
 #define DEFAULT_PORT 8080u
+/* Descriptors without which a node does not begin: for itself, and of each shard. */
+#define DESCRIPTORS_MIN 64u
+#define DESCRIPTORS_OF_SHARD 16u
 /* The largest body of a batch, in a buffer that doubles. */
 #define INPUT_SHARE_BYTES_MIN (2u * HTTP_BODY_BYTES_MAX)
 
@@ -111,6 +114,18 @@ static int open_directory(struct server *v) {
     else if (known.code == ST_IO)
         log_error("cannot read or write %s/node", c->dir);
     return status_ok(known) ? EXIT_OK : known.code == ST_INVALID ? EXIT_USAGE : EXIT_STORAGE;
+}
+
+/* Fewer than its own files and a few clients take: it would fail later, in the middle of something. */
+static int judge_descriptors(const struct server *v) {
+    const uint32_t may = v->node.descriptors_max;
+    const uint32_t least = DESCRIPTORS_MIN + v->identity.shards * DESCRIPTORS_OF_SHARD;
+    if (may >= least) return EXIT_OK;
+    log_error(
+        "the process may have %u files and connections open, and %u shards need %u: raise the "
+        "hard limit (ulimit -Hn, LimitNOFILE=), or use fewer --shards",
+        may, v->identity.shards, least);
+    return EXIT_USAGE;
 }
 
 static void fill_node(struct server *v) {
@@ -421,10 +436,11 @@ int serve(const struct config *c) {
     log_set_sink(os_log_sink);
     log_set_level((enum log_level)c->log_level.index);
     log_set_format((enum log_format)c->log_format.index);
-    os_descriptors_max(v->os);
+    v->node.descriptors_max = os_descriptors_max(v->os);
     int code = reserve_address(v);
     if (code == EXIT_OK) code = resolve_members(v);
     if (code == EXIT_OK) code = open_directory(v);
+    if (code == EXIT_OK) code = judge_descriptors(v);
     if (code != EXIT_OK) return code;
     build(v);
     os_on_stop_signal(v->os, stop, v);

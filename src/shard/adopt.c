@@ -159,6 +159,17 @@ static void changed_places(const struct shard *s, const struct membership *befor
 
 /* ---- adoption ---- */
 
+/* A link to each member from each shard, and as many for all else the node has open. */
+static void look_at_descriptors(const struct shard *s, const struct membership *before) {
+    const struct membership *m = s->members;
+    const uint32_t may = s->node->descriptors_max;
+    const uint32_t links = m->count * s->node->shards_count;
+    if (s->id != 0 || may == 0 || m->count <= before->count || links <= may / 2) return;
+    log_warn("%u members take %u connections of this node, and the process may have %u files and "
+             "connections: raise its limit (ulimit -n, LimitNOFILE=)",
+             m->count, links, may);
+}
+
 void shard_adopt(struct shard *s, const struct membership *m) {
     const struct membership *before = s->members;
     const bool was_alone = s->alone;
@@ -177,6 +188,7 @@ void shard_adopt(struct shard *s, const struct membership *m) {
     dial_anew(s, before);
     meet_new(s);
     links_learn(s);
+    look_at_descriptors(s, before);
     if (s->repair != NULL) repairs_adopt(s, &changed, was_alone);
     replica_adopt(s);
     s->turn_again = true;

@@ -351,10 +351,11 @@ void link_ping(struct link *l, uint8_t flags) {
 void links_learn(struct shard *s) {
     const struct membership *m = s->members;
     const bool all = m->count <= LINKS_QUICK_MEMBERS;
+    const bool none = s->node->links_slow;
     struct place_set neighbors;
     membership_neighbors(m, m->self, s->id, s->node->shards_count, &neighbors);
     for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
-        if (s->peers[i] != NULL) s->peers[i]->near = all || place_set_has(&neighbors, i);
+        if (s->peers[i] != NULL) s->peers[i]->near = !none && (all || place_set_has(&neighbors, i));
     }
 }
 

@@ -77,6 +77,8 @@ struct node {
     _Atomic uint64_t move_rate; /* bytes a second of slots on their way; 0 = no limit */
     _Atomic bool move_paused;   /* nothing of these is moved for now */
     uint32_t sync_interval_ms;  /* --sync interval; 0 = other modes */
+    uint32_t descriptors_max;   /* that the process may have open; 0 = not known */
+    bool links_slow;            /* nobody counts as near, see link.h: for tests */
     const struct config_row *config;
     uint32_t config_count;
     _Atomic bool ready;       /* all shards are open */
