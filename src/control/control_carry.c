@@ -7,7 +7,7 @@
  * link, so nothing goes round. */
 #include "control/control_internal.h"
 
-#define SILENT_BEATS 3u   /* so many heartbeats did not come; an election is later */
+#define LATE_BEATS 2u     /* a heartbeat is so many times late; an election is later */
 #define CARRY_ASK_MS 100u /* the next one is asked after so long */
 #define ROUTE_MS 1000u    /* a carrier that brought nothing for so long is none any more */
 
@@ -38,7 +38,7 @@ static void note_route(struct control *c, uint32_t member, uint32_t carrier) {
 }
 
 static uint64_t silent_ms(const struct control *c) {
-    return SILENT_BEATS * (uint64_t)c->options.heartbeat_ms;
+    return raft_beat_ms(c->raft) + LATE_BEATS * (uint64_t)c->options.heartbeat_ms;
 }
 
 static bool hears_leader(const struct control *c) {

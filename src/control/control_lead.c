@@ -82,7 +82,7 @@ static bool has_gone(const struct control *c, const struct metadata_member *m) {
 
 static uint32_t voters_wanted(const struct control *c) {
     uint32_t members = 0;
-    for (uint32_t i = 0; i < c->state->members_count; i++) {
+    for (uint32_t i = 0; i < c->state->members_count && members < VOTERS_MAX; i++) {
         const struct metadata_member *m = &c->state->members[i];
         members += !has_gone(c, m) && !never_started(m);
     }

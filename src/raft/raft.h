@@ -274,6 +274,8 @@ STATUS raft_describe(const struct raft *r, uint64_t index, uint8_t *config,
                      struct raft_snapshot *ret_snapshot);
 /* Leader: whether anything came from this other node less than `limit_ms` before `now_ms`. */
 bool raft_has_heard(const struct raft *r, uint32_t id, uint64_t now_ms, uint64_t limit_ms);
+/* The longest time between two heartbeats that the leader sends to this node. */
+uint32_t raft_beat_ms(const struct raft *r);
 bool raft_check(const struct raft *r);
 
 #endif

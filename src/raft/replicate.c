@@ -61,15 +61,29 @@ bool raft_has_heard(const struct raft *r, uint32_t id, uint64_t now_ms, uint64_t
     return p != NULL && now_ms - p->heard_ms < limit_ms;
 }
 
+/* How many learners get a heartbeat each time. */
+static uint32_t learners_a_beat(const struct raft *r) {
+    const uint32_t learners = r->config.learner_count;
+    const uint32_t times = r->options.election_ms / r->options.heartbeat_ms / 2;
+    uint32_t count = times > 0 ? (learners + times - 1) / times : learners;
+    if (count < RAFT_LEARNERS_BEAT_MIN) count = RAFT_LEARNERS_BEAT_MIN;
+    return count < learners ? count : learners;
+}
+
+uint32_t raft_beat_ms(const struct raft *r) {
+    const uint32_t learners = r->config.learner_count;
+    if (learners == 0 || raft_config_is_voter(&r->config, r->options.id))
+        return r->options.heartbeat_ms;
+    const uint32_t count = learners_a_beat(r);
+    return (learners + count - 1) / count * r->options.heartbeat_ms;
+}
+
 /* Voters hear of the leader each time. Learners only have to know that it is there, and what is
  * committed goes to them with appends: many of them take turns, so that each hears of it twice
  * within an election timeout. */
 static void beat(struct raft *r) {
     const uint32_t learners = r->config.learner_count;
-    const uint32_t times = r->options.election_ms / r->options.heartbeat_ms / 2;
-    uint32_t count = times > 0 ? (learners + times - 1) / times : learners;
-    if (count < RAFT_LEARNERS_BEAT_MIN) count = RAFT_LEARNERS_BEAT_MIN;
-    if (count > learners) count = learners;
+    const uint32_t count = learners_a_beat(r);
     for (uint32_t i = 0; i < r->config.voter_count; i++) {
         struct raft_progress *p = raft_progress_of(r, r->config.voters[i]);
         if (p != NULL) p->heartbeat_due = true;

@@ -8,6 +8,7 @@
 #define mutant_is planted_is
 #define raft_advance_commit planted_advance_commit
 #define raft_append_entry planted_append_entry
+#define raft_beat_ms planted_beat_ms
 #define raft_become_follower planted_become_follower
 #define raft_begin_lead planted_begin_lead
 #define raft_check planted_check

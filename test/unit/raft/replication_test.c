@@ -211,6 +211,24 @@ TEST(raft_replication, heartbeats) {
     trace_end(&t);
 }
 
+/* Learners that are too many for one time take turns, and know how long theirs takes. */
+TEST(raft_replication, heartbeats_of_many_learners) {
+    static struct raft raft;
+    static const uint32_t expected[][2] = { { 1, 20 },   { 128, 20 },  { 129, 40 },
+                                            { 300, 60 }, { 640, 100 }, { 1000, 100 } };
+    raft.options = trace_options();
+    raft.options.election_ms = 10 * raft.options.heartbeat_ms;
+    raft.config = (struct raft_config){ .voter_count = 1, .voters = { 1 } };
+    for (uint32_t i = 0; i < RAFT_MEMBERS_MAX - 1; i++) raft.config.learners[i] = i + 2;
+    for (uint32_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        raft.config.learner_count = expected[i][0];
+        raft.options.id = 2;
+        CHECK_EQ(raft_beat_ms(&raft), expected[i][1]);
+        raft.options.id = 1;
+        CHECK_EQ(raft_beat_ms(&raft), 20);
+    }
+}
+
 /* More messages than fit in one step leave in the next ones, and each node gets its own. */
 TEST(raft_replication, more_than_one_step) {
     trace_lead(&t, trace_options(), 1);
