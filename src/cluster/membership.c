@@ -10,6 +10,8 @@
 static_assert(MEMBERS_MAX <= RING_MEMBERS_MAX, "every member has a place in the ring");
 static_assert(REPLICAS_MAX <= UINT8_MAX, "N, W and R are bytes");
 
+const struct member member_nobody = { 0 };
+
 /* ---- from a state of the metadata ---- */
 
 /* Ids and places mostly ascend together: the next place is looked at before all others. */
@@ -65,11 +67,22 @@ static void take_slots(struct membership *m, const struct metadata *state, const
 }
 
 /* All but the slots. */
-static struct membership *create_without_slots(void) {
+static struct membership *create_without_slots(uint32_t places) {
+    ASSERT(places <= MEMBERS_MAX);
     struct membership *m = mem_alloc(sizeof *m);
     memset(m, 0, offsetof(struct membership, slots));
     m->self = MEMBER_NONE;
+    m->places = places;
+    m->all = mem_alloc_zeroed(places * sizeof *m->all);
     return m;
+}
+
+static uint32_t places_needed(const uint32_t *places, uint32_t count) {
+    uint32_t needed = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (places[i] >= needed) needed = places[i] + 1;
+    }
+    return needed;
 }
 
 static void take_keyspaces(struct membership *m, const struct keyspace *all, uint32_t count) {
@@ -82,7 +95,7 @@ static void take_keyspaces(struct membership *m, const struct keyspace *all, uin
 }
 
 static void take_member(struct membership *m, uint32_t place, const struct metadata_member *from) {
-    ASSERT(m->all[place].id == 0);
+    ASSERT(place < m->places && m->all[place].id == 0);
     m->all[place] = (struct member){ .id = from->id,
                                      .weight = from->weight,
                                      .zone = from->zone,
@@ -100,7 +113,7 @@ STATUS membership_from_metadata(const struct metadata *state, uint32_t self,
     ASSERT(ret_membership != NULL);
     uint32_t places[MEMBERS_MAX];
     TRY(choose_places(state, previous, places));
-    struct membership *m = create_without_slots();
+    struct membership *m = create_without_slots(places_needed(places, state->members_count));
     m->cluster = state->cluster;
     m->epoch = state->epoch;
     m->revision = state->revision;
@@ -206,7 +219,7 @@ STATUS membership_create(const char *const *addresses, uint32_t count, const cha
 /* ---- life ---- */
 
 struct membership *membership_create_empty(void) {
-    struct membership *m = create_without_slots();
+    struct membership *m = create_without_slots(0);
     memset(&m->slots, 0, sizeof m->slots);
     return m;
 }
@@ -215,6 +228,8 @@ struct membership *membership_clone(const struct membership *m) {
     ASSERT(membership_check(m));
     struct membership *clone = mem_alloc(sizeof *clone);
     *clone = *m;
+    clone->all = mem_alloc(m->places * sizeof *m->all);
+    if (m->places > 0) memcpy(clone->all, m->all, m->places * sizeof *m->all);
     clone->keyspaces = NULL;
     clone->keyspaces_count = 0;
     take_keyspaces(clone, m->keyspaces, m->keyspaces_count);
@@ -223,7 +238,8 @@ struct membership *membership_clone(const struct membership *m) {
 
 void membership_destroy(struct membership *m) {
     if (m == NULL) return;
-    ASSERT(m->count <= MEMBERS_MAX);
+    ASSERT(m->count <= m->places);
+    mem_free(m->all);
     mem_free(m->keyspaces);
     mem_free(m);
 }
@@ -356,14 +372,15 @@ static bool slots_are_used(const struct membership *m) {
 bool membership_check(const struct membership *m) {
     if (m->count != place_set_count(&m->used)) return false;
     if ((m->epoch == 0) != (m->count == 0)) return false;
-    if (m->self != MEMBER_NONE && (m->self >= MEMBERS_MAX || !place_set_has(&m->used, m->self)))
+    if (m->places > MEMBERS_MAX || place_set_next(&m->used, m->places) != MEMBER_NONE) return false;
+    if (m->self != MEMBER_NONE && (m->self >= m->places || !place_set_has(&m->used, m->self)))
         return false;
     if ((m->keyspaces_count > 0) != (m->epoch > 0)) return false;
     if (m->epoch > 0 && m->keyspaces[0].id != KEYSPACE_DEFAULT) return false;
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < m->places; i++) {
         if (!member_check(m, i)) return false;
     }
     if (!ids_differ(m)) return false;
-    if (!slot_table_check(&m->slots, m->count == 0 ? 0 : MEMBERS_MAX, m->epoch)) return false;
+    if (!slot_table_check(&m->slots, m->places, m->epoch)) return false;
     return slots_are_used(m);
 }

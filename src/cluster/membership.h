@@ -10,7 +10,7 @@
  *
  * Pure. Lifecycle  membership_from_metadata | _create | _clone -> read only -> _destroy
  * Owner      who made it, until it is published (shard/views.h)
- * Memory     about 0.7 MiB, and up to 0.1 MiB of keyspaces
+ * Memory     about 0.7 MiB, 148 bytes a place, and up to 0.1 MiB of keyspaces
  */
 #ifndef ATOLL_CLUSTER_MEMBERSHIP_H
 #define ATOLL_CLUSTER_MEMBERSHIP_H
@@ -29,19 +29,20 @@ struct member {
 };
 
 struct membership {
-    struct cluster_id cluster;      /* zero = none is known */
-    uint64_t epoch;                 /* of the slots; 0 = no cluster */
-    uint64_t revision;              /* of the metadata: later views have higher ones */
-    uint32_t self;                  /* own place; MEMBER_NONE: a proxy, or not a member yet */
-    uint32_t count;                 /* members: places that are used */
-    struct place_set used;          /* these */
-    uint32_t replicas;              /* N of the table; lists may be shorter */
-    uint32_t replicas_next;         /* N that is asked for instead; 0 = none is */
-    struct member all[MEMBERS_MAX]; /* by place */
-    uint16_t keyspace_last;         /* highest id given out; those not in `keyspaces` are gone */
-    uint32_t keyspaces_count;       /* of `keyspaces` */
-    struct keyspace *keyspaces;     /* owned; by id, the default one first */
-    struct slot_table slots;        /* lists and targets are places */
+    struct cluster_id cluster;  /* zero = none is known */
+    uint64_t epoch;             /* of the slots; 0 = no cluster */
+    uint64_t revision;          /* of the metadata: later views have higher ones */
+    uint32_t self;              /* own place; MEMBER_NONE: a proxy, or not a member yet */
+    uint32_t count;             /* members: places that are used */
+    struct place_set used;      /* these */
+    uint32_t replicas;          /* N of the table; lists may be shorter */
+    uint32_t replicas_next;     /* N that is asked for instead; 0 = none is */
+    uint32_t places;            /* of `all`: one more than the last that is used */
+    struct member *all;         /* owned; by place */
+    uint16_t keyspace_last;     /* highest id given out; those not in `keyspaces` are gone */
+    uint32_t keyspaces_count;   /* of `keyspaces` */
+    struct keyspace *keyspaces; /* owned; by id, the default one first */
+    struct slot_table slots;    /* lists and targets are places */
 };
 
 /* Whose answers count for a slot: what a coordination remembers from its begin to its end. */
@@ -75,6 +76,12 @@ struct membership *membership_clone(const struct membership *m);
 /* NULL is nothing to destroy. */
 void membership_destroy(struct membership *m);
 
+extern const struct member member_nobody;
+/* Who is at a place; one that is not used, as of a member that is gone, has id 0 and no address. */
+static inline const struct member *membership_member(const struct membership *m, uint32_t place) {
+    ASSERT(place < MEMBERS_MAX);
+    return place < m->places ? &m->all[place] : &member_nobody;
+}
 /* Place of the member with this id, or MEMBER_NONE. */
 uint32_t membership_find(const struct membership *m, uint32_t id);
 /* The first used place from `from` on; MEMBER_NONE = no more. */

@@ -366,7 +366,7 @@ static void print_place(const struct server *v, const struct membership *m) {
            is_proxy(v) ? "Proxy to" : "Member of", m->count, copies,
            membership_quorum(r.write_quorum, copies), membership_quorum(r.read_quorum, copies));
     for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1))
-        printf("    %s%s\n", m->all[i].address, i == m->self ? "  (this node)" : "");
+        printf("    %s%s\n", membership_member(m, i)->address, i == m->self ? "  (this node)" : "");
 }
 
 static void log_line(const char *line) {

@@ -60,7 +60,9 @@ static void leave_gone(struct shard *s, const struct membership *m) {
     for (uint32_t i = membership_next(before, 0); i != MEMBER_NONE;
          i = membership_next(before, i + 1)) {
         struct peer *p = s->peers[i];
-        if (p == NULL || (m->all[i].id == before->all[i].id && i != m->self)) continue;
+        if (p == NULL ||
+            (membership_member(m, i)->id == membership_member(before, i)->id && i != m->self))
+            continue;
         s->peers[i] = NULL;
         atomic_store_explicit(&s->hints_for[i], 0, memory_order_relaxed);
         list_append(&s->peers_gone, &p->gone);
@@ -81,7 +83,7 @@ void shard_free_gone(struct shard *s) {
 /* ---- members that are new, or elsewhere ---- */
 
 static uint32_t self_of(const struct membership *m) {
-    return m->self == MEMBER_NONE ? 0 : m->all[m->self].id;
+    return m->self == MEMBER_NONE ? 0 : membership_member(m, m->self)->id;
 }
 
 /* Whether others must be greeted anew, as greetings say who this node is. */
@@ -95,7 +97,8 @@ static void dial_anew(struct shard *s, const struct membership *before) {
     const bool anew = is_another(before, m);
     if (anew) links_end_guests(s);
     for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
-        const bool moved = strcmp(before->all[i].address, m->all[i].address) != 0;
+        const bool moved =
+            strcmp(membership_member(before, i)->address, membership_member(m, i)->address) != 0;
         if (s->peers[i] != NULL && (anew || moved)) peer_relink(s->peers[i]);
     }
 }

@@ -250,7 +250,7 @@ static bool is_caught_with(struct shard *s, struct peer *p) {
 
 static bool is_caught_up(struct shard *s) {
     if (!catch_up_may_compare(s)) return false;
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->members->places; i++) {
         if (s->peers[i] == NULL || repair_is_given_up(s, i)) continue;
         if (!is_caught_with(s, s->peers[i])) return false;
     }

@@ -110,7 +110,8 @@ static void heard_of(const struct shard *s, struct coordination *k, uint32_t pla
 static void say_who_was_last(const struct shard *s, const struct coordination *k, struct call *c) {
     if (k->last < 0) return;
     if (k->last != k->self) {
-        c->last_member = s->members->all[coordination_member(k, (uint32_t)k->last)].id;
+        c->last_member =
+            membership_member(s->members, coordination_member(k, (uint32_t)k->last))->id;
         return;
     }
     c->own_since_ns = k->last_ns;

@@ -1,6 +1,7 @@
 /* figures.c - what a shard counts, published for whoever asks the node. */
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "shard/hint.h"
 #include "shard/shard.h"
 
@@ -38,7 +39,7 @@ static void take_engine_figures(struct shard_figures *f, const struct engine_sta
 
 static void publish_hints(struct shard *s) {
     if (!shard_is_clustered(s) || s->engine == NULL) return;
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++)
+    for (uint32_t i = 0; i < s->members->places; i++)
         atomic_store_explicit(&s->hints_for[i], hints_waiting(s, i), memory_order_relaxed);
 }
 
@@ -157,8 +158,10 @@ static enum node_standing standing_of(enum member_state state) {
 }
 
 static void add_control(struct shard *s, struct node_cluster *v) {
-    struct control_status *status = &s->status_view;
     if (s->node->control == NULL) return;
+    /* It has room for all, of which what is not told is never touched. */
+    if (s->status_view == NULL) s->status_view = mem_alloc_zeroed(sizeof *s->status_view);
+    struct control_status *status = s->status_view;
     node_control_status(s->node->control, status, &v->change);
     cluster_id_print(&s->members->cluster, s->cluster_id_view);
     v->stage = stage_of(status->stage);
@@ -180,7 +183,7 @@ static void add_reports(const struct control_status *status, struct node_member 
 }
 
 static struct node_member member_view(struct shard *s, uint32_t i, uint32_t owned, uint32_t kept) {
-    const struct member *m = &s->members->all[i];
+    const struct member *m = membership_member(s->members, i);
     const bool self = i == s->members->self;
     const struct peer *p = s->peers[i];
     struct node_member v = { .address = m->address,
@@ -194,7 +197,7 @@ static struct node_member member_view(struct shard *s, uint32_t i, uint32_t owne
                              .self = self,
                              .alive = self,
                              .standing = standing_of(m->state) };
-    if (s->node->control != NULL) add_reports(&s->status_view, &v);
+    if (s->node->control != NULL) add_reports(s->status_view, &v);
     if (p == NULL) return v;
     v.node_id = p->node_id;
     if (p->boot_count != 0) v.boot_count = p->boot_count;
@@ -205,6 +208,14 @@ static struct node_member member_view(struct shard *s, uint32_t i, uint32_t owne
         v.hints_waiting +=
             atomic_load_explicit(&s->node->shards[k]->hints_for[i], memory_order_relaxed);
     return v;
+}
+
+static void make_members_view(struct shard *s, uint32_t places) {
+    ASSERT(places <= MEMBERS_MAX);
+    if (places <= s->members_room) return;
+    s->members_view = mem_realloc(s->members_view, places * sizeof *s->members_view);
+    s->members_index = mem_realloc(s->members_index, places * sizeof *s->members_index);
+    s->members_room = places;
 }
 
 _Static_assert(offsetof(struct slot_list, members) == sizeof(uint16_t) &&
@@ -219,7 +230,8 @@ static void cluster_view(struct shard *s, struct node_cluster *ret_view) {
     };
     add_control(s, ret_view);
     if (m->epoch == 0 || (s->alone && s->node->control == NULL)) return;
-    slot_table_count(&m->slots, MEMBERS_MAX, owned, kept);
+    slot_table_count(&m->slots, m->places, owned, kept);
+    make_members_view(s, m->places);
     for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
         s->members_index[i] = (uint16_t)count;
         s->members_view[count++] = member_view(s, i, owned[i], kept[i]);

@@ -114,7 +114,7 @@ bool forward_call(struct shard *s, struct call *c, uint32_t slot,
         const uint32_t left_ms = (uint32_t)(c->give_up_ms - now_ms);
         if (!send_call(s, c, link_of_slot(s, member, slot), 0, left_ms)) continue;
         c->attempts++;
-        c->last_member = s->members->all[member].id;
+        c->last_member = membership_member(s->members, member)->id;
         /* What reads and writes may begin anew elsewhere: later calls may not overtake it. */
         if (operation_reads_and_writes(&c->request)) shard_call_park(s, c);
         s->figures.forwarded++;

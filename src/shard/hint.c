@@ -94,7 +94,7 @@ static void hint_drop(struct hint_queue *q, struct bytes ikey, struct ballot ver
 
 static uint64_t bytes_kept(const struct shard *s) {
     uint64_t bytes = 0;
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->members->places; i++) {
         if (s->peers[i] != NULL && s->peers[i]->hints != NULL) bytes += s->peers[i]->hints->bytes;
     }
     return bytes;
@@ -383,7 +383,7 @@ void hints_tick(struct shard *s) {
     ASSERT(s->engine != NULL);
     const uint64_t now_ms = os_loop_now_ms(s->loop);
     drop_gone(s, now_ms);
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->members->places; i++) {
         struct hint_queue *q = s->peers[i] == NULL ? NULL : s->peers[i]->hints;
         if (q == NULL) continue;
         const bool alive = peer_is_alive(s, i);
@@ -493,7 +493,7 @@ static void queue_destroy(struct hint_queue *q) {
 void hints_add(struct shard *s, struct peer *p) {
     ASSERT(p->hints == NULL);
     ASSERT(s->engine != NULL);
-    p->hints = queue_create(s, s->members->all[p->member].id);
+    p->hints = queue_create(s, membership_member(s->members, p->member)->id);
     p->hints->member = p->member;
 }
 
@@ -556,7 +556,7 @@ static STATUS count_all(struct shard *s, struct engine_iterator *it, uint64_t *r
 STATUS hints_open(struct shard *s) {
     uint64_t orphans = 0;
     ASSERT(s->engine != NULL);
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->members->places; i++) {
         if (s->peers[i] != NULL) hints_add(s, s->peers[i]);
     }
     struct engine_iterator *it = engine_iterator_create(s->engine, true);
@@ -580,7 +580,7 @@ static bool queue_is_idle(const struct hint_queue *q) {
 }
 
 bool hints_are_idle(const struct shard *s) {
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->members->places; i++) {
         const struct hint_queue *q = s->peers[i] == NULL ? NULL : s->peers[i]->hints;
         if (q != NULL && !queue_is_idle(q)) return false;
     }
@@ -594,7 +594,7 @@ void hints_close(struct shard *s) {
     ASSERT(hints_are_idle(s));
     while (!list_is_empty(&s->hints_gone))
         queue_destroy(LIST_ENTRY(s->hints_gone.next, struct hint_queue, link));
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->members->places; i++) {
         if (s->peers[i] == NULL || s->peers[i]->hints == NULL) continue;
         queue_destroy(s->peers[i]->hints);
         s->peers[i]->hints = NULL;

@@ -87,8 +87,8 @@ static struct slot_list list_replicas(const struct shard *s, struct inspection *
     k->self = k->count;
     for (uint32_t i = 0; i < k->count; i++) {
         const uint32_t member = list.members[i];
-        k->reports[i] = (struct replica_report){ .id = m->all[member].id };
-        print_address(&k->reports[i], m->all[member].address);
+        k->reports[i] = (struct replica_report){ .id = membership_member(m, member)->id };
+        print_address(&k->reports[i], membership_member(m, member)->address);
         if (member == m->self) k->self = i;
     }
     if (s->alone) print_address(&k->reports[0], s->node->address);

@@ -119,8 +119,8 @@ static void warn(struct link *l, const char *why) {
     }
     if (p->warned_ms != 0 && now_ms < p->warned_ms + LINK_WARN_MS) return;
     p->warned_ms = now_ms;
-    log_warn("shard %u: link to %s: %s", l->shard->id, l->shard->members->all[p->member].address,
-             why);
+    log_warn("shard %u: link to %s: %s", l->shard->id,
+             membership_member(l->shard->members, p->member)->address, why);
 }
 
 /* Everything but the link itself goes back to how it began. */
@@ -171,8 +171,8 @@ void link_fail(struct link *l, const char *why) {
 
 static void dial(struct link *l) {
     struct shard *s = l->shard;
-    const char *address =
-        l->seed != NULL ? l->seed->address : s->members->all[l->peer->member].address;
+    const char *address = l->seed != NULL ? l->seed->address
+                                          : membership_member(s->members, l->peer->member)->address;
     ASSERT(l->state == LINK_DOWN);
     l->dial_at_ms = UINT64_MAX;
     if (!status_ok(os_sock_connect(s->os, address, &l->sock)) ||
@@ -188,7 +188,8 @@ static void dial(struct link *l) {
 /* Whether this side dials that member. Places may differ from node to node, ids do not. */
 static bool dials(const struct shard *s, uint32_t member) {
     const struct membership *m = s->members;
-    return m->self == MEMBER_NONE || m->all[m->self].id < m->all[member].id;
+    return m->self == MEMBER_NONE ||
+           membership_member(m, m->self)->id < membership_member(m, member)->id;
 }
 
 static uint32_t common_divisor(uint32_t a, uint32_t b) {
@@ -224,7 +225,8 @@ void links_want(struct shard *s, struct peer *p) {
 /* The first link tells how many shards the other has, and so which further ones to make. A dead
  * member whose address is another's now has none. */
 static void link_first(struct shard *s, struct peer *p) {
-    if (!dials(s, p->member) || s->members->all[p->member].address[0] == '\0') return;
+    if (!dials(s, p->member) || membership_member(s->members, p->member)->address[0] == '\0')
+        return;
     ASSERT(p->links[s->id] == NULL);
     p->links[s->id] = link_create(s, p, s->id);
     p->links[s->id]->dialled = true;
@@ -233,7 +235,7 @@ static void link_first(struct shard *s, struct peer *p) {
 struct peer *peer_create(struct shard *s, uint32_t place) {
     ASSERT(place < MEMBERS_MAX && place != s->members->self);
     ASSERT(s->peers[place] == NULL);
-    ASSERT(s->members->all[place].id != 0);
+    ASSERT(membership_member(s->members, place)->id != 0);
     struct peer *p = mem_alloc_zeroed(sizeof *p);
     s->peers[place] = p;
     p->shard = s;
@@ -319,7 +321,7 @@ void links_destroy(struct shard *s) {
         link_fail(l, NULL);
         link_destroy(l);
     }
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->members->places; i++) {
         if (s->peers[i] != NULL) peer_destroy(s->peers[i]);
         s->peers[i] = NULL;
     }
@@ -361,7 +363,7 @@ void links_learn(struct shard *s) {
 
 /* Whoever is asked something is looked at closely until it has answered. */
 static void set_paces(struct shard *s, uint64_t now_ms) {
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->members->places; i++) {
         struct peer *p = s->peers[i];
         if (p == NULL) continue;
         bool slow = !p->near;
@@ -420,7 +422,7 @@ static bool was_held_up(struct shard *s, uint64_t now_ms) {
     const bool held_up = s->links_tick_ms != 0 && now_ms > s->links_tick_ms + LINK_HELD_UP_MS;
     s->links_tick_ms = now_ms;
     if (!held_up) return false;
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->members->places; i++) {
         if (s->peers[i] != NULL && has_link_up(s->peers[i]))
             detector_heard(&s->peers[i]->detector, now_ms);
     }
@@ -430,7 +432,7 @@ static bool was_held_up(struct shard *s, uint64_t now_ms) {
 /* What was handed to a silent member is handed to another, and writes that were answered give it
  * a hint. Those that still need its answer wait for it: it may only be slow. */
 static void suspect_silent(struct shard *s, uint64_t now_ms) {
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->members->places; i++) {
         struct peer *p = s->peers[i];
         if (p == NULL) continue;
         const bool silent = has_link_up(p) && !detector_is_alive(&p->detector, now_ms);

@@ -40,12 +40,12 @@ static void send_hello(struct link *l) {
         .shards = (uint16_t)n->shards_count,
         .from_shard = s->id,
         .to_shard = l->remote_shard,
-        .member = proxy ? 0 : m->all[m->self].id,
+        .member = proxy ? 0 : membership_member(m, m->self)->id,
         .node_id = proxy ? 0 : n->node_id,
         .boot_count = n->boot_count,
         .flags = (uint8_t)((proxy ? PEER_HELLO_PROXY : 0) | (s->filled ? 0 : PEER_HELLO_FRESH)),
         .wall_ms = s->turn_wall_ms,
-        .address = bytes_of_string(proxy ? n->address : m->all[m->self].address),
+        .address = bytes_of_string(proxy ? n->address : membership_member(m, m->self)->address),
         .release = bytes_of_string(n->version),
     };
     if (l->seed == NULL) memcpy(hello.cluster, m->cluster.bytes, sizeof hello.cluster);
@@ -87,7 +87,7 @@ static void learn_peer(struct link *l, const struct peer_hello *m) {
     struct peer *p = l->peer;
     if (p->node_id != 0 && p->node_id != m->node_id)
         log_warn("%s has another data directory than before",
-                 l->shard->members->all[p->member].address);
+                 membership_member(l->shard->members, p->member)->address);
     if (p->node_id != m->node_id) p->met_fresh = (m->flags & PEER_HELLO_FRESH) != 0;
     p->node_id = m->node_id;
     p->boot_count = m->boot_count;
@@ -121,7 +121,7 @@ static const char *why_not(const struct membership *members, const struct peer_h
     if (m->from_shard >= m->shards) return "its greeting makes no sense";
     const uint32_t member = is_proxy ? MEMBER_NONE : membership_find(members, m->member);
     if (member == MEMBER_NONE) return is_proxy ? NULL : "it is not a member";
-    if (m->boot_count < members->all[member].boot)
+    if (m->boot_count < membership_member(members, member)->boot)
         return "it is an old copy of its data directory: others know of later starts";
     return NULL;
 }
@@ -135,7 +135,7 @@ static const char *why_not_accepted(const struct shard *s, const struct peer_hel
     if (s->node->proxy) return "this node is a proxy and keeps no data";
     if ((m->flags & PEER_HELLO_PROXY) != 0) return NULL;
     if (members->self == MEMBER_NONE) return "this node is no member of a cluster";
-    const uint32_t own = members->all[members->self].id;
+    const uint32_t own = membership_member(members, members->self)->id;
     if (m->member == own) return "it says that it is this node";
     if (m->member > own) return "it should wait to be dialled";
     return NULL;
@@ -154,7 +154,7 @@ static void greeted_by_dialled(struct link *l, const struct peer_hello *m) {
     const struct membership *members = l->shard->members;
     char space[WHY_BYTES];
     const char *why = why_not(members, m, space);
-    if (why == NULL && m->member != members->all[p->member].id)
+    if (why == NULL && m->member != membership_member(members, p->member)->id)
         why = "another member answers at its address";
     if (why != NULL) {
         refuse(l, why);
@@ -320,7 +320,7 @@ static void observe_clock(struct link *l, uint64_t stamp) {
     if (p == NULL || (p->warned_ms != 0 && now_ms < p->warned_ms + CLOCK_WARN_MS)) return;
     p->warned_ms = now_ms;
     log_warn("the clock of %s is %llu ms ahead of ours: its writes are refused beyond %u ms",
-             s->members->all[p->member].address,
+             membership_member(s->members, p->member)->address,
              (unsigned long long)(hlc_ms(stamp) - s->turn_wall_ms), HLC_SKEW_MS_MAX);
 }
 

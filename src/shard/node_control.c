@@ -42,8 +42,9 @@ static void send_to_member(void *user, uint32_t member, struct bytes bytes) {
     struct link *l = p == NULL ? NULL : p->links[0];
     if (l != NULL && l->state == LINK_UP)
         link_send_control(l, bytes);
-    else if (s->members->all[place].address[0] != '\0') /* it may not know of this member yet */
-        seed_send(s, s->members->all[place].address, bytes);
+    else if (membership_member(s->members, place)->address[0] !=
+             '\0') /* it may not know of this member yet */
+        seed_send(s, membership_member(s->members, place)->address, bytes);
 }
 
 static void send_to_address(void *user, const char *address, struct bytes bytes) {
@@ -273,7 +274,7 @@ void node_control_tick(struct node_control *c) {
 static uint32_t member_of(const struct link *l) {
     const struct shard *s = l->shard;
     if (l->peer == NULL || s->peers[l->peer->member] != l->peer) return 0;
-    return s->members->all[l->peer->member].id;
+    return membership_member(s->members, l->peer->member)->id;
 }
 
 void node_control_receive(struct link *l, struct bytes message) {

@@ -650,7 +650,7 @@ void repairs_adopt(struct shard *s, const struct place_set *changed, bool was_al
     ASSERT(rs != NULL);
     repair_members_learn(s);
     left_behind_adopt(s);
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->members->places; i++) {
         struct peer *p = s->peers[i];
         if (p == NULL || !place_set_has(changed, i)) continue;
         for (uint32_t k = 0; k < SHARDS_MAX; k++) {
@@ -668,11 +668,12 @@ void repairs_close(struct shard *s) {
     if (rs == NULL) return;
     repair_items_destroy(s);
     repair_servings_destroy(s);
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->members->places; i++) {
         if (s->peers[i] != NULL) pairs_destroy(s, s->peers[i]);
     }
     for (struct list *n = s->peers_gone.next; n != &s->peers_gone; n = n->next)
         pairs_destroy(s, LIST_ENTRY(n, struct peer, gone));
+    mem_free(rs->members);
     mem_free(rs);
     s->repair = NULL;
 }

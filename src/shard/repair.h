@@ -211,7 +211,8 @@ struct repair_shard {
     uint32_t items_made;       /* those of catch-up passes are made with the first of these */
     uint32_t items_mending;    /* used by normal passes */
     uint32_t items_catching;   /* used by catch-up passes */
-    struct repair_member members[MEMBERS_MAX]; /* by place */
+    struct repair_member *members; /* owned; by place */
+    uint32_t members_count;        /* of them: places that any view of this run had */
     int64_t tokens;           /* thousandths of records that may be looked at; negative = debt */
     uint64_t tokens_ms;       /* monotonic: when they were last raised */
     uint64_t floors_at_ms;    /* monotonic: when to work out floors next */

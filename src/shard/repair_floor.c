@@ -90,12 +90,21 @@ static uint64_t common_rests(const struct shard *s, uint32_t member, uint32_t sh
     return rests;
 }
 
+static void make_members(struct repair_shard *rs, uint32_t count) {
+    ASSERT(count <= MEMBERS_MAX);
+    if (count <= rs->members_count) return;
+    rs->members = mem_realloc(rs->members, count * sizeof *rs->members);
+    memset(rs->members + rs->members_count, 0, (count - rs->members_count) * sizeof *rs->members);
+    rs->members_count = count;
+}
+
 void repair_members_learn(struct shard *s) {
     struct place_set common;
     ASSERT(s->repair != NULL);
     membership_neighbors(s->members, s->members->self, s->id, s->node->shards_count, &common);
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
-        struct repair_member *k = &s->repair->members[i];
+    make_members(s->repair, s->members->places);
+    for (uint32_t i = 0; i < s->repair->members_count; i++) {
+        struct repair_member *k = repair_member(s, i);
         k->common = place_set_has(&common, i);
         k->shards = 0; /* `wanted` is to be worked out anew */
         if (s->peers[i] == NULL) k->away_since_ms = k->warned_ms = 0;
@@ -105,7 +114,7 @@ void repair_members_learn(struct shard *s) {
 
 /* Bits: the member's shards that have slots in common with this one. */
 static uint64_t wanted_of(struct shard *s, const struct peer *p) {
-    struct repair_member *k = &s->repair->members[p->member];
+    struct repair_member *k = repair_member(s, p->member);
     ASSERT(p->shards >= 1);
     if (k->shards != p->shards) {
         k->wanted = common_rests(s, p->member, p->shards);
@@ -207,7 +216,7 @@ struct lowest {
 /* A pair that does not exist yet has proved nothing. */
 static struct lowest lowest_of_member(struct shard *s, struct peer *p) {
     struct lowest low = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
-    if (!s->repair->members[p->member].common) return low;
+    if (!repair_member(s, p->member)->common) return low;
     if (p->shards == 0) return (struct lowest){ 0 };
     const uint64_t wanted = wanted_of(s, p);
     for (uint32_t i = 0; i < p->shards; i++) {
@@ -225,7 +234,7 @@ static struct lowest lowest_of_member(struct shard *s, struct peer *p) {
 
 static struct lowest lowest_of_all(struct shard *s) {
     struct lowest low = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->members->places; i++) {
         if (s->peers[i] == NULL) continue;
         const struct lowest one = lowest_of_member(s, s->peers[i]);
         lower(&low.verified, one.verified);
@@ -362,9 +371,10 @@ static void fill(struct shard *s, const struct lowest *low) {
 
 static void watch_absence(struct shard *s, uint64_t now_ms) {
     if (s->id != 0) return; /* once for the node */
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
-        struct repair_member *k = &s->repair->members[i];
-        if (s->peers[i] == NULL || !k->common) continue;
+    for (uint32_t i = 0; i < s->members->places; i++) {
+        if (s->peers[i] == NULL) continue;
+        struct repair_member *k = repair_member(s, i);
+        if (!k->common) continue;
         if (peer_is_alive(s, i)) {
             k->away_since_ms = 0;
             continue;
@@ -375,7 +385,7 @@ static void watch_absence(struct shard *s, uint64_t now_ms) {
         k->warned_ms = now_ms;
         log_warn("%s has been away for %llu minutes: until it is back, what is deleted "
                  "keeps taking space",
-                 s->members->all[i].address,
+                 membership_member(s->members, i)->address,
                  (unsigned long long)((now_ms - k->away_since_ms) / 60000));
     }
 }

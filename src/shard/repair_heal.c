@@ -48,7 +48,7 @@ static void heal_move(struct repair_shard *rs, enum repair_heal next) {
 
 bool repair_can_heal(const struct shard *s) {
     if (s->node->repair_rate == 0) return false;
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->repair->members_count; i++) {
         if (s->repair->members[i].common) return true;
     }
     return false;
@@ -109,8 +109,8 @@ struct record repair_tombstone_above(struct bytes ikey, struct ballot version) {
 /* ---- steps ---- */
 
 static bool all_are_there(struct shard *s) {
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
-        if (s->peers[i] == NULL || !s->repair->members[i].common) continue;
+    for (uint32_t i = 0; i < s->members->places; i++) {
+        if (s->peers[i] == NULL || !repair_member(s, i)->common) continue;
         if (!repair_is_given_up(s, i) && !peer_is_alive(s, i)) return false;
     }
     return true;
@@ -182,7 +182,7 @@ static void forget_proofs(struct shard *s) {
     heal_move(rs, HEAL_NONE);
     rs->opened_stamp = hlc_of_ms(s->turn_wall_ms + HLC_SKEW_MS_MAX);
     s->verified_stamp = 0;
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->members->places; i++) {
         struct peer *p = s->peers[i];
         for (uint32_t k = 0; p != NULL && k < SHARDS_MAX; k++) {
             if (p->repairs[k] == NULL) continue;

@@ -3,6 +3,7 @@
 #ifndef ATOLL_SHARD_REPAIR_INTERNAL_H
 #define ATOLL_SHARD_REPAIR_INTERNAL_H
 
+#include "base/assert.h"
 #include "shard/catch_up.h"
 #include "shard/link.h"
 #include "shard/repair.h"
@@ -78,6 +79,11 @@ STATUS repair_note_write(struct shard *s, struct bytes name, struct bytes value,
 bool repair_is_safe(struct shard *s, uint64_t sequence);
 /* Which members have slots in common with this shard, by the view it works with. */
 void repair_members_learn(struct shard *s);
+/* Of a place that some view of this run had. */
+static inline struct repair_member *repair_member(const struct shard *s, uint32_t place) {
+    ASSERT(place < s->repair->members_count);
+    return &s->repair->members[place];
+}
 /* Whether the two shards have slots in common. */
 bool repair_is_wanted(struct shard *s, const struct peer *p, uint16_t remote_shard);
 /* The floor's note is to be durable again, whatever becomes of the one before. */
@@ -89,7 +95,7 @@ void repair_floors_tick(struct shard *s, uint64_t now_ms);
 
 /* Whether the member was given up: nobody waits for it, as what it held does not come back. */
 static inline bool repair_is_given_up(const struct shard *s, uint32_t member) {
-    return s->members->all[member].state == MEMBER_DEAD;
+    return membership_member(s->members, member)->state == MEMBER_DEAD;
 }
 /* Whether what is lost here may be had from others. */
 bool repair_can_heal(const struct shard *s);

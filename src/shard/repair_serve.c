@@ -140,7 +140,7 @@ static bool is_filled_by(const struct shard *s, const struct repair *r,
 /* Whether others are sending what differs in this page: until it is here they would be asked for it
  * again. Their next question comes behind it, on the same stream. */
 static bool is_being_filled(const struct shard *s, const struct repair_serving *v) {
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++) {
+    for (uint32_t i = 0; i < s->members->places; i++) {
         const struct peer *p = s->peers[i];
         for (uint32_t k = 0; p != NULL && k < p->shards; k++) {
             if (is_filled_by(s, p->repairs[k], v)) return true;

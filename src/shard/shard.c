@@ -128,6 +128,9 @@ void shard_destroy(struct shard *s) {
     links_destroy(s);
     coordinations_deinit(s);
     mem_free(s->row_space);
+    mem_free(s->members_view);
+    mem_free(s->members_index);
+    mem_free(s->status_view);
     for (uint32_t i = 0; i < s->tasks_begun; i++) task_deinit(&s->tasks[i]);
     mem_free(s->tasks);
     mem_free(s->inbox);

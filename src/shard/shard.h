@@ -244,10 +244,11 @@ struct shard {
     uint64_t allowance_ns;      /* monotonic time it was last raised */
     struct feed *feed;          /* NULL: nobody has subscribed yet */
     struct node_view view;      /* scratch for INFO and the like */
-    struct node_member members_view[MEMBERS_MAX]; /* of it */
-    uint16_t members_index[MEMBERS_MAX];          /* of it: by place, into members_view */
-    struct control_status status_view;            /* of it */
-    char cluster_id_view[CLUSTER_ID_TEXT_BYTES];  /* of it */
+    struct node_member *members_view;   /* of it; owned, as many as the view had places */
+    uint16_t *members_index;            /* of it: by place, into members_view; owned, the same */
+    uint32_t members_room;              /* of both; 0 = nobody has asked */
+    struct control_status *status_view; /* of it; owned; NULL = nobody has asked */
+    char cluster_id_view[CLUSTER_ID_TEXT_BYTES]; /* of it */
     _Atomic uint64_t hints_for[MEMBERS_MAX]; /* waiting here, for each member; for others to read */
     struct os_timer tick;                    /* every SHARD_TICK_MS */
     uint64_t ticks;

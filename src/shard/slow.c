@@ -129,6 +129,6 @@ void shard_slow_task(struct shard *s, const struct task *t, uint64_t took_ns) {
                       [SLOW_SEND] = t->send_us + sent_us },
     };
     const uint32_t last = membership_find(s->members, t->last_member);
-    if (last != MEMBER_NONE) r.last = s->members->all[last].address;
+    if (last != MEMBER_NONE) r.last = membership_member(s->members, last)->address;
     report(s, t->connection, &r);
 }

@@ -178,7 +178,7 @@ static void parts_init(struct shard *s, struct task *t, const struct request *wh
         for (uint32_t k = 0; k < parts_of(whole, s->peers[i]->shards); k++) {
             struct call *c = &t->calls[count++];
             call_init(s, t, c, &q, (uint16_t)(k % s->node->shards_count));
-            c->member = m->all[i].id;
+            c->member = membership_member(m, i)->id;
             c->remote_shard = (uint16_t)k;
         }
     }

@@ -115,7 +115,8 @@ TEST(membership, order_and_doubles_do_not_matter) {
     CHECK(cluster_id_equal(&a->cluster, &b->cluster));
     CHECK_EQ(a->self, 0);
     CHECK_EQ(b->self, 1);
-    CHECK(memcmp(a->all, b->all, sizeof a->all) == 0);
+    CHECK_EQ(a->places, b->places);
+    CHECK(memcmp(a->all, b->all, a->places * sizeof *a->all) == 0);
     CHECK(memcmp(&a->slots, &b->slots, sizeof a->slots) == 0);
     membership_destroy(a);
     membership_destroy(b);
@@ -351,6 +352,30 @@ TEST(membership, places_stay) {
     meta_world_deinit(&w);
 }
 
+/* A view holds as many places as are used, and says of others that nobody is there. */
+TEST(membership, places_end_with_the_last) {
+    struct meta_world w;
+    meta_world_init(&w, 2, 2);
+    join(&w, "10.0.0.9:1");
+    struct membership *m = next_view(&w, 1, NULL);
+    CHECK_EQ(m->places, 3);
+    CHECK_EQ(membership_member(m, 2)->id, 3);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, (struct member_wish){ .id = 3 }).code,
+             META_OK);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_REMOVE, (struct member_wish){ .id = 3 }).code,
+             META_OK);
+    m = next_view(&w, 1, m);
+    CHECK_EQ(m->places, 2);
+    CHECK_EQ(membership_member(m, 2)->id, 0);
+    CHECK_EQ(membership_member(m, MEMBERS_MAX - 1)->address[0], '\0');
+    membership_destroy(m);
+    m = membership_create_empty();
+    CHECK_EQ(m->places, 0);
+    CHECK_EQ(membership_member(m, 0)->id, 0);
+    membership_destroy(m);
+    meta_world_deinit(&w);
+}
+
 /* A place that was given up between two views is not given out by the second. */
 TEST(membership, a_place_rests_for_one_view) {
     struct meta_world w;
@@ -471,10 +496,14 @@ TEST(membership, check_sees_damage) {
     CHECK(!membership_check(m));
     *m = right, m->epoch = 0;
     CHECK(!membership_check(m));
+    *m = right, m->places = 2;
+    CHECK(!membership_check(m));
+    const struct member second = m->all[1];
     *m = right, m->all[1].id = 1;
     CHECK(!membership_check(m));
-    *m = right, m->all[1].weight = 0;
+    m->all[1] = second, m->all[1].weight = 0;
     CHECK(!membership_check(m));
+    m->all[1] = second;
     *m = right, m->slots.lists[9].members[1] = 4;
     CHECK(!membership_check(m));
     *m = right, m->slots.lists[9].count = 0;

@@ -10,6 +10,7 @@ struct world {
     struct shard shard;
     struct node node;
     struct repair_shard repair;
+    struct repair_member places[MEMBERS];
     struct membership *members;
     struct peer peer_space[MEMBERS];
 };
@@ -19,6 +20,8 @@ static void world_open(struct world *w) {
     *w = (struct world){ .node = { .shards_count = 1, .repair_rate = 1 } };
     w->shard.node = &w->node;
     w->shard.repair = &w->repair;
+    w->repair.members = w->places;
+    w->repair.members_count = MEMBERS;
     CHECK_OK(membership_create(addresses, MEMBERS, addresses[0],
                                (struct replication){ .replicas = 3 }, &w->members));
     w->shard.members = w->members;
