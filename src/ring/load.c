@@ -43,6 +43,26 @@ void load_init(struct load *l, uint16_t *places, uint32_t stride, uint32_t width
     ASSERT(load_check(l));
 }
 
+void load_among(struct load *l, const uint16_t *lists, uint32_t width) {
+    ASSERT(width >= 1);
+    ASSERT(width <= REPLICAS_MAX);
+    l->lists = lists;
+    l->lists_width = width;
+}
+
+/* The members of the slot's list, ascending. Returns how many. */
+static uint32_t listed(const struct load *l, uint32_t slot, uint16_t ret_members[REPLICAS_MAX]) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < l->lists_width; i++) {
+        const uint16_t member = l->lists[slot * REPLICAS_MAX + i];
+        if (member == PLACE_EMPTY) continue;
+        uint32_t at = count++;
+        for (; at > 0 && ret_members[at - 1] > member; at--) ret_members[at] = ret_members[at - 1];
+        ret_members[at] = member;
+    }
+    return count;
+}
+
 void load_aim(struct load *l, uint32_t member, uint32_t target) {
     ASSERT(member < l->members_count);
     ASSERT(target <= RING_SLOTS);
@@ -88,6 +108,7 @@ struct pass {
     const uint16_t *spared;                       /* per slot, or NULL */
     uint32_t takers_count;                        /* of `takers` */
     uint16_t takers[RING_MEMBERS_MAX];            /* members below their targets */
+    uint16_t taker_at[RING_MEMBERS_MAX];          /* by member: where in `takers`, if it is */
     uint32_t chances[RING_MEMBERS_MAX];           /* by member: slots where it could take one */
     uint32_t group_chances[RING_MEMBERS_MAX + 1]; /* by group: the same */
 };
@@ -114,12 +135,35 @@ static bool needs_more(const struct pass *s, uint32_t a, uint32_t b) {
     return lack_a * s->group_chances[group_b] > lack_b * s->group_chances[group_a];
 }
 
+/* The positions in `takers` of those of the slot's list, ascending. Returns how many. */
+static uint32_t takers_listed(const struct pass *s, uint32_t slot,
+                              uint16_t ret_positions[REPLICAS_MAX]) {
+    uint16_t members[REPLICAS_MAX];
+    const uint32_t members_count = listed(s->l, slot, members);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < members_count; i++) {
+        if (!is_below(s->l, members[i])) continue;
+        const uint16_t position = s->taker_at[members[i]];
+        ASSERT(position < s->takers_count);
+        ASSERT(s->takers[position] == members[i]);
+        uint32_t at = count++;
+        for (; at > 0 && ret_positions[at - 1] > position; at--)
+            ret_positions[at] = ret_positions[at - 1];
+        ret_positions[at] = position;
+    }
+    return count;
+}
+
 /* Position in `takers` of the one that needs most of its chances and may take the place, or
  * `takers_count`. So all come near their targets together, and until the end every slot has a
  * choice; as slots come in random order, the chances used up until then are about alike. */
 static uint32_t best_taker(const struct pass *s, uint32_t slot, uint32_t place) {
+    uint16_t asked[REPLICAS_MAX];
+    const bool all = s->l->lists == NULL;
+    const uint32_t count = all ? s->takers_count : takers_listed(s, slot, asked);
     uint32_t best = s->takers_count;
-    for (uint32_t i = 0; i < s->takers_count; i++) {
+    for (uint32_t k = 0; k < count; k++) {
+        const uint32_t i = all ? k : asked[k];
         const uint32_t taker = s->takers[i];
         const bool better = best == s->takers_count || needs_more(s, taker, s->takers[best]);
         if (better && may_move(s, slot, place, taker)) best = i;
@@ -163,10 +207,14 @@ static bool has_chance(const struct pass *s, uint32_t slot, uint32_t taker) {
 
 static void pass_init(struct pass *s, const uint16_t *order) {
     uint32_t group_slot[RING_MEMBERS_MAX + 1]; /* the last slot counted for a group */
+    uint16_t asked[REPLICAS_MAX];
+    const bool all = s->l->lists == NULL;
     memset(group_slot, 0xff, sizeof group_slot);
     s->takers_count = 0;
     for (uint32_t i = 0; i < s->l->members_count; i++) {
-        if (is_below(s->l, i)) s->takers[s->takers_count++] = (uint16_t)i;
+        if (!is_below(s->l, i)) continue;
+        s->taker_at[i] = (uint16_t)s->takers_count;
+        s->takers[s->takers_count++] = (uint16_t)i;
     }
     if (s->takers_count == 0) return;
     uint32_t offered = 0;
@@ -174,8 +222,9 @@ static void pass_init(struct pass *s, const uint16_t *order) {
         const uint32_t slot = order[k];
         if (place_to_give(s, slot, 0) == s->l->width) continue;
         offered++;
-        for (uint32_t i = 0; i < s->takers_count; i++) {
-            const uint32_t taker = s->takers[i];
+        const uint32_t count = all ? s->takers_count : takers_listed(s, slot, asked);
+        for (uint32_t i = 0; i < count; i++) {
+            const uint32_t taker = s->takers[all ? i : asked[i]];
             const uint32_t group = s->l->group_of[taker];
             if (!has_chance(s, slot, taker)) continue;
             s->chances[taker]++;
@@ -195,7 +244,9 @@ static void level_slot(struct pass *s, uint32_t slot) {
         if (best == s->takers_count) continue;
         const uint32_t taker = s->takers[best];
         load_give(s->l, slot, place, taker);
-        if (!is_below(s->l, taker)) s->takers[best] = s->takers[--s->takers_count];
+        if (is_below(s->l, taker)) continue;
+        s->takers[best] = s->takers[--s->takers_count];
+        s->taker_at[s->takers[best]] = (uint16_t)best;
     }
 }
 
@@ -213,6 +264,9 @@ void load_level_direct(struct load *l, const struct placement *p, enum load_stag
 
 /* A breadth-first search over members, from all that are above their targets. */
 struct search {
+    uint32_t *places;                     /* slot * width + place, all of the load: by holder */
+    uint32_t ends[RING_MEMBERS_MAX + 1];  /* by holder: where in `places` its own end */
+    uint32_t unseen;                      /* members not reached yet */
     uint32_t queue_count;                 /* members reached */
     uint16_t queue[RING_MEMBERS_MAX + 1]; /* in the order they were reached */
     bool seen[RING_MEMBERS_MAX + 1];      /* in `queue` */
@@ -222,21 +276,50 @@ struct search {
     uint8_t place[RING_MEMBERS_MAX + 1];  /* this place */
 };
 
+static uint32_t places_begin(const struct search *s, uint32_t holder) {
+    return holder == 0 ? 0 : s->ends[holder - 1];
+}
+
+/* Sort all places by who holds them; those of one holder stay in the order of the slots. */
+static void find_places(struct search *s, const struct load *l) {
+    const uint32_t count = RING_SLOTS * l->width;
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i <= PLACE_EMPTY; i++) {
+        s->ends[i] = sum; /* where they begin, until all are there */
+        sum += l->held[i];
+    }
+    ASSERT(sum == count);
+    for (uint32_t at = 0; at < count; at++) {
+        const uint32_t holder = *place_of(l, at / l->width, at % l->width);
+        s->places[s->ends[holder]++] = at;
+    }
+}
+
 static void search_begin(struct search *s, const struct load *l) {
-    memset(s, 0, sizeof *s);
+    memset(s->seen, 0, sizeof s->seen);
+    memset(s->root, 0, sizeof s->root);
+    s->queue_count = 0;
+    s->unseen = l->members_count;
+    find_places(s, l);
     for (uint32_t i = 0; i <= PLACE_EMPTY; i++) {
         if (!is_above(l, i)) continue;
         s->seen[i] = s->root[i] = true;
         s->queue[s->queue_count++] = (uint16_t)i;
+        s->unseen -= i < l->members_count;
     }
 }
 
 /* Reach every member that may take this place. Returns one below its target, or PLACE_EMPTY. */
 static uint32_t search_place(struct search *s, const struct load *l, const struct placement *p,
                              uint32_t slot, uint32_t place) {
-    for (uint32_t taker = 0; taker < l->members_count; taker++) {
+    uint16_t members[REPLICAS_MAX];
+    const bool all = l->lists == NULL;
+    const uint32_t count = all ? l->members_count : listed(l, slot, members);
+    for (uint32_t i = 0; i < count && s->unseen > 0; i++) {
+        const uint32_t taker = all ? i : members[i];
         if (s->seen[taker] || !l->may_take(p, slot, place, taker)) continue;
         s->seen[taker] = true;
+        s->unseen--;
         s->giver[taker] = *place_of(l, slot, place);
         s->slot[taker] = (uint16_t)slot;
         s->place[taker] = (uint8_t)place;
@@ -249,13 +332,11 @@ static uint32_t search_place(struct search *s, const struct load *l, const struc
 /* The same for all places of `holder`, or all but those that are spared. */
 static uint32_t search_holder(struct search *s, const struct load *l, const struct placement *p,
                               uint32_t holder, const uint16_t *spared) {
-    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
+    for (uint32_t i = places_begin(s, holder); i < s->ends[holder] && s->unseen > 0; i++) {
+        const uint32_t slot = s->places[i] / l->width;
         if (spared != NULL && spared[slot] == holder) continue;
-        for (uint32_t i = 0; i < l->width; i++) {
-            if (*place_of(l, slot, i) != holder) continue;
-            const uint32_t end = search_place(s, l, p, slot, i);
-            if (end != PLACE_EMPTY) return end;
-        }
+        const uint32_t end = search_place(s, l, p, slot, s->places[i] % l->width);
+        if (end != PLACE_EMPTY) return end;
     }
     return PLACE_EMPTY;
 }
@@ -264,7 +345,7 @@ static uint32_t search_holder(struct search *s, const struct load *l, const stru
 static uint32_t search_run(struct search *s, const struct load *l, const struct placement *p,
                            const uint16_t *spared) {
     search_begin(s, l);
-    for (uint32_t i = 0; i < s->queue_count; i++) {
+    for (uint32_t i = 0; i < s->queue_count && s->unseen > 0; i++) {
         const uint32_t holder = s->queue[i];
         uint32_t end = search_holder(s, l, p, holder, spared);
         if (end == PLACE_EMPTY && spared != NULL) end = search_holder(s, l, p, holder, NULL);
@@ -316,6 +397,7 @@ static bool chain_again(struct search *s, const struct load *l, const struct pla
 void load_level_chains(struct load *l, const struct placement *p, const uint16_t *spared) {
     ASSERT(load_check(l));
     struct search *s = mem_alloc(sizeof *s);
+    s->places = mem_alloc(RING_SLOTS * l->width * sizeof *s->places);
     for (;;) {
         const uint32_t end = search_run(s, l, p, spared);
         if (end == PLACE_EMPTY) break;
@@ -323,6 +405,7 @@ void load_level_chains(struct load *l, const struct placement *p, const uint16_t
         while (is_above(l, root) && is_below(l, end) && chain_again(s, l, p, end, spared))
             root = chain_apply(s, l, p, end);
     }
+    mem_free(s->places);
     mem_free(s);
     ASSERT(load_check(l));
 }

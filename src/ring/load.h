@@ -36,6 +36,8 @@ struct load {
     uint32_t width;         /* places of a slot that are used, 1..stride */
     uint32_t members_count; /* indexes below it are members */
     load_rule *may_take;    /* what the slots allow */
+    const uint16_t *lists;  /* NULL, or of slot s from s * REPLICAS_MAX: nobody else may take */
+    uint32_t lists_width;   /* of each list: members in it, 0..REPLICAS_MAX */
     uint16_t group_of[RING_MEMBERS_MAX + 1];     /* per member; PLACE_EMPTY is alone in its own */
     uint32_t held[RING_MEMBERS_MAX + 1];         /* places per member, and empty ones */
     uint32_t target[RING_MEMBERS_MAX + 1];       /* to be reached; [PLACE_EMPTY] = 0 */
@@ -47,6 +49,9 @@ struct load {
  * a group) are the caller's; the latter is copied. */
 void load_init(struct load *l, uint16_t *places, uint32_t stride, uint32_t width,
                uint32_t members_count, const uint16_t *group_of, load_rule *may_take);
+/* Only the first `width` members of its list in `lists` may take a place of a slot: `may_take` says
+ * no for all others, who are not asked then. The lists are the caller's. */
+void load_among(struct load *l, const uint16_t *lists, uint32_t width);
 void load_aim(struct load *l, uint32_t member, uint32_t target);
 /* Give the place to `member`. */
 void load_give(struct load *l, uint32_t slot, uint32_t place, uint32_t member);

@@ -137,6 +137,7 @@ struct placement *placement_create(struct ring *r) {
     load_init(&p->copies, &r->slots[0][0], REPLICAS_MAX, r->copies, r->members_count, p->zone_of,
               placement_may_copy);
     load_init(&p->owners, p->owner, 1, 1, r->members_count, NULL, may_own);
+    load_among(&p->owners, &r->slots[0][0], r->copies);
     ASSERT(placement_check(p));
     return p;
 }
