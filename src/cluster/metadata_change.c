@@ -41,22 +41,30 @@ STATUS metadata_place(const struct metadata *m, const struct ring_inputs *inputs
     return placed;
 }
 
-/* The slot's list in a ring, by the indexes of the metadata. */
-static struct slot_list list_of(const struct metadata *m, const struct ring *r, uint32_t slot) {
-    struct slot_list list = { .count = (uint16_t)r->copies };
-    for (uint32_t i = 0; i < r->copies; i++) {
-        const uint32_t id = r->members[ring_list(r, slot)[i]].id;
-        const uint32_t at = metadata_find_member(m, id);
+/* The indexes of the metadata of those in a ring. */
+static void find_members(const struct metadata *m, const struct ring *r,
+                         uint16_t ret_indexes[RING_MEMBERS_MAX]) {
+    ASSERT(r->members_count <= m->members_count);
+    for (uint32_t i = 0; i < r->members_count; i++) {
+        const uint32_t at = metadata_find_member(m, r->members[i].id);
         ASSERT(at != MEMBER_NONE);
-        list.members[i] = (uint16_t)at;
+        ret_indexes[i] = (uint16_t)at;
     }
+}
+
+/* The slot's list in a ring, by these indexes. */
+static struct slot_list list_of(const struct ring *r, const uint16_t *indexes, uint32_t slot) {
+    struct slot_list list = { .count = (uint16_t)r->copies };
+    for (uint32_t i = 0; i < r->copies; i++) list.members[i] = indexes[ring_list(r, slot)[i]];
     return list;
 }
 
 void metadata_take_ring(struct metadata *m, const struct ring *r) {
     ASSERT(m->members_count == r->members_count);
+    uint16_t indexes[RING_MEMBERS_MAX];
+    find_members(m, r, indexes);
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
-        m->slots.lists[slot] = list_of(m, r, slot);
+        m->slots.lists[slot] = list_of(r, indexes, slot);
         m->slots.epochs[slot] = m->epoch;
     }
 }
@@ -150,8 +158,10 @@ struct metadata_result apply_change_begin(struct metadata *m, const struct metad
                                       .throttle = c->throttle,
                                       .started_ms = c->started_ms };
     m->placed = metadata_inputs_hash(&c->target);
+    uint16_t indexes[RING_MEMBERS_MAX];
+    find_members(m, r, indexes);
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
-        const struct slot_list list = list_of(m, r, slot);
+        const struct slot_list list = list_of(r, indexes, slot);
         if (slot_list_equal(&list, &m->slots.lists[slot])) continue;
         m->slots.targets[slot] = list;
         slot_table_move(&m->slots, slot, SLOT_OLD);
