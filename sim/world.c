@@ -48,7 +48,8 @@ static void on_log(enum log_level level, const char *line) {
 static void on_die(void *user, const char *message) {
     struct world *w = user;
     ASSERT(w->running != NULL);
-    w->died = message;
+    /* It may be on the stack that is left now. */
+    (void)snprintf(w->died, sizeof w->died, "%s", message);
     longjmp(w->escape, 1);
 }
 

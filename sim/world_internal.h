@@ -22,6 +22,7 @@
 #include <setjmp.h>
 
 #define NEVER_NS UINT64_MAX
+#define WORLD_DEATH_BYTES 256u
 #define NS_A_MS UINT64_C(1000000)
 /* Of a link that nothing is wrong with. */
 #define LINK_DELAY_US_MIN 50u
@@ -124,14 +125,14 @@ struct world {
     struct history history;
     struct faults faults;
     struct operator operator;
-    struct findings findings;   /* what went wrong in the nodes themselves */
-    uint64_t turns;             /* of shards */
-    uint64_t skew_ms_max;       /* largest of any node at any time */
-    uint64_t settled_ns;        /* since when everything has to work; 0 = not yet */
-    uint64_t said_ns;           /* world time of the last line of progress */
-    struct world_node *running; /* whose code runs; NULL = none */
-    const char *died;           /* what os_die was told; NULL = it was not called */
-    jmp_buf escape;             /* out of `running` */
+    struct findings findings;     /* what went wrong in the nodes themselves */
+    uint64_t turns;               /* of shards */
+    uint64_t skew_ms_max;         /* largest of any node at any time */
+    uint64_t settled_ns;          /* since when everything has to work; 0 = not yet */
+    uint64_t said_ns;             /* world time of the last line of progress */
+    struct world_node *running;   /* whose code runs; NULL = none */
+    char died[WORLD_DEATH_BYTES]; /* what os_die was told; empty: it was not called */
+    jmp_buf escape;               /* out of `running` */
 };
 
 /* The one world of the process, for hooks that are given nothing. */

@@ -203,7 +203,7 @@ static void process_died(struct world *w, struct world_node *n) {
     if (!n->may_die)
         findings_add(&w->findings, "at %llu ms node %u ended itself without cause: %s",
                      (unsigned long long)(w->now_ns / NS_A_MS), n->index + 1, w->died);
-    w->died = NULL;
+    w->died[0] = '\0';
     const uint64_t down_ms = 100 + sim_random_below(&w->dice, w->scenario->down_ms_max);
     world_crash(w, n, false, w->now_ns + down_ms * NS_A_MS);
 }
@@ -216,7 +216,7 @@ static void process_died(struct world *w, struct world_node *n) {
             statement;                  \
         }                               \
         (w)->running = NULL;            \
-        if ((w)->died != NULL) {        \
+        if ((w)->died[0] != '\0') {     \
             process_died((w), (n));     \
             return;                     \
         }                               \
