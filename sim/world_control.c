@@ -265,6 +265,19 @@ uint64_t world_members(const struct world *w) {
 
 /* ---- the end ---- */
 
+/* Of all but what was asked for last: a request that is refused changes only that, makes no later
+ * revision, and proxies do not hear of it. */
+static uint64_t hash_shown(const struct metadata *state) {
+    struct metadata *shown = metadata_clone(state);
+    for (uint32_t i = 0; i < shown->members_count; i++) {
+        shown->members[i].sequence = 0;
+        shown->members[i].result = (struct metadata_result){ 0 };
+    }
+    const uint64_t hash = metadata_hash(shown);
+    metadata_destroy(shown);
+    return hash;
+}
+
 static void check_state(struct world *w, const struct world_node *n, const struct metadata *state) {
     const uint32_t name = n->index + 1;
     if (state->epoch != w->cluster.epoch || state->revision != w->cluster.revision)
@@ -276,9 +289,11 @@ static void check_state(struct world *w, const struct world_node *n, const struc
     if (node_adopted_epoch(&n->process->node) != state->epoch)
         findings_add(&w->findings, "node %u has not adopted epoch %llu in the end", name,
                      (unsigned long long)state->epoch);
-    const uint64_t hash = metadata_hash(state);
-    if (w->cluster.hash == 0) w->cluster.hash = hash;
-    if (w->cluster.hash != hash)
+    uint64_t *hash = n->proxy ? &w->cluster.hash_shown : &w->cluster.hash;
+    if (!n->proxy && w->cluster.hash_shown == 0) w->cluster.hash_shown = hash_shown(state);
+    const uint64_t own = n->proxy ? hash_shown(state) : metadata_hash(state);
+    if (*hash == 0) *hash = own;
+    if (*hash != own)
         findings_add(&w->findings, "node %u has another state of the same revision", name);
 }
 

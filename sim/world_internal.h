@@ -106,6 +106,7 @@ struct world_cluster {
     uint32_t replicas_wanted;                   /* N of the keyspace in it; the same */
     uint32_t replicas_next;                     /* N that is asked for instead; 0 = none is */
     uint64_t hash;                              /* of the state in the end; 0 = not looked at */
+    uint64_t hash_shown;                        /* of what of it proxies know */
     uint32_t member_last;                       /* highest id given out */
     struct world_member members[WORLD_IDS_MAX]; /* by id */
     struct world_term terms[WORLD_TERMS];       /* by remainder */
