@@ -479,6 +479,17 @@ TEST(control, proxy) {
     CHECK_EQ(w->self, 0);
     CHECK_EQ(w->revision, member->revision);
     CHECK(!w->disk.exists);
+    /* It asks once a second; at once if it is refused for what it does not know. */
+    run(w, 2000);
+    const uint32_t asked = w->sent[CONTROL_METADATA_WANTED];
+    while (w->sent[CONTROL_METADATA_WANTED] == asked) run(w, 5);
+    run(w, 500);
+    CHECK_EQ(w->sent[CONTROL_METADATA_WANTED], asked + 1);
+    control_news_wanted(w->control);
+    run(w, 5);
+    CHECK_EQ(w->sent[CONTROL_METADATA_WANTED], asked + 2);
+    run(w, 500);
+    CHECK_EQ(w->sent[CONTROL_METADATA_WANTED], asked + 2);
     m.cluster = member->cluster;
     m.revision = member->revision;
     tell(member, &m);
