@@ -18,11 +18,19 @@
 
 #define PLACE_EMPTY RING_MEMBERS_MAX
 
+/* What load_level_chains may do: so many places looked at and members asked, and a last search
+ * that looks at each place once. Most tables need a hundredth. It is a quarter of a second. */
+#define LOAD_WORK_MAX (UINT64_C(1) << 26)
+/* Until this part of it chains are looked for one by one, then in waves: as many of one length as
+ * one search gives. Tables depend on where the one ends and the other begins. */
+#define LOAD_SINGLE_PART 16
+
 static_assert(PLACE_EMPTY <= UINT16_MAX, "a place holds an index or PLACE_EMPTY");
 
 struct placement;
 
-/* Whether `member` may hold this place of the slot instead of who holds it now. */
+/* Whether `member` may hold this place of the slot instead of who holds it now. Of one group, all
+ * that hold no place of the slot may or none. */
 typedef bool load_rule(const struct placement *p, uint32_t slot, uint32_t place, uint32_t member);
 
 enum load_stage {
@@ -43,6 +51,8 @@ struct load {
     uint32_t target[RING_MEMBERS_MAX + 1];       /* to be reached; [PLACE_EMPTY] = 0 */
     uint32_t group_held[RING_MEMBERS_MAX + 1];   /* sums of `held` */
     uint32_t group_target[RING_MEMBERS_MAX + 1]; /* sums of `target` */
+    uint64_t work;                               /* done for chains, see LOAD_WORK_MAX */
+    uint64_t work_max;                           /* of one load_level_chains */
 };
 
 /* All places are empty. `places` and `group_of` (members_count of them; NULL: each member is
@@ -63,9 +73,9 @@ bool load_wants(const struct load *l, enum load_stage stage, uint32_t holder, ui
  */
 void load_level_direct(struct load *l, const struct placement *p, enum load_stage stage,
                        const uint16_t *order, const uint16_t *spared);
-/* Move places along chains until the targets are reached or nothing can bring them nearer.
- * Fills every empty place that can be filled within the targets. Those spared keep their
- * places where another chain will do. */
+/* Move places along chains until the targets are reached, nothing can bring them nearer or the
+ * work is used up. But for the last, fills every empty place that can be filled within the
+ * targets. Those spared keep their places where another chain will do. */
 void load_level_chains(struct load *l, const struct placement *p, const uint16_t *spared);
 bool load_check(const struct load *l);
 

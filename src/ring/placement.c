@@ -257,28 +257,33 @@ static void level_stage(struct placement *p, enum load_stage stage, load_rule *r
     p->copies.may_take = placement_may_copy;
 }
 
-/* The member with most room, or least over its target, that may have this reserved place. */
-static uint32_t reserve_of(const struct placement *p, uint32_t slot, uint32_t place) {
+/* The member with most room, or least over its target, that may have this place by the rule, or
+ * PLACE_EMPTY. One that is not in the list is asked for all of its zone. */
+static uint32_t roomiest(const struct placement *p, uint32_t slot, uint32_t place,
+                         load_rule *rule) {
     const struct load *l = &p->copies;
+    bool refused[ZONES_MAX] = { 0 };
     uint32_t best = PLACE_EMPTY;
     int64_t best_room = INT64_MIN;
     for (uint32_t i = 0; i < count_of(p); i++) {
         const int64_t room = (int64_t)l->target[i] - l->held[i];
-        if (room <= best_room || !may_copy_reserved(p, slot, place, i)) continue;
+        if (room <= best_room || refused[p->zone_of[i]] || has(p, slot, i)) continue;
+        refused[p->zone_of[i]] = !rule(p, slot, place, i);
+        if (refused[p->zone_of[i]]) continue;
         best = i;
         best_room = room;
     }
     return best;
 }
 
-/* Fill the places that only one zone may have, even where that takes its members over their
- * targets. No other table is allowed, and what they are over they give away elsewhere. */
-static void fill_reserved(struct placement *p) {
-    for (uint32_t i = 0; i < RING_SLOTS; i++) {
+/* Fill the empty places that the rule gives to anybody, even where that takes members over their
+ * targets. */
+static void fill_empty(struct placement *p, load_rule *rule) {
+    for (uint32_t i = 0; i < RING_SLOTS && p->copies.held[PLACE_EMPTY] > 0; i++) {
         const uint32_t slot = p->order[i];
         for (uint32_t place = 0; place < p->ring->copies; place++) {
             if (p->ring->slots[slot][place] != PLACE_EMPTY) continue;
-            const uint32_t member = reserve_of(p, slot, place);
+            const uint32_t member = roomiest(p, slot, place, rule);
             if (member != PLACE_EMPTY) load_give(&p->copies, slot, place, member);
         }
     }
@@ -286,16 +291,18 @@ static void fill_reserved(struct placement *p) {
 
 /* The copies of every slot, to the last: the targets can always be met, as every slot giving
  * each member the same part of itself would meet them (integrality of flows), and chains find
- * whatever a flow finds. Reserved copies go first, as fewer members can take them. */
+ * whatever a flow finds, but for what their bound of work leaves. A list that is not full can
+ * always be filled. Reserved copies go first, as fewer members can take them: no other table is
+ * allowed, and what members are over their targets by it they give away elsewhere. */
 static void level_copies(struct placement *p) {
-    if (p->zoned) {
+    if (p->zoned && p->unreserved < p->ring->copies) {
         level_stage(p, LOAD_ACROSS, may_copy_reserved);
-        fill_reserved(p);
+        fill_empty(p, may_copy_reserved);
     }
     level_stage(p, LOAD_ACROSS, placement_may_copy);
     if (p->zoned) level_stage(p, LOAD_WITHIN, placement_may_copy);
     load_level_chains(&p->copies, p, p->owner);
-    for (uint32_t i = 0; i < count_of(p); i++) ASSERT(p->copies.held[i] == p->copies.target[i]);
+    fill_empty(p, placement_may_copy);
     ASSERT(p->copies.held[PLACE_EMPTY] == 0);
 }
 

@@ -7,7 +7,7 @@
  *
  * Lifecycle  placement_create -> placement_first | placement_next -> placement_destroy
  * Owner      ring_create
- * Memory     about 150 KiB, and 4 bytes a copy, for the time of the call; the ring is lent by the caller
+ * Memory     about 200 KiB, and 4 bytes a copy, for the time of the call; the ring is lent by the caller
  */
 #ifndef ATOLL_RING_PLACEMENT_H
 #define ATOLL_RING_PLACEMENT_H

@@ -10,6 +10,9 @@
  *             two); what the rules above take from the heavy is kept by the others by weight
  *   movement  within a tenth of the fewest copies and owners that these rules let move; with
  *             zones owners may be a fifth, and above 100 members a few single slots
+ * Work is at most a small multiple of places times members, and for each of the two balances
+ * LOAD_WORK_MAX; where that does not do, which no input is known to cause, balance gives way.
+ *
  * Pure. Lifecycle  ring_create -> read only -> ring_destroy
  * Owner      whoever made it; any thread may read
  * Failure    ST_INVALID, see ring_create

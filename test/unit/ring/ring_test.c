@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "harness.h"
+#include "ring/placement.h"
 #include "sim/random.h"
 
 /* What the members of a ring own and keep. */
@@ -383,6 +384,64 @@ TEST(ring, a_thousand_members) {
     CHECK(is_least(m.copies, m.copies_least));
     ring_destroy(ring);
     ring_destroy(next);
+    mem_free(members);
+}
+
+/* The table that ring_create makes of sorted members, with so much work for chains. Returns what
+ * was used. */
+static uint64_t place_within(const struct ring_member *members, uint32_t count, uint32_t replicas,
+                             const struct ring *previous, uint64_t work_max,
+                             struct ring *ret_ring) {
+    *ret_ring = (struct ring){ .members_count = count, .replicas = replicas };
+    ret_ring->copies = replicas < count ? replicas : count;
+    memcpy(ret_ring->members, members, count * sizeof *members);
+    struct placement *p = placement_create(ret_ring);
+    p->copies.work_max = p->owners.work_max = work_max;
+    placement_next(p, previous);
+    const uint64_t work = p->copies.work + p->owners.work;
+    for (uint32_t i = 0; i < count && work_max == LOAD_WORK_MAX; i++)
+        CHECK_EQ(p->copies.held[i], p->copies.target[i]);
+    placement_destroy(p);
+    CHECK(ring_check(ret_ring));
+    return work;
+}
+
+/* Unequal zones whose members are drawn anew, and N that grows, leave many places that only long
+ * searches fill. Balance is reached all the same, with a small part of the work that is allowed;
+ * with none at all every list is whole and spread over the zones, only not by weight. */
+TEST(ring, work_is_bounded) {
+    static const struct {
+        uint32_t count, zones, weight_max, replicas, replicas_next;
+        bool some_alone; /* one of four is in no zone */
+    } cases[] = {
+        { 50, 5, 1, 6, 6, false },    { 50, 4, RING_WEIGHT_MAX, 6, 6, false },
+        { 52, 4, 1000, 4, 7, false }, { 200, 5, 10, 4, 4, false },
+        { 178, 3, 100, 7, 2, false }, { 1000, 5, RING_WEIGHT_MAX, 6, 5, true },
+        { 10, 3, 10, 3, 5, false },
+    };
+    struct sim_random r = sim_random_of(7);
+    struct ring_member *members = mem_alloc_zeroed(RING_MEMBERS_MAX * sizeof *members);
+    struct ring *next = mem_alloc(sizeof *next);
+    for (uint32_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const uint32_t zones = cases[k].zones;
+        draw_members(members, cases[k].count, &r, cases[k].weight_max, zones);
+        for (uint32_t i = 0; i < cases[k].count && cases[k].some_alone; i++)
+            if (sim_random_below(&r, 4) == 0) members[i].zone = 0;
+        struct ring *ring = make(members, cases[k].count, cases[k].replicas, NULL);
+        for (uint32_t i = zones; i < cases[k].count; i++) {
+            const uint64_t a = sim_random_below(&r, zones), b = sim_random_below(&r, zones);
+            members[i].zone = 1 + (uint32_t)(a < b ? a : b);
+            if (cases[k].some_alone && sim_random_below(&r, 4) == 0) members[i].zone = 0;
+        }
+        const uint64_t work = place_within(members, cases[k].count, cases[k].replicas_next, ring,
+                                           LOAD_WORK_MAX, next);
+        CHECK(work < LOAD_WORK_MAX / 4);
+        if (!cases[k].some_alone) check_zones(next, zones);
+        CHECK_EQ(place_within(members, cases[k].count, cases[k].replicas_next, ring, 0, next), 0);
+        if (!cases[k].some_alone) check_zones(next, zones);
+        ring_destroy(ring);
+    }
+    mem_free(next);
     mem_free(members);
 }
 
