@@ -81,13 +81,16 @@ void control_carry(struct control *c, uint32_t member, struct bytes bytes) {
 
 /* ---- asking for one ---- */
 
-/* The one that works, else the next of those that may; 0 = there is nobody. */
+/* The one that works, else the next of those that may; 0 = there is nobody. All that lose a leader
+ * ask at once: each begins after itself, or the first of the state would be asked by all. */
 static uint32_t next_carrier(struct control *c) {
     const uint32_t leader = c->raft->leader;
     const struct control_route *route = leader == 0 ? NULL : find_route(c, leader);
     if (route != NULL && c->now_ms - route->heard_ms < silent_ms(c)) return route->carrier;
+    const uint32_t own = metadata_find_member(c->state, c->self);
+    const uint32_t first = own == MEMBER_NONE ? 0 : own + 1;
     for (uint32_t i = 0; i < c->state->members_count; i++) {
-        const uint32_t at = c->carry_turn++ % c->state->members_count;
+        const uint32_t at = (first + c->carry_turn++) % c->state->members_count;
         const struct metadata_member *m = &c->state->members[at];
         if (m->id == c->self || m->id == leader || m->address[0] == 0) continue;
         if (m->state != MEMBER_DEAD) return m->id;

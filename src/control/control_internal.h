@@ -141,7 +141,7 @@ struct control {
     uint32_t carrier;          /* of the message being received; 0 = its sender */
     uint64_t leader_direct_ms; /* when a leader was heard last without a carrier */
     uint64_t carry_at_ms;      /* when one is asked for next */
-    uint32_t carry_turn;       /* whom, by index of the state */
+    uint32_t carry_turn;       /* whom, by index of the state, counted from the own one */
     struct buffer carry_bytes; /* a CARRY, encoded */
     struct control_route routes[CONTROL_ROUTES_MAX]; /* the latest */
     uint32_t lost[RAFT_VOTERS_MAX]; /* voters whose link went down, not up again; 0 = free */

@@ -193,6 +193,9 @@ TEST(control_scale, many_members) {
     }
     printf("the leader died: all know another one after %.1f s\n", election_ms / 1000.0);
     show_all(w, election_ms);
+    /* All ask others what they know of a leader, and not all the same. */
+    CHECK(most_of(w, false, scale_leader(w)).received_messages <=
+          LEARNER_MESSAGES_MAX * (election_ms / 1000 + UINT64_C(1)));
 
     struct metadata *before = metadata_clone(state_of(w));
     propose(w, METADATA_MEMBER_DEAD, old_id);
