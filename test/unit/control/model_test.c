@@ -94,9 +94,9 @@ struct planted {
 #define PLANTED_SEEDS 40u /* one of so many breaks it */
 
 static const struct planted faults[] = {
-    { "control_publishes_early", 109, "a node went back behind an epoch that it had published" },
+    { "control_publishes_early", 137, "a node went back behind an epoch that it had published" },
     { "control_skips_barrier", 1, "slots became new before all had caught up" },
-    { "control_reuses_id", 15, "a member id was used by two data directories" },
+    { "control_reuses_id", 23, "a member id was used by two data directories" },
     { "control_founds_without_majority", 9, "there are two clusters" },
     { "control_carries_nothing", 4, "a node cut from the leader only is left behind" },
 };
