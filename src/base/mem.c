@@ -5,6 +5,13 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#ifdef ATOLL_JEMALLOC
+/* Read by jemalloc when the program starts. An arena a core, not four: merges allocate on whatever
+ * thread is free, and what each arena keeps in fragments adds up. */
+extern const char *malloc_conf;
+const char *malloc_conf = "percpu_arena:percpu";
+#endif
+
 void *mem_alloc(size_t bytes) {
     if (bytes == 0) return NULL;
     void *p = malloc(bytes);
