@@ -278,6 +278,12 @@ static uint64_t hash_shown(const struct metadata *state) {
     return hash;
 }
 
+/* The first that is asked decides. */
+static bool agrees(uint64_t *hash, uint64_t own) {
+    if (*hash == 0) *hash = own;
+    return *hash == own;
+}
+
 static void check_state(struct world *w, const struct world_node *n, const struct metadata *state) {
     const uint32_t name = n->index + 1;
     if (state->epoch != w->cluster.epoch || state->revision != w->cluster.revision)
@@ -289,12 +295,9 @@ static void check_state(struct world *w, const struct world_node *n, const struc
     if (node_adopted_epoch(&n->process->node) != state->epoch)
         findings_add(&w->findings, "node %u has not adopted epoch %llu in the end", name,
                      (unsigned long long)state->epoch);
-    uint64_t *hash = n->proxy ? &w->cluster.hash_shown : &w->cluster.hash;
-    if (!n->proxy && w->cluster.hash_shown == 0) w->cluster.hash_shown = hash_shown(state);
-    const uint64_t own = n->proxy ? hash_shown(state) : metadata_hash(state);
-    if (*hash == 0) *hash = own;
-    if (*hash != own)
-        findings_add(&w->findings, "node %u has another state of the same revision", name);
+    bool same = agrees(&w->cluster.hash_shown, hash_shown(state));
+    if (!n->proxy) same &= agrees(&w->cluster.hash, metadata_hash(state));
+    if (!same) findings_add(&w->findings, "node %u has another state of the same revision", name);
 }
 
 static void check_settled(struct world *w, const struct world_node *n) {

@@ -214,15 +214,20 @@ uint64_t metadata_inputs_hash(const struct ring_inputs *inputs) {
     return hash_xxh3(bytes_of(bytes, inputs->count * 12));
 }
 
-bool metadata_change_is_due(const struct metadata *m, const struct ring_inputs *inputs) {
-    return m->replicas_next != 0 || metadata_inputs_hash(inputs) != m->placed;
+bool metadata_change_is_due(const struct metadata *m, uint64_t inputs_hash) {
+    return m->replicas_next != 0 || inputs_hash != m->placed;
+}
+
+bool metadata_has_dead(const struct metadata *m) {
+    for (uint32_t i = 0; i < m->members_count; i++) {
+        if (m->members[i].state == MEMBER_DEAD) return true;
+    }
+    return false;
 }
 
 bool metadata_leads_to_dead(const struct metadata *m) {
     struct place_set members = { { 0 } };
-    bool any = false;
-    for (uint32_t i = 0; i < m->members_count; i++) any |= m->members[i].state == MEMBER_DEAD;
-    if (!any) return false;
+    if (!metadata_has_dead(m)) return false;
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++)
         slot_list_collect(&m->slots.targets[slot], &members);
     for (uint32_t i = 0; i < m->members_count; i++) {

@@ -148,9 +148,10 @@ STATUS metadata_view(const struct metadata *m, uint64_t epoch, struct metadata_v
 void metadata_inputs(const struct metadata *m, struct ring_inputs *ret_inputs);
 /* Of the members in it, not of N. */
 uint64_t metadata_inputs_hash(const struct ring_inputs *inputs);
-/* Slots should be given to these members, but were last given to others; or another N is asked
- * for. */
-bool metadata_change_is_due(const struct metadata *m, const struct ring_inputs *inputs);
+/* Slots should be given to the members with this hash, but were last given to others; or another N
+ * is asked for. */
+bool metadata_change_is_due(const struct metadata *m, uint64_t inputs_hash);
+bool metadata_has_dead(const struct metadata *m);
 /* A target of the running change has a dead member. */
 bool metadata_leads_to_dead(const struct metadata *m);
 /* Index of the member with this nonce of a data directory, or MEMBER_NONE. Requires  not 0 */

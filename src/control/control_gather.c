@@ -90,16 +90,10 @@ static void ask_as_member(struct control *c) {
 
 static void gather_evaluate(struct control *c);
 
-/* A proxy that somebody refused for its old epoch does not wait for its next question. */
-static bool wants_news(struct control *c) {
-    if (c->stage != CONTROL_PROXY || !c->news_due || c->now_ms < c->news_at_ms) return false;
-    c->news_due = false;
-    c->news_at_ms = c->now_ms + CONTROL_NEWS_MS;
-    return true;
-}
-
 void control_ask(struct control *c) {
-    if (!wants_news(c) && c->now_ms < c->ask_at_ms) return;
+    /* A proxy that somebody refused for its old epoch does not wait for its next question. */
+    const bool wants_news = c->stage == CONTROL_PROXY && control_take_news_due(c);
+    if (!wants_news && c->now_ms < c->ask_at_ms) return;
     c->ask_at_ms = c->now_ms + CONTROL_ASK_MS;
     const char *address = NULL;
     switch (c->stage) {

@@ -240,6 +240,8 @@ void control_propose_now(struct control *c, struct metadata_command *command);
 /* ---- control_report.c ---- */
 
 void control_report_tick(struct control *c);
+/* Whether news are to be asked for now; if so, not again before CONTROL_NEWS_MS. */
+bool control_take_news_due(struct control *c);
 void control_on_report(struct control *c, struct control_source from);
 void control_on_progress(struct control *c);
 /* NULL if there is none. */

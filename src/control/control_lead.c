@@ -275,32 +275,24 @@ static enum change_reason reason_of(const struct control *c) {
     return reason;
 }
 
-/* Who leaves has been asked whether fewer copies will do; who died has not. */
-static bool has_dead(const struct control *c) {
-    for (uint32_t i = 0; i < c->state->members_count; i++) {
-        if (c->state->members[i].state == MEMBER_DEAD) return true;
-    }
-    return false;
-}
-
 static bool begin_change(struct control *c) {
     static struct metadata_command command; /* large; one thread */
     memset(&command, 0, sizeof command);
     wanted_inputs(c, &command.target);
     const uint64_t hash = metadata_inputs_hash(&command.target);
-    const bool is_due = metadata_change_is_due(c->state, &command.target);
     if (hash != c->members_hash) {
         c->members_hash = hash;
         c->members_since_ms = c->now_ms;
     }
-    if (c->state->change.id != 0 || !is_due) return false;
+    if (c->state->change.id != 0 || !metadata_change_is_due(c->state, hash)) return false;
     if (command.target.count == 0 || c->begin_refused == c->shown_revision) return false;
     if (c->now_ms - c->members_since_ms < c->options.settle_ms) return false;
     command.kind = METADATA_CHANGE_BEGIN;
     command.reason = reason_of(c);
     command.started_ms = c->wall_ms;
     command.throttle = c->options.throttle;
-    command.accept_loss = !has_dead(c);
+    /* Who leaves has been asked whether fewer copies will do; who died has not. */
+    command.accept_loss = !metadata_has_dead(c->state);
     /* If it is refused, the revision stays, and it is not asked again before something changes. */
     c->begin_refused = c->shown_revision;
     control_propose_now(c, &command);

@@ -116,9 +116,14 @@ static void send_progress(struct control *c) {
     }
 }
 
-static void ask_news(struct control *c) {
+bool control_take_news_due(struct control *c) {
+    if (!c->news_due || c->now_ms < c->news_at_ms) return false;
     c->news_due = false;
     c->news_at_ms = c->now_ms + CONTROL_NEWS_MS;
+    return true;
+}
+
+static void ask_news(struct control *c) {
     if (control_is_leader(c)) return; /* nobody has later ones that are committed */
     control_begin(c, CONTROL_NEWS_WANTED)->revision = c->shown_revision;
     control_send(c, c->raft->leader);
@@ -127,6 +132,6 @@ static void ask_news(struct control *c) {
 void control_report_tick(struct control *c) {
     if (c->stage != CONTROL_MEMBER || c->shown_revision == 0 || c->raft->leader == 0) return;
     if (c->report_due || c->now_ms >= c->report_at_ms) send_report(c);
-    if (c->news_due && c->now_ms >= c->news_at_ms) ask_news(c);
+    if (control_take_news_due(c)) ask_news(c);
     if (control_is_leader(c) && c->now_ms >= c->progress_at_ms) send_progress(c);
 }

@@ -55,15 +55,18 @@ void load_among(struct load *l, const uint16_t *lists, uint32_t width) {
     l->lists_width = width;
 }
 
+static void insert_ascending(uint16_t *values, uint32_t *count, uint16_t value) {
+    uint32_t at = (*count)++;
+    for (; at > 0 && values[at - 1] > value; at--) values[at] = values[at - 1];
+    values[at] = value;
+}
+
 /* The members of the slot's list, ascending. Returns how many. */
 static uint32_t listed(const struct load *l, uint32_t slot, uint16_t ret_members[REPLICAS_MAX]) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < l->lists_width; i++) {
         const uint16_t member = l->lists[slot * REPLICAS_MAX + i];
-        if (member == PLACE_EMPTY) continue;
-        uint32_t at = count++;
-        for (; at > 0 && ret_members[at - 1] > member; at--) ret_members[at] = ret_members[at - 1];
-        ret_members[at] = member;
+        if (member != PLACE_EMPTY) insert_ascending(ret_members, &count, member);
     }
     return count;
 }
@@ -170,10 +173,7 @@ static uint32_t takers_listed(const struct pass *s, uint32_t slot,
         const uint16_t position = s->taker_at[members[i]];
         ASSERT(position < s->takers_count);
         ASSERT(s->takers[position] == members[i]);
-        uint32_t at = count++;
-        for (; at > 0 && ret_positions[at - 1] > position; at--)
-            ret_positions[at] = ret_positions[at - 1];
-        ret_positions[at] = position;
+        insert_ascending(ret_positions, &count, position);
     }
     return count;
 }

@@ -229,7 +229,7 @@ static struct metadata_result ask_replicas(struct meta_world *w, uint32_t replic
 static bool is_due(const struct metadata *m) {
     struct ring_inputs inputs;
     metadata_inputs(m, &inputs);
-    return metadata_change_is_due(m, &inputs);
+    return metadata_change_is_due(m, metadata_inputs_hash(&inputs));
 }
 
 /* Another N is asked for like another weight: a change becomes due, and takes what was asked for

@@ -123,13 +123,27 @@ static void run(struct world *w, uint32_t ms) {
     }
 }
 
-static void tell(struct world *w, const struct control_message *m) {
+static void tell_from(struct world *w, struct control_source from,
+                      const struct control_message *m) {
     struct buffer bytes;
     buffer_init(&bytes, CONTROL_MESSAGE_BYTES_MAX);
     control_message_encode(m, &bytes);
-    control_receive(w->control, (struct control_source){ .guest = GUEST }, buffer_bytes(&bytes),
-                    w->now_ms, 3);
+    control_receive(w->control, from, buffer_bytes(&bytes), w->now_ms, 3);
     buffer_deinit(&bytes);
+}
+
+static void tell(struct world *w, const struct control_message *m) {
+    tell_from(w, (struct control_source){ .guest = GUEST }, m);
+}
+
+static void tell_join(struct world *w, const char *address, uint64_t nonce) {
+    static struct control_message m;
+    memset(&m, 0, sizeof m);
+    m.kind = CONTROL_JOIN;
+    m.weight = 1;
+    m.nonce = nonce;
+    m.address = bytes_of_string(address);
+    tell(w, &m);
 }
 
 static enum control_stage stage(struct world *w) {
@@ -396,24 +410,16 @@ TEST(control, let_in) {
     struct world *w = made();
     begin(w, CONTROL_WANT_ALONE, 1, 42);
     run(w, 4000);
-    static struct control_message m;
-    memset(&m, 0, sizeof m);
-    m.kind = CONTROL_JOIN;
-    m.weight = 1;
-    m.nonce = 50;
-    m.address = BYTES_LIT("10.0.0.9:7000");
-    tell(w, &m);
+    tell_join(w, "10.0.0.9:7000", 50);
     CHECK_EQ(w->sent[CONTROL_JOINED], 0);
-    tell(w, &m); /* asked again before it was carried out */
+    tell_join(w, "10.0.0.9:7000", 50); /* asked again before it was carried out */
     run(w, 500);
     CHECK_EQ(w->sent[CONTROL_JOINED], 1);
-    tell(w, &m);
+    tell_join(w, "10.0.0.9:7000", 50);
     CHECK_EQ(w->sent[CONTROL_JOINED], 2);
     CHECK_EQ(control_state(w->control)->members_count, 2);
     CHECK_EQ(control_state(w->control)->member_last, 2);
-    m.address = BYTES_LIT("no address");
-    m.nonce = 51;
-    tell(w, &m);
+    tell_join(w, "no address", 51);
     run(w, 500);
     CHECK_EQ(w->sent[CONTROL_JOIN_REFUSED], 1);
     destroy(w);
@@ -425,12 +431,7 @@ static void report_of(struct world *w, uint32_t member) {
     m.kind = CONTROL_REPORT;
     m.report_count = 1;
     m.reports[0].boot = 1;
-    struct buffer bytes;
-    buffer_init(&bytes, CONTROL_MESSAGE_BYTES_MAX);
-    control_message_encode(&m, &bytes);
-    control_receive(w->control, (struct control_source){ .member = member }, buffer_bytes(&bytes),
-                    w->now_ms, 3);
-    buffer_deinit(&bytes);
+    tell_from(w, (struct control_source){ .member = member }, &m);
 }
 
 /* The leader tells all of all as long as that fits, also when one has just become known. */
@@ -438,16 +439,10 @@ TEST(control, reports_are_told_at_once) {
     struct world *w = made();
     begin(w, CONTROL_WANT_ALONE, 1, 42);
     run(w, 4000);
-    static struct control_message m;
-    memset(&m, 0, sizeof m);
-    m.kind = CONTROL_JOIN;
-    m.weight = 1;
     for (uint32_t member = 2; member <= 4; member++) {
         char address[32];
         (void)snprintf(address, sizeof address, "10.0.0.%u:7000", 10 + member);
-        m.nonce = 50 + member;
-        m.address = bytes_of_string(address);
-        tell(w, &m);
+        tell_join(w, address, 50 + member);
         run(w, 100);
         CHECK_EQ(control_state(w->control)->members_count, member);
         report_of(w, member);

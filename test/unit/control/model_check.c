@@ -155,7 +155,7 @@ const char *control_model_unsettled(struct model *m) {
     }
     struct ring_inputs inputs;
     metadata_inputs(m->latest, &inputs);
-    if (metadata_change_is_due(m->latest, &inputs)) return "a change is due";
+    if (metadata_change_is_due(m->latest, metadata_inputs_hash(&inputs))) return "a change is due";
     for (uint32_t i = 0; i < m->node_count; i++) {
         const char *why = unsettled_node(m, &m->nodes[i]);
         if (why != NULL) return why;

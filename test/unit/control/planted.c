@@ -70,6 +70,7 @@
 #define control_status_report planted_control_status_report
 #define control_step planted_control_step
 #define control_stored planted_control_stored
+#define control_take_news_due planted_control_take_news_due
 #define control_take_peer planted_control_take_peer
 #define control_tell_joined planted_control_tell_joined
 #define control_tick planted_control_tick

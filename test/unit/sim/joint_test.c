@@ -148,13 +148,18 @@ TEST(joint, most_of_the_two_are_the_same) {
     slot_world_close(&w);
 }
 
-/* Three become five, as when nodes were fewer than N: two of the three and three of the five. */
+/* Three become five, as when nodes were fewer than N. */
+static void open_longer(struct slot_world *w) {
+    slot_world_open(w);
+    w->shared = 3;
+    w->longer = 2;
+    slot_world_publish(w, ALL, 2, SLOT_JOINT);
+}
+
+/* Two of the three and three of the five. */
 TEST(joint, each_list_has_its_own_majority) {
     struct slot_world w;
-    slot_world_open(&w);
-    w.shared = 3;
-    w.longer = 2;
-    slot_world_publish(&w, ALL, 2, SLOT_JOINT);
+    open_longer(&w);
     slot_world_cut(&w, 3);
     slot_world_cut(&w, 4);
     slot_world_run(&w, 1000);
@@ -172,10 +177,7 @@ TEST(joint, each_list_has_its_own_majority) {
 /* The other way round: three of the five, and of the list one alone. */
 TEST(joint, a_majority_of_the_longer_is_not_enough) {
     struct slot_world w;
-    slot_world_open(&w);
-    w.shared = 3;
-    w.longer = 2;
-    slot_world_publish(&w, ALL, 2, SLOT_JOINT);
+    open_longer(&w);
     slot_world_cut(&w, 1);
     slot_world_cut(&w, 2);
     slot_world_run(&w, 1000);
