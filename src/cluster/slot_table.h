@@ -52,6 +52,14 @@ static inline void slot_list_collect(const struct slot_list *list, struct place_
     ASSERT(list->count <= REPLICAS_MAX);
     for (uint32_t i = 0; i < list->count; i++) place_set_add(members, list->members[i]);
 }
+/* Whether any of the members is in the list. */
+static inline bool slot_list_meets(const struct slot_list *list, const struct place_set *members) {
+    ASSERT(list->count <= REPLICAS_MAX);
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (place_set_has(members, list->members[i])) return true;
+    }
+    return false;
+}
 /* The first slot of the phase from `slot` on, or RING_SLOTS. */
 static inline uint32_t slot_table_next(const struct slot_table *t, enum slot_phase phase,
                                        uint32_t slot) {

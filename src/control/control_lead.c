@@ -318,25 +318,42 @@ static uint32_t pack_slots(const struct metadata *m, enum slot_phase phase, uint
     return slots;
 }
 
-/* All members of lists and targets of joint slots, but for dead ones, hold everything. */
-static bool barrier_reached(const struct control *c) {
-    const struct slot_table *t = &c->state->slots;
-    struct place_set members = { { 0 } };
+/* The latest at which a slot became joint; 0: none is. */
+static uint64_t joint_epoch(const struct slot_table *t) {
     uint64_t epoch = 0;
     for (uint32_t slot = slot_table_next(t, SLOT_JOINT, 0); slot < RING_SLOTS;
          slot = slot_table_next(t, SLOT_JOINT, slot + 1)) {
-        slot_list_collect(&t->lists[slot], &members);
-        slot_list_collect(&t->targets[slot], &members);
         if (t->epochs[slot] > epoch) epoch = t->epochs[slot];
     }
-    if (epoch == 0) return false; /* none is joint */
-    if (MUTANT("control_skips_barrier")) return true;
+    return epoch;
+}
+
+/* Those that are not dead and may lack something of the epoch. */
+static void those_behind(struct control *c, uint64_t epoch, struct place_set *ret_members) {
+    *ret_members = (struct place_set){ { 0 } };
     for (uint32_t i = 0; i < c->state->members_count; i++) {
         const struct metadata_member *m = &c->state->members[i];
-        if (!place_set_has(&members, i) || m->state == MEMBER_DEAD) continue;
-        const struct control_peer *p = control_find_peer((struct control *)c, m->id);
-        if (p == NULL || p->report.boot != m->boot) return false;
-        if (p->report.epoch_adopted < epoch || p->report.epoch_caught_up < epoch) return false;
+        if (m->state == MEMBER_DEAD) continue;
+        const struct control_peer *p = control_find_peer(c, m->id);
+        const bool has_all = p != NULL && p->report.boot == m->boot &&
+                             p->report.epoch_adopted >= epoch && p->report.epoch_caught_up >= epoch;
+        if (!has_all) place_set_add(ret_members, i);
+    }
+}
+
+/* All members of lists and targets of joint slots, but for dead ones, hold everything. */
+static bool barrier_reached(struct control *c) {
+    const struct slot_table *t = &c->state->slots;
+    const uint64_t epoch = joint_epoch(t);
+    struct place_set behind;
+    if (epoch == 0) return false;
+    if (MUTANT("control_skips_barrier")) return true;
+    those_behind(c, epoch, &behind);
+    if (place_set_next(&behind, 0) == MEMBER_NONE) return true;
+    for (uint32_t slot = slot_table_next(t, SLOT_JOINT, 0); slot < RING_SLOTS;
+         slot = slot_table_next(t, SLOT_JOINT, slot + 1)) {
+        if (slot_list_meets(&t->lists[slot], &behind)) return false;
+        if (slot_list_meets(&t->targets[slot], &behind)) return false;
     }
     return true;
 }

@@ -35,15 +35,28 @@ bool catch_up_compares(const struct shard *s, uint32_t slot, uint32_t member, bo
     return is_listed(m, slot, m->self) || is_listed(m, slot, member);
 }
 
+/* A joint slot of this shard that it has to make equal with the member. */
+static bool is_joint_with(const struct shard *s, uint32_t slot, uint32_t member) {
+    const struct membership *m = s->members;
+    if (m->slots.phases[slot] != SLOT_JOINT) return false;
+    if (!membership_keeps(m, slot, m->self) || !membership_keeps(m, slot, member)) return false;
+    return catch_up_compares(s, slot, member, true);
+}
+
+static bool any_joint_with(const struct shard *s, uint32_t member) {
+    for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
+        if (is_joint_with(s, slot, member)) return true;
+    }
+    return false;
+}
+
 /* The number for the shard `rest` of `shards` of a member; 0 = no such slots. */
 static uint64_t joint_of(const struct shard *s, uint32_t member, uint32_t shards, uint32_t rest) {
     const struct membership *m = s->members;
     uint64_t joint = 0;
     ASSERT(shards > 0 && rest < shards);
     for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
-        if (m->slots.phases[slot] != SLOT_JOINT || slot % shards != rest) continue;
-        if (!membership_keeps(m, slot, m->self) || !membership_keeps(m, slot, member)) continue;
-        if (!catch_up_compares(s, slot, member, true)) continue;
+        if (slot % shards != rest || !is_joint_with(s, slot, member)) continue;
         uint8_t bytes[JOINT_SLOT_BYTES];
         put_u16_le(bytes, (uint16_t)slot);
         put_u64_le(bytes + 2, m->slots.epochs[slot]);
@@ -238,7 +251,7 @@ bool catch_up_hides(const struct shard *s, const struct record *r) {
 
 /* Whether all that the two have to make equal is. */
 static bool is_caught_with(struct shard *s, struct peer *p) {
-    if (p->shards == 0) return joint_of(s, p->member, 1, 0) == 0;
+    if (p->shards == 0) return !any_joint_with(s, p->member);
     for (uint16_t k = 0; k < p->shards; k++) {
         if (!repair_is_wanted(s, p, k)) continue;
         struct repair *r = repair_of(s, p, k);

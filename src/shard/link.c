@@ -354,8 +354,8 @@ void links_learn(struct shard *s) {
     const struct membership *m = s->members;
     const bool all = m->count <= LINKS_QUICK_MEMBERS;
     const bool none = s->node->links_slow;
-    struct place_set neighbors;
-    membership_neighbors(m, m->self, s->id, s->node->shards_count, &neighbors);
+    struct place_set neighbors = { { 0 } };
+    if (!all && !none) membership_neighbors(m, m->self, s->id, s->node->shards_count, &neighbors);
     for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
         if (s->peers[i] != NULL) s->peers[i]->near = !none && (all || place_set_has(&neighbors, i));
     }
