@@ -2,6 +2,32 @@
 #include "base/assert.h"
 #include "sim/check.h"
 
+static bool is_acknowledged(const struct history *h, uint32_t key, struct ballot version) {
+    for (uint32_t i = h->keys[key].last; i != HISTORY_NONE; i = h->ops[i].previous) {
+        const struct history_op *op = &h->ops[i];
+        if (history_is_write(op->kind) && op->outcome == HISTORY_OK &&
+            ballot_compare(op->version, version) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool has_losses(const struct history *h, uint32_t key) {
+    for (uint32_t i = 0; i < h->events_count && h->losses > 0; i++) {
+        const struct history_event *e = &h->events[i];
+        if (e->kind == HISTORY_LOSS && (h->keys[key].kept >> e->index & 1) != 0) return true;
+    }
+    return false;
+}
+
+/* Nothing is an answer if the version was deleted or has expired, or may be nowhere any more: after a
+ * while that looks like a deletion that was forgotten (R9). An older version is none. */
+static bool may_be_nothing(const struct check *c, const struct history_op *op) {
+    const uint64_t ended_wall_ms = op->wall_ms + (op->ended_ns - op->began_ns) / 1000000;
+    if (check_may_be_absent(c, op->key, op->session, op->ended_ns, ended_wall_ms)) return true;
+    return !is_acknowledged(c->history, op->key, op->session) || has_losses(c->history, op->key);
+}
+
 void check_session(const struct check *c, struct findings *f) {
     const struct history *h = c->history;
     ASSERT(history_check(h));
@@ -12,10 +38,7 @@ void check_session(const struct check *c, struct findings *f) {
         if (op->outcome != HISTORY_OK && op->outcome != HISTORY_ABSENT) continue;
         f->checked++;
         if (op->outcome == HISTORY_OK && ballot_compare(op->version, op->session) >= 0) continue;
-        const uint64_t ended_wall_ms = op->wall_ms + (op->ended_ns - op->began_ns) / 1000000;
-        if (op->outcome == HISTORY_ABSENT &&
-            check_may_be_absent(c, op->key, op->session, op->ended_ns, ended_wall_ms))
-            continue;
+        if (op->outcome == HISTORY_ABSENT && may_be_nothing(c, op)) continue;
         findings_add(f, "%s: operation %u at node %u read %s in a session that had seen %s",
                      h->keys[op->key].text, i, op->node + 1,
                      op->outcome == HISTORY_OK ? check_version(op->version).text : "nothing",

@@ -99,8 +99,6 @@ static void draw_mix(struct scenario *s, struct sim_random *dice) {
     m->levels[WORK_QUORUM] = PICK(dice, 0, 20);
     m->levels[WORK_ALL] = PICK(dice, 0, 5);
     m->session_permille = PICK(dice, 0, 200, 800);
-    /* What the only copy lost with the power is nowhere; a member alone does not wait for it. */
-    if (s->replicas == 1 && s->sync != WAL_SYNC_ALWAYS) m->session_permille = 0;
     m->ttl_permille = PICK(dice, 0, 50, 300);
     m->ttl_ms_max = PICK(dice, 500, 5000, 30000);
     m->medium_permille = PICK(dice, 0, 100, 400);
@@ -207,7 +205,6 @@ STATUS scenario_set(struct scenario *s, const char *name, const char *value) {
         return status_of(ST_INVALID);
     }
     if (!scenario_check(&to)) return status_of(ST_INVALID);
-    if (to.replicas == 1 && to.sync != WAL_SYNC_ALWAYS) to.mix.session_permille = 0;
     *s = to;
     return status_of(ST_OK);
 }

@@ -180,6 +180,12 @@ static uint32_t best_answered(const struct round *r) {
     return best;
 }
 
+void round_absence_counts(struct round *r) {
+    ASSERT(r->kind == ROUND_READ);
+    r->absence_counts = true;
+    ASSERT(round_check(r));
+}
+
 enum round_outcome round_outcome(const struct round *r) {
     ASSERT(round_check(r));
     const uint16_t answered = r->places[PLACE_ANSWERED];
@@ -191,6 +197,7 @@ enum round_outcome round_outcome(const struct round *r) {
     const uint32_t best = best_answered(r);
     ASSERT(best != PLACE_NONE);
     if (ballot_compare(r->versions[best], r->at_least) >= 0) return ROUND_DONE;
+    if (r->absence_counts && ballot_is_zero(r->versions[best])) return ROUND_DONE;
     return open == 0 ? ROUND_IMPOSSIBLE : ROUND_PENDING;
 }
 

@@ -176,12 +176,20 @@ static void keep_newest(struct coordination *k, const struct record *r) {
     k->has_newest = true;
 }
 
+/* Whether the own replica, which has nothing, would know of the session's version but for having
+ * forgotten it: it had all that is at or below its floor. */
+static bool has_forgotten(const struct shard *s, const struct coordination *k) {
+    const struct ballot session = k->round.at_least;
+    return !ballot_is_zero(session) && ballot_compare(session, engine_gc_floor(s->engine)) <= 0;
+}
+
 /* Returns the places to ask because of what the own replica says; ST_WAIT: later. */
 static uint16_t ask_own(struct shard *s, struct coordination *k, uint32_t place) {
     struct status st = status_of(ST_CORRUPT);
     if (replica_may_tell(s, k->slot)) st = lookup_begin(s, &k->local, buffer_bytes(&k->ikey));
     if (st.code == ST_WAIT) return 0;
     struct ballot version = { 0 };
+    if (st.code == ST_NOT_FOUND && has_forgotten(s, k)) round_absence_counts(&k->round);
     if (status_ok(st) && catch_up_hides(s, &k->local.read.record)) st = status_of(ST_NOT_FOUND);
     if (status_ok(st)) {
         version = k->local.read.record.ballot;

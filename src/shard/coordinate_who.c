@@ -72,9 +72,10 @@ struct slot_places coordinate_replicas(const struct shard *s, const struct reque
 }
 
 bool shard_may_answer_alone(const struct shard *s, const struct request *q) {
+    if (!ballot_is_zero(q->session)) return false;
     /* What a proxy stamped may come twice: only a coordination writes it under its stamp (R4). */
     if (!shard_is_clustered(s)) return ballot_is_zero(q->stamp);
-    if (!operation_only_reads(q) || !s->filled || !ballot_is_zero(q->session)) return false;
+    if (!operation_only_reads(q) || !s->filled) return false;
     if (s->members->epoch == 0) return false;
     const uint32_t wanted = membership_replication(s->members, q->keyspace).replicas;
     const uint32_t copies = wanted < s->members->count ? wanted : s->members->count;

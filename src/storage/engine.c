@@ -264,6 +264,10 @@ void engine_set_gc_floor(struct engine *e, struct ballot floor) {
     if (ballot_compare(floor, e->gc_floor) > 0) e->gc_floor = floor;
 }
 
+struct ballot engine_gc_floor(const struct engine *e) {
+    return e->gc_floor;
+}
+
 void engine_clear_gc_floor(struct engine *e) {
     ASSERT(!e->recovering);
     e->gc_floor = (struct ballot){ 0 };

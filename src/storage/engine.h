@@ -160,6 +160,7 @@ struct ballot engine_floor(const struct engine *e, uint16_t keyspace);
  * set it again after opening, before any put. A single node sets it to a few
  * seconds ago. */
 void engine_set_gc_floor(struct engine *e, struct ballot floor);
+struct ballot engine_gc_floor(const struct engine *e);
 /* Nothing is forgotten from now on, and versions of any age are taken: before the first record of a
  * slot that this shard gains. Nothing comes of a compaction that still forgets; see
  * engine_is_dropping for one that cannot be held back. */

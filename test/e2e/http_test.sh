@@ -60,6 +60,17 @@ is "delete: it existed" '{"existed":true}' "$(body)"
 gives "delete again" 200 DELETE /v1/kv/greeting
 is "delete again: it did not" '{"existed":false}' "$(body)"
 gives "get of a deleted key" "404 not_found" GET /v1/kv/greeting
+gives "put for a session" 200 PUT /v1/kv/session --data-binary one
+seen=$(version)
+gives "a session sees its write" 200 GET /v1/kv/session -H "Atoll-Session: $seen"
+gives "put of another key" 200 PUT /v1/kv/later --data-binary x
+later=$(version)
+gives "a session is not shown less" 503 GET /v1/kv/session -H "Atoll-Session: $later"
+ok "a session is not shown less: why" grep -q '"quorum_unavailable".* version of Atoll-Session' "$work/body"
+gives "a session that has seen what is nowhere" 503 GET /v1/kv/never-put -H "Atoll-Session: $later"
+gives "a session that has seen what is forgotten" "404 not_found" GET /v1/kv/never-put -H "Atoll-Session: 1.1.1"
+gives "delete in a session" 200 DELETE /v1/kv/session
+gives "a session sees the deletion" "404 not_found" GET /v1/kv/session -H "Atoll-Session: $seen"
 gives "head of a deleted key" 404 HEAD /v1/kv/greeting
 gives "levels and op" 200 PUT "/v1/kv/op?level=quorum&op=000102030405060708090a0b0c0d0e0f&keyspace=default" -d x
 gives "get with a level" 200 GET "/v1/kv/op?level=one&keyspace="

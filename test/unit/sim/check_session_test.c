@@ -32,3 +32,31 @@ TEST(check_session, finds_a_session_that_sees_nothing) {
     CHECK_EQ(made_run(&m, check_session), 1);
     made_deinit(&m);
 }
+
+/* What was promised to nobody may be gone; then an older version is as wrong as ever. */
+TEST(check_session, allows_for_what_was_not_acknowledged) {
+    struct made m;
+    made_init(&m);
+    made_do(&m, HISTORY_PUT, 1, 5);
+    made_end(&m, made_begin(&m, HISTORY_PUT, 1), HISTORY_UNKNOWN, 0);
+    made_do(&m, HISTORY_GET, 1, 10);
+    read_in_session(&m, 10, 0);
+    CHECK_EQ(made_run(&m, check_session), 0);
+    read_in_session(&m, 10, 5);
+    CHECK_EQ(made_run(&m, check_session), 1);
+    made_deinit(&m);
+}
+
+/* So may what a replica had that lost its storage. */
+TEST(check_session, allows_for_losses) {
+    struct made m;
+    made_init(&m);
+    made_do(&m, HISTORY_PUT, 1, 5);
+    made_do(&m, HISTORY_PUT, 1, 10);
+    history_loss(&m.history, 1);
+    read_in_session(&m, 10, 0);
+    CHECK_EQ(made_run(&m, check_session), 0);
+    read_in_session(&m, 10, 5);
+    CHECK_EQ(made_run(&m, check_session), 1);
+    made_deinit(&m);
+}
