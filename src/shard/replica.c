@@ -492,6 +492,17 @@ void replica_serve_floor(struct shard *s, struct link *l, const struct peer_fram
         shard_truncate(s, m.keyspace, m.floor);
 }
 
+void shard_spread_floors(struct shard *s) {
+    for (uint32_t i = membership_next(s->members, 0); i != MEMBER_NONE;
+         i = membership_next(s->members, i + 1)) {
+        const struct peer *p = s->peers[i];
+        for (uint32_t k = 0; p != NULL && k < p->shards; k++) {
+            if (p->links[k] != NULL && p->links[k]->state == LINK_UP)
+                shard_tell_floors(s, p->links[k]);
+        }
+    }
+}
+
 void shard_tell_floors(struct shard *s, struct link *l) {
     const uint16_t keyspace = 0; /* the only one there is */
     if (s->engine == NULL) return;
