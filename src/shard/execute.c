@@ -344,12 +344,21 @@ void shard_truncate(struct shard *s, uint16_t keyspace, struct ballot floor) {
     truncate_with(s, keyspace, floor, NULL);
 }
 
-/* Slots that the asker counts on may not be kept here any more: its answer would lack their keys,
- * or count for what it is not about. It makes its parts anew under the view that is known here. */
-static bool part_is_outdated(struct shard *s, struct call *c) {
+/* Whether range requests are shown all that is stored here. */
+static bool hides_nothing(const struct shard *s) {
+    return s->keeps_all && catch_up_hidden_before(s) == 0;
+}
+
+/* The asker counts on slots by another view than this shard has. If it is behind, they may not be
+ * kept here any more: its answer would lack their keys, or count for what it is not about. If it is
+ * ahead, they may be kept here in full, and what is stored of them would be hidden. It makes its
+ * parts anew, by the view that is known here or when its own is. */
+static bool part_is_of_another_view(struct shard *s, struct call *c) {
     const uint64_t epoch = c->request.epoch;
-    if (epoch > s->members->epoch) shard_news_wanted(s);
-    if (epoch == 0 || epoch >= s->members->epoch || MUTANT("fence_ignored")) return false;
+    const bool ahead = epoch > s->members->epoch;
+    if (ahead) shard_news_wanted(s);
+    if (epoch == 0 || epoch == s->members->epoch || MUTANT("fence_ignored")) return false;
+    if (ahead && (c->request.op == OP_TRUNCATE || hides_nothing(s))) return false;
     c->response = (struct response){ .outcome = OUT_QUORUM, .untried = true };
     c->sequence = 0;
     shard_call_finish(s, c);
@@ -362,7 +371,7 @@ static void truncate_begin(struct shard *s, struct call *c) {
                                 .node = s->node->node_id,
                                 .boot = s->node->boot_count };
     const struct ballot asked = c->request.stamp;
-    if (part_is_outdated(s, c)) return;
+    if (part_is_of_another_view(s, c)) return;
     if (hlc_ms(asked.stamp) > s->turn_wall_ms + HLC_SKEW_MS_MAX) {
         shard_call_fail(s, c, OUT_CLOCK);
         return;
@@ -388,11 +397,9 @@ static void call_walk(struct shard *s, struct call *c) {
         shard_call_fail(s, c, OUT_STOPPING);
         return;
     }
-    if (part_is_outdated(s, c)) return;
+    if (part_is_of_another_view(s, c)) return;
     if (c->walk == NULL) c->walk = walk_create(++s->random * 0x9E3779B97F4A7C15ULL | 1);
-    const uint64_t hidden_before = catch_up_hidden_before(s);
-    const bool sees_all = s->keeps_all && hidden_before == 0;
-    walk_keeps(c->walk, sees_all ? NULL : s->members, hidden_before);
+    walk_keeps(c->walk, hides_nothing(s) ? NULL : s->members, catch_up_hidden_before(s));
     const struct status st = walk_slice(c->walk, s->engine, s->node->cache, &c->request,
                                         s->turn_wall_ms, s->ikey_space, &c->read.fetch);
     if (st.code == ST_WAIT) {

@@ -295,6 +295,39 @@ TEST(fence, a_scan_waits_for_the_view) {
     slot_world_close(&w);
 }
 
+/* Who does not know yet that it keeps a slot would leave out what it has of it. */
+TEST(fence, a_scan_waits_for_those_behind) {
+    struct slot_world w;
+    struct asked asked;
+    slot_world_open(&w);
+    slot_world_run(&w, 100);
+    slot_world_put(&w, 3, "v");
+    slot_world_put(&w, 4, "v");
+    slot_world_publish(&w, LIST, 3, SLOT_NEW);
+    slot_world_run(&w, 100);
+    slot_world_begin(&w, 0, "KEYS *", &asked);
+    CHECK_EQ(strlen(slot_world_end(&w, &asked, 500)), 0);
+    for (uint32_t at = 3; at < 6; at++)
+        CHECK(atomic_load(&slot_world_shard(&w, at)->node->news_wanted));
+    slot_world_publish(&w, TARGET, 3, SLOT_NEW);
+    CHECK(begins(slot_world_end(&w, &asked, 200), "*1\r\n$3\r\nkey"));
+    slot_world_close(&w);
+}
+
+/* A floor is for all that is stored, whoever keeps it. */
+TEST(fence, a_truncation_does_not_wait_for_those_behind) {
+    struct slot_world w;
+    slot_world_open(&w);
+    CHECK(begins(slot_world_ask(&w, 0, "SET key v"), "+OK"));
+    slot_world_publish(&w, LIST, 2, SLOT_JOINT);
+    slot_world_run(&w, 100);
+    CHECK(begins(slot_world_ask(&w, 0, "FLUSHALL"), "+OK"));
+    slot_world_publish(&w, TARGET, 2, SLOT_JOINT);
+    slot_world_run(&w, 100);
+    CHECK(begins(slot_world_ask(&w, 3, "KEYS *"), "*0"));
+    slot_world_close(&w);
+}
+
 TEST(fence, a_truncation_waits_for_the_view) {
     struct slot_world w;
     struct asked asked;
