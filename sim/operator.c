@@ -222,6 +222,21 @@ static void see_to_doomed(struct world *w, struct world_node *n) {
     join(w, n, w->now_ns + below(w, REJOIN_MS_MAX) * NS_A_MS);
 }
 
+/* With an empty disk, and most of its list have left: it would wait for them for ever. */
+static bool is_lost(const struct world *w, const struct world_node *n) {
+    const uint64_t first = (UINT64_C(1) << w->scenario->nodes) - 1;
+    const uint64_t there = (world_members(w) & first) | bit_of(n);
+    if (n->want != CONTROL_WANT_LIST || n->member != 0 || n->out) return false;
+    if (n->state != NODE_UP || n->resume_ns != 0) return false;
+    return 2 * (uint32_t)__builtin_popcountll(there) <= w->scenario->nodes;
+}
+
+static void see_to_lost(struct world *w, struct world_node *n) {
+    if (!is_lost(w, n)) return;
+    world_crash(w, n, false, w->now_ns);
+    n->want = CONTROL_WANT_JOIN;
+}
+
 /* A change that somebody cancelled is begun again when weights are others. */
 static void unstick(struct world *w) {
     const struct world_cluster *c = &w->cluster;
@@ -300,6 +315,7 @@ void operator_step(struct world *w) {
     const uint64_t members = world_members(w);
     for (uint32_t i = 0; i < keepers(w); i++) {
         if ((w->operator.doomed>> i & 1) != 0) see_to_doomed(w, &w->nodes[i]);
+        see_to_lost(w, &w->nodes[i]);
     }
     const uint64_t known = members & ~w->operator.doomed;
     if (known != 0) clients_know(w->clients, known);
