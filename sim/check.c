@@ -113,10 +113,23 @@ static struct ballot row_floor(const struct walk *w, const struct history_op *ro
     return best;
 }
 
+/* A truncation has the stamp of the node that was asked, when it was. */
+static struct ballot version_at_least(const struct check *c, const struct history_op *op) {
+    if (op->kind != HISTORY_TRUNCATE) return op->version;
+    return (struct ballot){ .stamp = hlc_of_ms(op->wall_ms - c->clock_spread_ms) };
+}
+
+/* Whose clock may have been set forward by what others stamped. Requires  it has an answer */
+static struct ballot version_at_most(const struct check *c, const struct history_op *op) {
+    if (op->kind != HISTORY_TRUNCATE) return op->version;
+    const uint64_t ms = history_ended_wall_ms(op) + c->clock_spread_ms + HLC_SKEW_MS_MAX;
+    return (struct ballot){ .stamp = hlc_of_ms(ms) };
+}
+
 static void acknowledge(struct walk *w, uint32_t index) {
     const struct history_op *op = &w->check->history->ops[index];
     uint32_t *last = &w->acknowledged[op->key].last[op->need];
-    w->newest[index] = op->version;
+    w->newest[index] = version_at_least(w->check, op);
     if (*last != HISTORY_NONE) lift(&w->newest[index], w->newest[*last]);
     w->before[index] = *last;
     *last = index;
@@ -140,16 +153,20 @@ static void walk_began(struct walk *w, uint32_t index) {
     if (op->kind == HISTORY_ROW) *floor = row_floor(w, op);
 }
 
+static bool is_counted(const struct walk *w, enum history_kind kind) {
+    return kind == w->kind || (kind == HISTORY_TRUNCATE && w->kind == HISTORY_DELETE);
+}
+
 /* An answer may arrive after a loss and tell of before. */
 static void walk_ended(struct walk *w, uint32_t index) {
     const struct history_op *op = &w->check->history->ops[index];
     const uint32_t losses = w->losses[op->key] - w->losses_began[index];
     ASSERT(op->need <= REPLICAS_MAX);
     if (op->kind == HISTORY_GET && losses > 0) w->floors->reads[index] = (struct ballot){ 0 };
-    if (op->kind != w->kind || op->outcome != HISTORY_OK) return;
+    if (!is_counted(w, op->kind) || op->outcome != HISTORY_OK) return;
     acknowledge(w, index);
     if (op->need <= losses) return;
-    lift(&w->held[op->key].by_count[op->need - losses], op->version);
+    lift(&w->held[op->key].by_count[op->need - losses], version_at_least(w->check, op));
 }
 
 void check_floors_init(struct check_floors *f, const struct check *c, enum history_kind kind) {
@@ -201,10 +218,11 @@ bool check_may_be_absent(const struct check *c, uint32_t key, struct ballot floo
         ASSERT(op->key == key);
         if (op->began_ns > now_ns || !history_is_write(op->kind)) continue;
         if (op->outcome == HISTORY_REFUSED) continue;
-        if (op->outcome == HISTORY_OK && !ballot_is_zero(op->version) &&
-            ballot_compare(op->version, floor) < 0)
+        const struct ballot newest = version_at_most(c, op);
+        if (op->outcome == HISTORY_OK && !ballot_is_zero(newest) &&
+            ballot_compare(newest, floor) < 0)
             continue;
-        if (op->kind == HISTORY_DELETE) return true;
+        if (op->kind == HISTORY_DELETE || op->kind == HISTORY_TRUNCATE) return true;
         if (op->ttl_ms != 0 && op->wall_ms + op->ttl_ms <= wall_ms + c->clock_spread_ms)
             return true;
     }

@@ -79,7 +79,8 @@ extern const struct check_kind check_kinds[CHECK_KINDS];
 
 /* ---- for checkers ---- */
 
-/* Of the writes of a kind: the newest version that must be on some replica. */
+/* Of the writes of a kind: the newest version that must be on some replica. Truncations are deletes,
+ * of every key. */
 struct check_floors {
     struct ballot *reads; /* by operation: when it began, if its quorum must meet it; else zero */
     struct ballot *keys;  /* by key: in the end */

@@ -23,8 +23,8 @@ static bool has_losses(const struct history *h, uint32_t key) {
 /* Nothing is an answer if the version was deleted or has expired, or may be nowhere any more: after a
  * while that looks like a deletion that was forgotten (R9). An older version is none. */
 static bool may_be_nothing(const struct check *c, const struct history_op *op) {
-    const uint64_t ended_wall_ms = op->wall_ms + (op->ended_ns - op->began_ns) / 1000000;
-    if (check_may_be_absent(c, op->key, op->session, op->ended_ns, ended_wall_ms)) return true;
+    if (check_may_be_absent(c, op->key, op->session, op->ended_ns, history_ended_wall_ms(op)))
+        return true;
     return !is_acknowledged(c->history, op->key, op->session) || has_losses(c->history, op->key);
 }
 

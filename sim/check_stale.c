@@ -15,9 +15,8 @@ void check_stale(const struct check *c, struct findings *f) {
         if (op->outcome != HISTORY_OK && op->outcome != HISTORY_ABSENT) continue;
         f->checked++;
         if (op->outcome == HISTORY_OK && ballot_compare(op->version, floor) >= 0) continue;
-        const uint64_t ended_wall_ms = op->wall_ms + (op->ended_ns - op->began_ns) / 1000000;
         if (op->outcome == HISTORY_ABSENT &&
-            check_may_be_absent(c, op->key, floor, op->ended_ns, ended_wall_ms))
+            check_may_be_absent(c, op->key, floor, op->ended_ns, history_ended_wall_ms(op)))
             continue;
         findings_add(f, "%s: operation %u at node %u read %s, but %s was acknowledged before",
                      h->keys[op->key].text, i, op->node + 1,

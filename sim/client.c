@@ -72,6 +72,12 @@ static uint32_t any_node(struct client *c) {
     return (uint32_t)__builtin_ctzll(rest);
 }
 
+/* A connection speaks one protocol only. */
+static bool connect_anew(struct client *c) {
+    hang_up(c);
+    return connect_to_node(c);
+}
+
 static void begin_request(struct client *c) {
     const struct scenario *s = c->all->scenario;
     ASSERT(!c->waiting);
@@ -93,6 +99,10 @@ static void begin_request(struct client *c) {
         c->requests_left--;
         workload_draw(&c->all->workload, &c->dice, &c->work);
     }
+    if (c->work.kind == WORK_TRUNCATE && !connect_anew(c)) {
+        rest(c);
+        return;
+    }
     client_ask(c);
     os_timer_arm(c->all->loop, &c->timer,
                  now_ms(c) + (c->probe ? PROBE_TIMEOUT_MS : s->timeout_ms));
@@ -109,6 +119,13 @@ static void on_timer(struct client *c) {
     if (!c->waiting && may_begin(c)) rest(c);
 }
 
+static struct status parse_reply(struct client *c, struct client_reply *ret_reply,
+                                 size_t *ret_used) {
+    const struct bytes in = buffer_bytes(&c->in);
+    if (c->work.kind == WORK_TRUNCATE) return client_reply_parse_resp(in, ret_reply, ret_used);
+    return client_reply_parse(in, &c->body, ret_reply, ret_used);
+}
+
 /* Take what has arrived. False: the connection is gone, or no use any more. */
 static bool pump_in(struct client *c) {
     for (;;) {
@@ -121,8 +138,7 @@ static bool pump_in(struct client *c) {
         buffer_commit(&c->in, len);
         struct client_reply reply;
         size_t used = 0;
-        const struct status parsed =
-            client_reply_parse(buffer_bytes(&c->in), &c->body, &reply, &used);
+        const struct status parsed = parse_reply(c, &reply, &used);
         if (parsed.code == ST_WAIT) continue;
         if (!status_ok(parsed) || !c->waiting) return false;
         if (!status_ok(client_take_answer(c, &reply))) return false;

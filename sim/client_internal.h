@@ -25,7 +25,7 @@ struct client {
     struct os_sock sock;          /* its connection, or not open */
     struct os_timer timer;        /* the next request, or the end of its patience */
     struct work work;             /* the request under way */
-    uint32_t ops[WORK_ITEMS_MAX]; /* in the history; of a scan the first one only */
+    uint32_t ops[WORK_ITEMS_MAX]; /* in the history; of a scan or a truncation the first only */
     uint32_t scan_start;          /* key that the scan begins at; HISTORY_NONE = the first */
     struct buffer out;            /* not sent yet */
     struct buffer in;             /* received, not understood yet */

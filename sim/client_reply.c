@@ -122,3 +122,16 @@ STATUS client_reply_parse(struct bytes in, struct buffer *room, struct client_re
     *ret_used = in.len - rest.len;
     return status_of(ST_OK);
 }
+
+STATUS client_reply_parse_resp(struct bytes in, struct client_reply *ret_reply, size_t *ret_used) {
+    ASSERT(in.ptr != NULL || in.len == 0);
+    ASSERT(ret_used != NULL);
+    struct bytes rest = in;
+    struct bytes line;
+    TRY(take_line(&rest, &line));
+    const bool ok = bytes_equal(line, BYTES_LIT("+OK"));
+    if (!ok && !bytes_start_with(line, BYTES_LIT("-"))) return status_of(ST_CORRUPT);
+    *ret_reply = (struct client_reply){ .status = ok ? 200 : 503, .close = true, .body = line };
+    *ret_used = in.len - rest.len;
+    return status_of(ST_OK);
+}

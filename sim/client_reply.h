@@ -1,4 +1,5 @@
-/* client_reply.h - one HTTP/1.1 answer as the simulator's clients read it.
+/* client_reply.h - one answer as the simulator's clients read it: HTTP/1.1, or of a truncation,
+ * which HTTP does not have, RESP.
  *
  * Pure, and strict: what a proper server never sends is ST_CORRUPT. Bytes given before are
  * looked at again each time, which is fine as long as answers are short.
@@ -24,5 +25,8 @@ struct client_reply {
  * Errors  ST_WAIT, ST_CORRUPT */
 STATUS client_reply_parse(struct bytes in, struct buffer *room, struct client_reply *ret_reply,
                           size_t *ret_used);
+
+/* The same of an answer "OK" or an error in RESP: status 200 or 503, and the end of the connection. */
+STATUS client_reply_parse_resp(struct bytes in, struct client_reply *ret_reply, size_t *ret_used);
 
 #endif

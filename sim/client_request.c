@@ -133,10 +133,19 @@ static void begin_op(struct client *c, uint32_t i) {
     c->ops[i] = history_begin(c->all->history, &op);
 }
 
+static void ask_truncation(struct client *c) {
+    struct history_op op = op_of(c, HISTORY_TRUNCATE);
+    buffer_append(&c->out, BYTES_LIT("*1\r\n$8\r\nFLUSHALL\r\n"));
+    c->ops[0] = c->all->history->ops_count;
+    for (; op.key < c->all->history->keys_count; op.key++) history_begin(c->all->history, &op);
+}
+
 void client_ask(struct client *c) {
     ASSERT(!c->waiting);
     ASSERT(c->work.items_count <= WORK_ITEMS_MAX);
-    if (c->work.kind == WORK_SCAN) {
+    if (c->work.kind == WORK_TRUNCATE) {
+        ask_truncation(c);
+    } else if (c->work.kind == WORK_SCAN) {
         ask_scan(c);
         const struct history_op op = op_of(c, HISTORY_SCAN);
         c->ops[0] = history_begin(c->all->history, &op);
@@ -152,6 +161,19 @@ void client_ask(struct client *c) {
 }
 
 /* ---- answers ---- */
+
+/* How many operations the request under way began with, and where they are in the history. */
+static uint32_t ops_count(const struct client *c) {
+    switch (c->work.kind) {
+    case WORK_SCAN: return 1;
+    case WORK_TRUNCATE: return c->all->history->keys_count;
+    default: return c->work.items_count;
+    }
+}
+
+static uint32_t op_at(const struct client *c, uint32_t i) {
+    return c->work.kind == WORK_TRUNCATE ? c->ops[0] + i : c->ops[i];
+}
 
 /* What a node that answers so has done. Only `busy` promises that it did nothing, and
  * only when it does not take it back. */
@@ -176,6 +198,10 @@ static void end_op(struct client *c, uint32_t index, uint32_t status,
     if (outcome == HISTORY_OK && ballot_compare(op->version, c->seen[op->key]) > 0)
         c->seen[op->key] = op->version;
     history_end(c->all->history, index, outcome, c->all->world_ns);
+}
+
+static void end_all(struct client *c, uint32_t status, enum history_outcome outcome) {
+    for (uint32_t i = 0; i < ops_count(c); i++) end_op(c, op_at(c, i), status, outcome);
 }
 
 static void fill_read(struct history_op *op, struct bytes value) {
@@ -298,14 +324,14 @@ STATUS client_take_answer(struct client *c, const struct client_reply *reply) {
     ASSERT(c->waiting);
     sim_trace_add(c->all->trace, &reply->status, sizeof reply->status);
     const bool many = c->work.kind == WORK_SCAN || c->work.kind == WORK_BATCH;
-    if (!many) {
+    if (c->work.kind == WORK_TRUNCATE) {
+        end_all(c, reply->status, reply->status == 200 ? HISTORY_OK : HISTORY_UNKNOWN);
+    } else if (!many) {
         take_one(c, reply);
     } else if (reply->status != 200) {
         json_t *error = error_of(reply->body);
-        const enum history_outcome outcome = outcome_of(reply->status, error);
+        end_all(c, reply->status, outcome_of(reply->status, error));
         json_decref(error);
-        const uint32_t count = c->work.kind == WORK_SCAN ? 1 : c->work.items_count;
-        for (uint32_t i = 0; i < count; i++) end_op(c, c->ops[i], reply->status, outcome);
     } else {
         json_t *root = json_loadb((const char *)reply->body.ptr, reply->body.len, 0, NULL);
         if (root == NULL) return status_of(ST_CORRUPT);
@@ -320,11 +346,9 @@ STATUS client_take_answer(struct client *c, const struct client_reply *reply) {
 
 void client_give_up(struct client *c) {
     ASSERT(c->waiting);
-    ASSERT(c->work.items_count <= WORK_ITEMS_MAX);
-    const uint32_t count = c->work.kind == WORK_SCAN ? 1 : c->work.items_count;
-    for (uint32_t i = 0; i < count; i++) {
-        if (history_op(c->all->history, c->ops[i])->outcome == HISTORY_PENDING)
-            end_op(c, c->ops[i], 0, HISTORY_UNKNOWN);
+    for (uint32_t i = 0; i < ops_count(c); i++) {
+        if (history_op(c->all->history, op_at(c, i))->outcome == HISTORY_PENDING)
+            end_op(c, op_at(c, i), 0, HISTORY_UNKNOWN);
     }
     c->waiting = false;
 }

@@ -96,7 +96,8 @@ void history_loss(struct history *h, uint32_t node) {
 }
 
 const char *history_kind_name(enum history_kind kind) {
-    static const char *const names[HISTORY_KINDS] = { "put", "get", "delete", "row", "scan" };
+    static const char *const names[HISTORY_KINDS] = { "put", "get",  "delete",
+                                                      "row", "scan", "truncate" };
     ASSERT(kind < HISTORY_KINDS);
     return names[kind];
 }

@@ -27,8 +27,9 @@ enum history_kind {
     HISTORY_PUT,
     HISTORY_GET,
     HISTORY_DELETE,
-    HISTORY_ROW,  /* a key that a scan showed, or went past; that is absent then */
-    HISTORY_SCAN, /* a scan as a whole: only whether it worked */
+    HISTORY_ROW,      /* a key that a scan showed, or went past; that is absent then */
+    HISTORY_SCAN,     /* a scan as a whole: only whether it worked */
+    HISTORY_TRUNCATE, /* one key of a truncation, which deletes it; nobody is told the version */
     HISTORY_KINDS,
 };
 
@@ -110,10 +111,14 @@ void history_end(struct history *h, uint32_t index, enum history_outcome outcome
 void history_loss(struct history *h, uint32_t node);
 
 static inline bool history_is_write(enum history_kind kind) {
-    return kind == HISTORY_PUT || kind == HISTORY_DELETE;
+    return kind == HISTORY_PUT || kind == HISTORY_DELETE || kind == HISTORY_TRUNCATE;
 }
 static inline bool history_is_read(enum history_kind kind) {
     return kind == HISTORY_GET || kind == HISTORY_ROW;
+}
+/* True wall time when it ended. */
+static inline uint64_t history_ended_wall_ms(const struct history_op *op) {
+    return op->wall_ms + (op->ended_ns - op->began_ns) / 1000000;
 }
 const char *history_kind_name(enum history_kind kind);
 const char *history_outcome_name(enum history_outcome outcome);

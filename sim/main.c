@@ -34,7 +34,7 @@ static int usage(const char *what) {
     fprintf(
         stderr,
         "sim: %s\nsim SEED [log=1] [show=KEY] [mutant=NAME] [nodes=1..7] [alone=1] [spares=N] [proxies=0..2] [replicas=N] [shards=N] "
-        "[clients=N] [keys=N] [seconds=N] [repair=RATE] [hints=BYTES] [gap=MS] [think=MS] [faults=NAME,..|none|all]\n",
+        "[clients=N] [keys=N] [seconds=N] [repair=RATE] [hints=BYTES] [gap=MS] [think=MS] [truncate=PERMYRIAD] [faults=NAME,..|none|all]\n",
         what);
     return EXIT_USAGE;
 }

@@ -117,6 +117,12 @@ static void draw_faults(struct scenario *s, struct sim_random *dice) {
     s->losses_max = (s->replicas - 1u) / 2;
 }
 
+/* With dice of its own: what else a seed stands for does not depend on it. */
+static void draw_truncations(struct scenario *s) {
+    struct sim_random dice = sim_random_of(s->seed ^ 0x7a11);
+    if (sim_random_chance(&dice, 1, 4)) s->mix.truncate_permyriad = PICK(&dice, 20, 100, 400);
+}
+
 void scenario_draw(struct scenario *s, uint64_t seed) {
     *s = (struct scenario){ .seed = seed };
     struct sim_random dice = sim_random_of(seed);
@@ -130,6 +136,7 @@ void scenario_draw(struct scenario *s, uint64_t seed) {
     if (!s->alone) s->spares = PICK(&dice, 0, 1, 1, 2);
     if (sim_random_chance(&dice, 1, 2)) s->faults |= 1u << FAULT_REPLICAS;
     s->proxies = PICK(&dice, 0, 0, 0, 0, 0, 0, 1, 2);
+    draw_truncations(s);
     ASSERT(scenario_check(s));
 }
 
@@ -199,6 +206,8 @@ STATUS scenario_set(struct scenario *s, const char *name, const char *value) {
         to.fault_gap_ms = n;
     } else if (strcmp(name, "think") == 0) {
         to.think_ms = n;
+    } else if (strcmp(name, "truncate") == 0) {
+        to.mix.truncate_permyriad = n;
     } else if (strcmp(name, "sync") == 0) {
         to.sync = n == 0 ? WAL_SYNC_NEVER : WAL_SYNC_ALWAYS;
     } else {
@@ -219,6 +228,7 @@ bool scenario_check(const struct scenario *s) {
     if (s->shards < 1 || s->shards > SHARDS_MAX) return false;
     if (s->clients < 1 || s->clients > SCENARIO_CLIENTS_MAX) return false;
     if (s->keys < 1 || s->keys > 3000) return false;
+    if (s->mix.truncate_permyriad > 10000) return false;
     if (s->think_ms < 1 || s->faulty_ms < 1 || s->fault_gap_ms < 1) return false;
     return s->losses_max <= (s->replicas - 1u) / 2;
 }

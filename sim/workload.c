@@ -50,6 +50,11 @@ static void draw_item(struct workload *w, struct sim_random *dice, enum work_kin
 
 void workload_draw(struct workload *w, struct sim_random *dice, struct work *ret_work) {
     ASSERT(w->keys > 0);
+    const uint32_t truncates = w->mix->truncate_permyriad;
+    if (truncates > 0 && sim_random_chance(dice, truncates, 10000)) {
+        *ret_work = (struct work){ .kind = WORK_TRUNCATE };
+        return;
+    }
     *ret_work = (struct work){ .items_count = 1 };
     ret_work->kind = (enum work_kind)draw_weighted(dice, w->mix->kinds, WORK_KINDS);
     ret_work->level = (enum work_level)draw_weighted(dice, w->mix->levels, WORK_LEVELS);

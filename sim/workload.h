@@ -23,6 +23,7 @@ enum work_kind {
     WORK_SCAN,
     WORK_BATCH,
     WORK_PUT_ABSENT, /* If-None-Match: * */
+    WORK_TRUNCATE,   /* every key; never of a batch, nor by weight */
     WORK_KINDS,
 };
 
@@ -38,6 +39,7 @@ struct workload_mix {
     uint32_t medium_permille;     /* of values: up to 4 KiB */
     uint32_t big_permille;        /* of values: up to WORK_VALUE_BYTES_MAX */
     uint32_t hot_permille;        /* of keys: one of the first few */
+    uint32_t truncate_permyriad;  /* of requests, before all else is drawn */
 };
 
 struct work_item {
@@ -53,7 +55,7 @@ struct work {
     enum work_level level;                  /* of it */
     bool session;                           /* give the version seen last along */
     uint32_t items_count;                   /* 1, or of a batch up to WORK_ITEMS_MAX */
-    struct work_item items[WORK_ITEMS_MAX]; /* a scan has none */
+    struct work_item items[WORK_ITEMS_MAX]; /* a scan has none, nor has a truncation */
 };
 
 struct workload {

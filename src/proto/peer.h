@@ -27,7 +27,7 @@
 #include "base/buffer.h"
 #include "proto/request.h"
 
-#define PEER_VERSION 1u
+#define PEER_VERSION 2u
 #define PEER_MAGIC "\0atoll\r\n" /* 8 bytes without the final NUL: no RESP, no HTTP begins so */
 #define PEER_MAGIC_BYTES 8u
 #define PEER_HEADER_BYTES 32u

@@ -17,7 +17,8 @@
 #define HAS_UNTRIED 0x80u
 
 #define PAGE_MORE 0x01u
-#define PAGE_FLAGS_KNOWN 0x01u
+#define PAGE_FLOOR 0x02u
+#define PAGE_FLAGS_KNOWN 0x03u
 
 #define ROW_ABSENT 0x01u
 #define ROW_EXPIRY 0x02u
@@ -25,7 +26,7 @@
 #define ROW_FLAGS_KNOWN 0x07u
 
 #define ROOM_BYTES (FIXED_BYTES + PEER_BALLOT_BYTES + 8u + 2u * PEER_RUN_LEN_BYTES_MAX + 8u)
-#define PAGE_ROOM_BYTES (1u + 2u + PEER_RUN_LEN_BYTES_MAX)
+#define PAGE_ROOM_BYTES (1u + 2u + PEER_RUN_LEN_BYTES_MAX + PEER_BALLOT_BYTES)
 #define ROW_ROOM_BYTES (1u + 2u * PEER_RUN_LEN_BYTES_MAX + PEER_BALLOT_BYTES + 8u)
 
 static_assert(ROW_PAGE_ROWS_MAX <= UINT16_MAX, "the count of rows is two bytes");
@@ -98,9 +99,13 @@ static void encode_page(const struct row_page *page, struct buffer *out) {
     const size_t room = PAGE_ROOM_BYTES + page->last.len;
     uint8_t *const begin = buffer_reserve(out, room);
     if (begin == NULL) return;
-    uint8_t *p = peer_put_u8(begin, page->more ? PAGE_MORE : 0);
+    uint8_t flags = 0;
+    if (page->more) flags |= PAGE_MORE;
+    if (!ballot_is_zero(page->floor)) flags |= PAGE_FLOOR;
+    uint8_t *p = peer_put_u8(begin, flags);
     p = peer_put_u16(p, (uint16_t)page->count);
     p = peer_put_run(p, page->last);
+    if (flags & PAGE_FLOOR) p = peer_put_ballot(p, page->floor);
     peer_commit(out, begin, p, room);
     for (uint32_t i = 0; i < page->count; i++) encode_row(&page->rows[i], out);
 }
@@ -142,9 +147,12 @@ static void take_row(struct cursor *c, struct row *ret) {
 }
 
 static void take_page(struct cursor *c, struct row_page *page) {
-    page->more = (peer_take_flags(c, PAGE_FLAGS_KNOWN) & PAGE_MORE) != 0;
+    const uint8_t flags = peer_take_flags(c, PAGE_FLAGS_KNOWN);
+    page->more = (flags & PAGE_MORE) != 0;
     page->count = cursor_u16_le(c);
     page->last = peer_take_run(c, 0, KEY_BYTES_MAX);
+    page->floor = (flags & PAGE_FLOOR) ? peer_take_ballot(c) : (struct ballot){ 0 };
+    if ((flags & PAGE_FLOOR) && ballot_is_zero(page->floor)) c->failed = true;
     if (page->count > ROW_PAGE_ROWS_MAX) c->failed = true;
     for (uint32_t i = 0; i < page->count && !c->failed; i++) take_row(c, &page->rows[i]);
 }

@@ -148,8 +148,9 @@ struct row {
 
 struct row_page {
     uint32_t count;
-    bool more;         /* the range has keys behind `last` */
-    struct bytes last; /* last key examined: resume here, exclusive; empty if none */
+    bool more;           /* the range has keys behind `last` */
+    struct bytes last;   /* last key examined: resume here, exclusive; empty if none */
+    struct ballot floor; /* what is at or below it is absent, whoever has it; zero = nothing is */
     struct row rows[ROW_PAGE_ROWS_MAX]; /* views into memory that goes with the page */
 };
 

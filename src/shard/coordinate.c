@@ -191,6 +191,7 @@ static uint16_t ask_own(struct shard *s, struct coordination *k, uint32_t place)
     struct ballot version = { 0 };
     if (st.code == ST_NOT_FOUND && has_forgotten(s, k)) round_absence_counts(&k->round);
     if (status_ok(st) && catch_up_hides(s, &k->local.read.record)) st = status_of(ST_NOT_FOUND);
+    st = replica_absence(s, buffer_bytes(&k->ikey), st, &k->local.read);
     if (status_ok(st)) {
         version = k->local.read.record.ballot;
         if (k->local.read.sequence > k->shown) k->shown = k->local.read.sequence;

@@ -310,7 +310,6 @@ struct truncation {
     struct list link; /* in the shard's truncations while `call` is not answered */
     struct shard *shard;
     struct call *call; /* NULL: answered, or nobody asked */
-    bool asked;        /* by a call, not told by another node */
 };
 
 static void truncation_answer(struct truncation *t, enum outcome outcome) {
@@ -324,7 +323,6 @@ static void truncation_answer(struct truncation *t, enum outcome outcome) {
 
 static void truncate_done(void *user, struct status st) {
     struct truncation *t = user;
-    if (t->asked && status_ok(st)) shard_spread_floors(t->shard);
     if (t->call != NULL) truncation_answer(t, status_ok(st) ? OUT_OK : OUT_DISK_FULL);
     mem_free(t);
 }
@@ -333,7 +331,6 @@ static void truncate_with(struct shard *s, uint16_t keyspace, struct ballot floo
     struct truncation *t = mem_alloc_zeroed(sizeof *t);
     t->shard = s;
     t->call = c;
-    t->asked = c != NULL;
     list_init(&t->link);
     if (c != NULL) list_append(&s->truncations, &t->link);
     s->turn_again = true;

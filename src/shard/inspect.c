@@ -52,8 +52,10 @@ static struct status look_up(struct shard *s, struct inspection *k) {
     const struct request *q = &k->call->request;
     struct replica_report *r = &k->reports[k->self];
     struct status st = status_of(ST_CORRUPT);
-    if (s->filled) st = lookup_begin(s, &k->local, ikey_make(q->keyspace, q->key, s->ikey_space));
+    const struct bytes ikey = ikey_make(q->keyspace, q->key, s->ikey_space);
+    if (s->filled) st = lookup_begin(s, &k->local, ikey);
     if (st.code == ST_WAIT) return st;
+    st = replica_absence(s, ikey, st, &k->local.read);
     r->state = st.code == ST_NOT_FOUND ? REPLICA_NOTHING : REPLICA_ABSTAINS;
     if (status_ok(st)) {
         report_record(r, &k->local.read.record);

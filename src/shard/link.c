@@ -346,6 +346,7 @@ void link_ping(struct link *l, uint8_t flags) {
     struct buffer *out = link_begin(l, PEER_PING, 0, 0, &begun);
     peer_ping_encode(&ping, out);
     link_end(l, begun);
+    if (l->peer != NULL) shard_tell_floors(s, l);
     const bool slow = l->peer != NULL && l->peer->detector.slow;
     l->ping_at_ms = os_loop_now_ms(s->loop) + (slow ? DETECTOR_SLOW_MS : DETECTOR_HEARTBEAT_MS);
 }

@@ -9,6 +9,7 @@
 #include "shard/lookup.h"
 #include "shard/repair.h"
 #include "shard/shard.h"
+#include "storage/floor.h"
 
 /* What may wait for the engine at one shard, in bytes of records. */
 #define STALLED_BYTES_MAX (64u * 1024 * 1024)
@@ -378,29 +379,39 @@ static void answer_query(struct link *l, uint64_t id, uint8_t flags, struct stat
         link_end(l, begun);
 }
 
+struct status replica_absence(const struct shard *s, struct bytes ikey, struct status st,
+                              struct engine_read *read) {
+    if (st.code != ST_NOT_FOUND || MUTANT("truncation_untold")) return st;
+    const struct ballot floor = engine_floor(s->engine, ikey_keyspace(ikey));
+    if (ballot_is_zero(floor) || ballot_compare(floor, FLOOR_OF_ALL) == 0) return st;
+    read->record = (struct record){ .ikey = ikey, .ballot = floor, .flags = RECORD_TOMBSTONE };
+    read->sequence = 0;
+    return status_of(ST_OK);
+}
+
 /* What the asker is told: nothing of a record that only repair may see. */
-static struct status may_show(struct shard *s, uint8_t flags, uint64_t epoch, uint32_t slot,
-                              struct status st, const struct engine_read *read) {
-    if (!status_ok(st)) return st;
+static struct status may_show(struct shard *s, uint8_t flags, uint64_t epoch, struct bytes ikey,
+                              struct status st, struct engine_read *read) {
     if ((flags & PEER_FLAG_REPAIR) != 0) {
-        catch_up_count_sent(s, &read->record);
+        if (status_ok(st)) catch_up_count_sent(s, &read->record);
         return st;
     }
     /* Who knows a later epoch knows that this replica has caught up, be it before a restart. */
-    const bool hides = epoch <= s->members->slots.epochs[slot] && catch_up_hides(s, &read->record);
-    return hides ? status_of(ST_NOT_FOUND) : st;
+    const bool hides =
+        status_ok(st) && epoch <= replica_epoch(s, ikey) && catch_up_hides(s, &read->record);
+    return replica_absence(s, ikey, hides ? status_of(ST_NOT_FOUND) : st, read);
 }
 
 static void query_try(struct shard *s, struct query *q) {
     const struct status st = lookup_begin(s, &q->lookup, bytes_of(q->ikey, q->ikey_len));
     if (st.code == ST_WAIT) return;
     struct link *l = link_find(s, q->serial);
-    const uint32_t slot = crc16_slot(ikey_key(bytes_of(q->ikey, q->ikey_len)));
-    if (l != NULL && is_outdated(s, slot, q->epoch))
+    const struct bytes ikey = bytes_of(q->ikey, q->ikey_len);
+    if (l != NULL && is_outdated(s, crc16_slot(ikey_key(ikey)), q->epoch))
         answer_nothing(l, q->id, PEER_ANSWER_STALE);
     else if (l != NULL)
         answer_query(l, q->id, q->flags & PEER_FLAG_DIGEST,
-                     may_show(s, q->flags, q->epoch, slot, st, &q->lookup.read), &q->lookup.read);
+                     may_show(s, q->flags, q->epoch, ikey, st, &q->lookup.read), &q->lookup.read);
     lookup_end(s, &q->lookup);
     mem_free(q);
     ASSERT(s->queries_waiting > 0);
@@ -444,7 +455,7 @@ void replica_serve_query(struct shard *s, struct link *l, const struct peer_fram
     const bool may_tell = replica_may_tell(s, slot) || (f->flags & PEER_FLAG_REPAIR) != 0;
     if (may_tell && s->engine != NULL && replica_keeps(s, slot))
         st = engine_get(s->engine, m.ikey, false, &read);
-    st = may_show(s, f->flags, m.epoch, slot, st, &read);
+    st = may_show(s, f->flags, m.epoch, m.ikey, st, &read);
     if (st.code != ST_WAIT) answer_query(l, f->id, f->flags & PEER_FLAG_DIGEST, st, &read);
     if (s->engine != NULL) engine_read_deinit(s->engine, &read);
     if (st.code == ST_WAIT && s->queries_waiting == QUERIES_WAITING_MAX)
@@ -490,17 +501,6 @@ void replica_serve_floor(struct shard *s, struct link *l, const struct peer_fram
     hlc_observe(&s->hlc, m.floor.stamp);
     if (ballot_compare(m.floor, engine_floor(s->engine, m.keyspace)) > 0)
         shard_truncate(s, m.keyspace, m.floor);
-}
-
-void shard_spread_floors(struct shard *s) {
-    for (uint32_t i = membership_next(s->members, 0); i != MEMBER_NONE;
-         i = membership_next(s->members, i + 1)) {
-        const struct peer *p = s->peers[i];
-        for (uint32_t k = 0; p != NULL && k < p->shards; k++) {
-            if (p->links[k] != NULL && p->links[k]->state == LINK_UP)
-                shard_tell_floors(s, p->links[k]);
-        }
-    }
 }
 
 void shard_tell_floors(struct shard *s, struct link *l) {

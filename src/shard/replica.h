@@ -13,6 +13,7 @@
 #include "shard/link.h"
 #include "storage/record.h"
 
+struct engine_read;
 struct shard;
 
 /* Keep this version here (R1). `from`: the node that sent it, NULL = a client, or nobody knows.
@@ -31,6 +32,11 @@ void replica_ask(struct link *l, uint8_t flags, uint64_t id, uint64_t epoch, str
 uint64_t replica_epoch(const struct shard *s, struct bytes ikey);
 /* What came over a link, under this ikey. */
 struct record replica_record(const struct peer_record *m, struct bytes ikey);
+/* What readers are told of a key of which the engine said `st`. If it is absent and its keyspace was
+ * truncated, `read` becomes a tombstone of then: what a replica still has that has not heard of the
+ * truncation is older (R9). */
+struct status replica_absence(const struct shard *s, struct bytes ikey, struct status st,
+                              struct engine_read *read);
 /* Whether this shard keeps the slot's keys. */
 bool replica_keeps(const struct shard *s, uint32_t slot);
 /* Whether it may say what it holds of a slot that it keeps. One that is not filled may not (R11), but

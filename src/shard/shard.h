@@ -338,10 +338,8 @@ void shard_call_finish(struct shard *s, struct call *c);
 void shard_call_fail(struct shard *s, struct call *c, enum outcome outcome);
 /* The engine refused: try again later, until the call's time is up. */
 void shard_call_stall(struct shard *s, struct call *c);
-/* Tell a node that just linked what was truncated while it was away. */
+/* Tell a node what was truncated: it may have been away then. */
 void shard_tell_floors(struct shard *s, struct link *l);
-/* The same to all that are linked: who asked for a truncation may not have reached them. */
-void shard_spread_floors(struct shard *s);
 /* Give back what the answer of a call holds. */
 void shard_call_clear(struct call *c);
 /* Keep a copy of the answer's bytes with the call. */

@@ -454,9 +454,26 @@ static const struct row *page_front(const struct call *c) {
     return c->merged == p->count ? NULL : &p->rows[c->merged];
 }
 
+/* What the pages of a round have in common. */
+struct merge {
+    bool more;           /* some shard has looked no further than `bound` */
+    struct bytes bound;  /* last key that all have looked at */
+    struct ballot floor; /* the keyspace was truncated as of this, by what any of them knows */
+};
+
+static struct merge merge_begin(const struct task *t) {
+    struct merge m = { .bound = BYTES_NONE };
+    m.more = scan_bound(t, &m.bound);
+    for (uint32_t i = 0; i < t->calls_count; i++) {
+        const struct row_page *p = t->calls[i].response.page;
+        if (ballot_compare(p->floor, m.floor) > 0) m.floor = p->floor;
+    }
+    return m;
+}
+
 /* The newest version of the next key of all pages, in key order; NULL = none. Other
  * versions of the key are behind us then. */
-static const struct row *merge_key(struct task *t, bool bounded, struct bytes bound) {
+static const struct row *merge_key(struct task *t, const struct merge *m) {
     const struct row *least = NULL;
     for (uint32_t i = 0; i < t->calls_count; i++) {
         const struct row *row = page_front(&t->calls[i]);
@@ -466,7 +483,7 @@ static const struct row *merge_key(struct task *t, bool bounded, struct bytes bo
         if (MUTANT("scan_merges_older")) newer = order == 0 && !newer;
         if (order < 0 || newer) least = row;
     }
-    if (least == NULL || (bounded && bytes_compare(least->key, bound) > 0)) return NULL;
+    if (least == NULL || (m->more && bytes_compare(least->key, m->bound) > 0)) return NULL;
     for (uint32_t i = 0; i < t->calls_count; i++) {
         const struct row *row = page_front(&t->calls[i]);
         if (row != NULL && bytes_equal(row->key, least->key)) t->calls[i].merged++;
@@ -475,11 +492,11 @@ static const struct row *merge_key(struct task *t, bool bounded, struct bytes bo
 }
 
 /* The next row that is there, not past the bound; NULL = none. */
-static const struct row *merge_next(struct task *t, bool bounded, struct bytes bound) {
+static const struct row *merge_next(struct task *t, const struct merge *m) {
     const struct row *row;
     do {
-        row = merge_key(t, bounded, bound);
-    } while (row != NULL && row->absent);
+        row = merge_key(t, m);
+    } while (row != NULL && (row->absent || ballot_compare(row->version, m->floor) <= 0));
     return row;
 }
 
@@ -509,13 +526,12 @@ static void scan_wrap(struct task *t) {
 
 /* Every shard gave its page. True: another round is wanted. */
 static bool scan_merge(struct shard *s, struct task *t) {
-    struct bytes bound = BYTES_NONE;
-    const bool more = scan_bound(t, &bound);
+    const struct merge m = merge_begin(t);
     const uint32_t wanted = t->plan.rows_wanted;
     if (!t->begun && t->connection->protocol == PROTOCOL_HTTP)
         http_encode_scan_begin(&t->plan, &t->connection->out);
     t->begun = true;
-    for (const struct row *row; (row = merge_next(t, more, bound)) != NULL;) {
+    for (const struct row *row; (row = merge_next(t, &m)) != NULL;) {
         if (!scan_emit(t, row)) {
             scan_fail(t, OUT_TOO_MANY);
             return false;
@@ -523,20 +539,20 @@ static bool scan_merge(struct shard *s, struct task *t) {
         if (wanted == 0 || t->rows_emitted < wanted) continue;
         buffer_reset(&t->resume);
         buffer_append(&t->resume, row->key);
-        scan_end(s, t, more || merge_next(t, more, bound) != NULL);
+        scan_end(s, t, m.more || merge_next(t, &m) != NULL);
         return false;
     }
-    if (!more && t->wraps) {
+    if (!m.more && t->wraps) {
         scan_wrap(t);
         return true;
     }
-    if (!more) {
+    if (!m.more) {
         scan_end(s, t, false);
         return false;
     }
     scan_send_rows(t);
     buffer_reset(&t->resume);
-    buffer_append(&t->resume, bound);
+    buffer_append(&t->resume, m.bound);
     if (t->rounds_left > 0 && --t->rounds_left == 0) {
         scan_end(s, t, true);
         return false;

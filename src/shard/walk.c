@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "proto/resp.h"
 
 #define WALK_CHUNK_BYTES (64u * 1024)
@@ -34,6 +35,7 @@ void walk_next_page(struct walk *w) {
     w->page.count = 0;
     w->page.more = false;
     w->page.last = BYTES_NONE;
+    w->page.floor = (struct ballot){ 0 };
     w->moved = w->advanced = false;
     w->examined = 0;
     w->bytes = 0;
@@ -222,6 +224,8 @@ STATUS walk_slice(struct walk *w, struct engine *e, struct cache *cache, const s
     }
     engine_iterator_destroy(it);
     w->iterator = NULL;
-    if (status_ok(st)) w->page.last = w->moved ? buffer_bytes(&w->at) : BYTES_NONE;
+    if (!status_ok(st)) return st;
+    w->page.last = w->moved ? buffer_bytes(&w->at) : BYTES_NONE;
+    if (!MUTANT("truncation_untold")) w->page.floor = engine_floor(e, q->keyspace);
     return st;
 }

@@ -11,7 +11,7 @@ from lib import Cluster, Load, equal, finish, read_until, test
 
 MAGIC = b"\0atoll\r\n"
 HELLO, REFUSE, PING, ACCEPT, QUERY, FORWARD = 1, 2, 3, 5, 7, 9
-VERSION = 1
+VERSION = 2
 TABLE = []
 for n in range(256):
     for _ in range(8):
@@ -110,7 +110,7 @@ def first_frames():
 
 
 def greetings():
-    refusal(MAGIC + hello(version=2))
+    refusal(MAGIC + hello(version=1))
     refusal(MAGIC + hello(version=65535))
     refusal(MAGIC + hello())  # the cluster is another
     refusal(MAGIC + hello(flags=0, member=1, node_id=5, boot=1))

@@ -5,6 +5,7 @@ static void same_page(const struct row_page *a, const struct row_page *b) {
     CHECK_EQ(a->count, b->count);
     CHECK_EQ(a->more, b->more);
     CHECK_BYTES(a->last, b->last);
+    CHECK_EQ(ballot_compare(a->floor, b->floor), 0);
     for (uint32_t i = 0; i < a->count; i++) {
         CHECK_BYTES(a->rows[i].key, b->rows[i].key);
         CHECK_BYTES(a->rows[i].value, b->rows[i].value);
@@ -99,6 +100,7 @@ TEST(peer_response, the_fullest_page_fits) {
     page->count = ROW_PAGE_ROWS_MAX;
     page->more = true;
     page->last = bytes_of(longest, KEY_BYTES_MAX);
+    page->floor = (struct ballot){ UINT64_MAX, UINT32_MAX, UINT32_MAX };
     round_trip(&(struct response){ .outcome = OUT_OK, .integer = 1024, .page = page });
     mem_free(longest);
     mem_free(value);
@@ -113,6 +115,8 @@ TEST(peer_response, pages_without_rows) {
     round_trip(&(struct response){ .outcome = OUT_OK, .page = page });
     page->last = BYTES_LIT("examined");
     page->more = true;
+    round_trip(&(struct response){ .outcome = OUT_OK, .page = page });
+    page->floor = (struct ballot){ .stamp = 1 };
     round_trip(&(struct response){ .outcome = OUT_OK, .page = page });
     page->count = 2;
     page->last = BYTES_NONE;
@@ -131,6 +135,7 @@ static enum status_code decode(struct bytes in) {
 
 #define ROW(key) "\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1" key
 #define PAGE(more) "\0\x40\0\0\0" more
+#define ZERO_FLOOR "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 
 TEST(peer_response, bytes_out_of_range_are_corrupt) {
     CHECK_EQ(decode(BYTES_LIT("\0\0\0\0\0")), ST_OK);
@@ -150,7 +155,8 @@ TEST(peer_response, bytes_out_of_range_are_corrupt) {
     CHECK_EQ(decode(BYTES_LIT("\0\x08\0\0\0\x81\x80\x80\x08")), ST_CORRUPT); /* 16 MiB + 1 */
     CHECK_EQ(decode(BYTES_LIT("\0\x10\0\0\0\0")), ST_CORRUPT);
     CHECK_EQ(decode(BYTES_LIT("\0\x20\0\0\0\0\0\0\0\0\0\0\0")), ST_CORRUPT);
-    CHECK_EQ(decode(BYTES_LIT(PAGE("\2") "\0\0\0")), ST_CORRUPT);    /* unknown flag */
+    CHECK_EQ(decode(BYTES_LIT(PAGE("\4") "\0\0\0")), ST_CORRUPT); /* unknown flag */
+    CHECK_EQ(decode(BYTES_LIT(PAGE("\2") "\0\0\0" ZERO_FLOOR)), ST_CORRUPT);
     CHECK_EQ(decode(BYTES_LIT("\1\x40\0\0\0\0\0\0\0")), ST_CORRUPT); /* a page of a failure */
 }
 

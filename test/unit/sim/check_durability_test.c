@@ -16,6 +16,22 @@ TEST(check_durability, wants_what_was_acknowledged) {
     made_deinit(&m);
 }
 
+/* A truncation explains that what was written before, or about then, is not there. */
+TEST(check_durability, truncations_explain_absence) {
+    struct made m;
+    made_init(&m);
+    made_do(&m, HISTORY_PUT, 2, made_now(&m));
+    CHECK_EQ(made_run(&m, check_durability), 3);
+    made_truncate(&m, 2);
+    CHECK_EQ(made_run(&m, check_durability), 0);
+    m.now_ns += MADE_STEP_NS;
+    made_do(&m, HISTORY_PUT, 2, made_now(&m));
+    CHECK_EQ(made_run(&m, check_durability), 3);
+    made_begin(&m, HISTORY_TRUNCATE, 2); /* nobody knows when it is done */
+    CHECK_EQ(made_run(&m, check_durability), 0);
+    made_deinit(&m);
+}
+
 /* Nothing at all is fine when something that may be newer deleted it, and only then. */
 TEST(check_durability, deletes_and_expiries_explain_absence) {
     struct made m;

@@ -36,6 +36,24 @@ TEST(check_resurrection, judges_rows_by_the_begin_of_their_scan) {
     made_deinit(&m);
 }
 
+/* What was stamped before a truncation, by more than clocks may differ, is gone with it. */
+TEST(check_resurrection, finds_a_truncated_value) {
+    struct made m;
+    made_init(&m);
+    const uint64_t before = made_now(&m);
+    made_do(&m, HISTORY_PUT, 2, before);
+    made_truncate(&m, 2);
+    const uint64_t after = made_now(&m);
+    made_do(&m, HISTORY_GET, 2, after);
+    made_do(&m, HISTORY_GET, 1, before);
+    CHECK_EQ(made_run(&m, check_resurrection), 0);
+    made_do(&m, HISTORY_GET, 2, before);
+    CHECK_EQ(made_run(&m, check_resurrection), 1);
+    made_rows(&m, before);
+    CHECK_EQ(made_run(&m, check_resurrection), 4);
+    made_deinit(&m);
+}
+
 /* Nor does any node hold it in the end. */
 TEST(check_resurrection, finds_a_deleted_value_in_the_end) {
     struct made m;

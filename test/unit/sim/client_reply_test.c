@@ -44,6 +44,21 @@ TEST(client_reply, takes_chunks_and_no_body) {
     CHECK(r.close);
 }
 
+/* Of a truncation the answer is a line of RESP. */
+TEST(client_reply, takes_a_line_of_resp) {
+    struct client_reply r;
+    size_t used = 0;
+    CHECK_OK(client_reply_parse_resp(BYTES_LIT("+OK\r\nx"), &r, &used));
+    CHECK_EQ(r.status, 200);
+    CHECK_EQ(used, 5);
+    CHECK_OK(client_reply_parse_resp(BYTES_LIT("-ERR no\r\n"), &r, &used));
+    CHECK_EQ(r.status, 503);
+    CHECK(r.close);
+    CHECK_STATUS(client_reply_parse_resp(BYTES_LIT("+OK\r"), &r, &used), ST_WAIT);
+    CHECK_STATUS(client_reply_parse_resp(BYTES_LIT(":1\r\n"), &r, &used), ST_CORRUPT);
+    CHECK_STATUS(client_reply_parse_resp(BYTES_LIT("+OKAY\r\n"), &r, &used), ST_CORRUPT);
+}
+
 /* What no proper server sends is refused, and so is an answer without an end. */
 TEST(client_reply, refuses_what_is_wrong) {
     static const char *const wrong[] = {

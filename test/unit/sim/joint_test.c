@@ -128,6 +128,41 @@ TEST(joint, a_new_replica_answers_with_gaps) {
     slot_world_close(&w);
 }
 
+/* Two of three have the floor of a truncation: whoever asks most of them is told. */
+TEST(truncation, counts_before_all_have_heard_of_it) {
+    struct slot_world w;
+    slot_world_open(&w);
+    slot_world_run(&w, 100);
+    CHECK(begins(slot_world_ask(&w, 2, "SET key v"), "+OK"));
+    slot_world_run(&w, 100);
+    CHECK_EQ(holders(&w, LIST), 3);
+    struct ballot floor = slot_world_version(&w, 2);
+    floor.stamp++;
+    for (uint32_t at = 0; at < 2; at++) shard_truncate(slot_world_shard(&w, at), 0, floor);
+    CHECK(ballot_is_zero(engine_floor(slot_world_shard(&w, 2)->engine, 0)));
+    CHECK(begins(slot_world_ask(&w, 2, "GET key"), "$-1"));
+    CHECK(begins(slot_world_ask(&w, 2, "KEYS *"), "*0"));
+    CHECK(begins(slot_world_ask(&w, 2, "SET key new NX"), "+OK"));
+    CHECK(begins(slot_world_ask(&w, 0, "GET key"), "$3\r\nnew"));
+    slot_world_close(&w);
+}
+
+/* A ping tells it, whatever became of what was told when it was new. */
+TEST(truncation, is_told_with_every_ping) {
+    struct slot_world w;
+    slot_world_open(&w);
+    slot_world_run(&w, 100);
+    CHECK(begins(slot_world_ask(&w, 0, "SET key v"), "+OK"));
+    const struct ballot floor = slot_world_version(&w, 0);
+    shard_truncate(slot_world_shard(&w, 5), 0, floor);
+    slot_world_run(&w, 500);
+    for (uint32_t at = 0; at < SLOT_WORLD_NODES; at++) {
+        const struct shard *s = slot_world_shard(&w, at);
+        CHECK_EQ(ballot_compare(engine_floor(s->engine, 0), floor), 0);
+    }
+    slot_world_close(&w);
+}
+
 /* Who is in both counts in both: the one that is new may be away. */
 TEST(joint, most_of_the_two_are_the_same) {
     struct slot_world w;

@@ -43,6 +43,11 @@ static inline struct ballot made_version(uint64_t stamp) {
     return (struct ballot){ .stamp = stamp, .node = stamp == 0 ? 0 : 1 };
 }
 
+/* A stamp of the moment. */
+static inline uint64_t made_now(const struct made *m) {
+    return hlc_of_ms(MADE_WALL_MS + m->now_ns / 1000000);
+}
+
 /* Begin an operation on key "a", answered by `need` replicas. */
 static inline uint32_t made_begin(struct made *m, enum history_kind kind, uint8_t need) {
     m->now_ns += MADE_STEP_NS;
@@ -58,7 +63,8 @@ static inline void made_end(struct made *m, uint32_t op, enum history_outcome ou
                             uint64_t version) {
     m->now_ns += MADE_STEP_NS;
     history_op(&m->history, op)->version = made_version(version);
-    if (history_op(&m->history, op)->kind != HISTORY_DELETE)
+    if (history_op(&m->history, op)->kind == HISTORY_PUT ||
+        history_is_read(history_op(&m->history, op)->kind))
         history_op(&m->history, op)->value = version;
     history_end(&m->history, op, outcome, m->now_ns);
 }
@@ -68,6 +74,13 @@ static inline uint32_t made_do(struct made *m, enum history_kind kind, uint8_t n
                                uint64_t version) {
     const uint32_t op = made_begin(m, kind, need);
     made_end(m, op, version == 0 ? HISTORY_ABSENT : HISTORY_OK, version);
+    return op;
+}
+
+/* One that all nodes took; nobody was told its version. */
+static inline uint32_t made_truncate(struct made *m, uint8_t need) {
+    const uint32_t op = made_begin(m, HISTORY_TRUNCATE, need);
+    made_end(m, op, HISTORY_OK, 0);
     return op;
 }
 

@@ -11,6 +11,7 @@ static const struct workload_mix mix = {
     .medium_permille = 300,
     .big_permille = 50,
     .hot_permille = 300,
+    .truncate_permyriad = 100,
 };
 
 /* A value tells its number; changed, cut, longer or under another key it tells none. */
@@ -52,7 +53,7 @@ TEST(workload, draws_within_bounds) {
         workload_draw(&w, &dice, &work);
         kinds |= UINT64_C(1) << work.kind;
         CHECK(work.items_count <= WORK_ITEMS_MAX);
-        CHECK((work.items_count == 0) == (work.kind == WORK_SCAN));
+        CHECK_EQ(work.items_count == 0, work.kind == WORK_SCAN || work.kind == WORK_TRUNCATE);
         for (uint32_t k = 0; k < work.items_count; k++) {
             const struct work_item *item = &work.items[k];
             CHECK(item->key < 10);
