@@ -14,6 +14,7 @@
 /* The mean follows the last so many records. */
 #define MEAN_RECORDS 16u
 #define JOINT_SLOT_BYTES 10u
+#define FLOOR_BYTES 16u
 #define NS_PER_SECOND UINT64_C(1000000000)
 
 /* ---- which slots ---- */
@@ -65,14 +66,27 @@ static uint64_t joint_of(const struct shard *s, uint32_t member, uint32_t shards
     return joint;
 }
 
+/* What was truncated counts like a tombstone of each key: both have to know of it. */
+static uint64_t with_floor(uint64_t joint, struct ballot floor) {
+    uint8_t bytes[FLOOR_BYTES];
+    if (joint == 0 || ballot_is_zero(floor)) return joint;
+    put_u64_le(bytes, floor.stamp);
+    put_u32_le(bytes + 8, floor.node);
+    put_u32_le(bytes + 12, floor.boot);
+    return hash_seeded(bytes_of(bytes, sizeof bytes), joint) | 1;
+}
+
 uint64_t catch_up_joint(struct shard *s, struct repair *r) {
     const uint32_t shards = r->peer->shards;
+    const struct ballot floor = engine_floor(s->engine, KEYSPACE_DEFAULT);
     ASSERT(s->repair != NULL);
     if (r->gone || shards == 0 || r->remote_shard >= shards) return 0;
-    if (r->joint_adoption != s->repair->adoptions || r->joint_shards != shards) {
-        r->joint = joint_of(s, r->peer->member, shards, r->remote_shard);
+    if (r->joint_adoption != s->repair->adoptions || r->joint_shards != shards ||
+        ballot_compare(r->joint_floor, floor) != 0) {
+        r->joint = with_floor(joint_of(s, r->peer->member, shards, r->remote_shard), floor);
         r->joint_adoption = s->repair->adoptions;
         r->joint_shards = (uint16_t)shards;
+        r->joint_floor = floor;
     }
     return r->joint;
 }
@@ -262,7 +276,7 @@ static bool is_caught_with(struct shard *s, struct peer *p) {
 }
 
 static bool is_caught_up(struct shard *s) {
-    if (!catch_up_may_compare(s)) return false;
+    if (!catch_up_may_compare(s) || !engine_floors_are_durable(s->engine)) return false;
     for (uint32_t i = 0; i < s->members->places; i++) {
         if (s->peers[i] == NULL || repair_is_given_up(s, i)) continue;
         if (!is_caught_with(s, s->peers[i])) return false;

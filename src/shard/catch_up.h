@@ -5,10 +5,10 @@
  * all stamps, without a time of grace and at a rate of their own (repair.h has the rest).
  * Shards that are both only in targets compare nothing: all that may be there is in the list.
  *
- * What a pass is about is told by a number, the hash of the slots and their epochs. The other side
- * answers only if it finds the same number in the view it has adopted: so a clean pass began after
- * both had adopted the joint phase of every such slot, and views that change other slots do not
- * void it. It is kept as `caught`; a shard has caught up when that is the present number
+ * What a pass is about is told by a number, the hash of the slots, their epochs and the floor of
+ * the keyspace. The other side answers only if it finds the same number in the view it has adopted:
+ * so a clean pass began after both had adopted the joint phase of every such slot and taken the
+ * same truncations, and views that change other slots do not void it. It is kept as `caught`; a shard has caught up when that is the present number
  * of all pairs, but those with members that are marked dead, and all is durable.
  *
  * What belongs is what the list has: a shard of its members is taken at its word, and one that is

@@ -116,12 +116,13 @@ struct repair {
     uint64_t heard_floor;    /* the other's durable floor */
     enum repair_heard heard; /* whether the other is filled */
     /* slots on their way, see catch_up.h */
-    uint64_t joint;          /* their number; use catch_up_joint */
-    uint64_t joint_adoption; /* the shard's `adoptions` when it was worked out */
-    uint16_t joint_shards;   /* the other node's, likewise */
-    uint64_t caught;         /* the number in the last clean pass about them; 0 = none */
-    bool caught_told;        /* the other side knows of it */
-    struct pace pace;        /* of records on the way to make them equal */
+    uint64_t joint;            /* their number; use catch_up_joint */
+    uint64_t joint_adoption;   /* the shard's `adoptions` when it was worked out */
+    uint16_t joint_shards;     /* the other node's, likewise */
+    struct ballot joint_floor; /* the keyspace's, likewise */
+    uint64_t caught;           /* the number in the last clean pass about them; 0 = none */
+    bool caught_told;          /* the other side knows of it */
+    struct pace pace;          /* of records on the way to make them equal */
     /* the page that the other side last asked about, to fill it */
     struct buffer filled_start; /* it is behind this ikey; empty = from the first */
     struct buffer filled_end;   /* up to this one; empty = to the last */

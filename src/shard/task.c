@@ -2,8 +2,8 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
-#include "base/mutant.h"
 #include "shard/admin_judge.h"
+#include "shard/coordinate_internal.h"
 #include "shard/operation.h"
 #include "shard/replica.h"
 #include "shard/shard.h"
@@ -402,18 +402,6 @@ static void scan_start(struct shard *s, struct task *t) {
     scan_round(s, t);
 }
 
-/* Rows behind the last key that every shard has looked at must wait for the next round. */
-static bool scan_bound(const struct task *t, struct bytes *ret_bound) {
-    bool more = false;
-    for (uint32_t i = 0; i < t->calls_count; i++) {
-        const struct row_page *p = t->calls[i].response.page;
-        if (!p->more) continue;
-        if (!more || bytes_compare(p->last, *ret_bound) < 0) *ret_bound = p->last;
-        more = true;
-    }
-    return more;
-}
-
 static void rows_push(struct task *t, const struct row *row) {
     if (t->rows_count == t->rows_capacity) {
         t->rows_capacity = t->rows_capacity == 0 ? 64 : t->rows_capacity * 2;
@@ -448,58 +436,6 @@ static void scan_send_rows(struct task *t) {
     t->rows_count = 0;
 }
 
-/* The next row of a page that is not merged yet; NULL = none. */
-static const struct row *page_front(const struct call *c) {
-    const struct row_page *p = c->response.page;
-    return c->merged == p->count ? NULL : &p->rows[c->merged];
-}
-
-/* What the pages of a round have in common. */
-struct merge {
-    bool more;           /* some shard has looked no further than `bound` */
-    struct bytes bound;  /* last key that all have looked at */
-    struct ballot floor; /* the keyspace was truncated as of this, by what any of them knows */
-};
-
-static struct merge merge_begin(const struct task *t) {
-    struct merge m = { .bound = BYTES_NONE };
-    m.more = scan_bound(t, &m.bound);
-    for (uint32_t i = 0; i < t->calls_count; i++) {
-        const struct row_page *p = t->calls[i].response.page;
-        if (ballot_compare(p->floor, m.floor) > 0) m.floor = p->floor;
-    }
-    return m;
-}
-
-/* The newest version of the next key of all pages, in key order; NULL = none. Other
- * versions of the key are behind us then. */
-static const struct row *merge_key(struct task *t, const struct merge *m) {
-    const struct row *least = NULL;
-    for (uint32_t i = 0; i < t->calls_count; i++) {
-        const struct row *row = page_front(&t->calls[i]);
-        if (row == NULL) continue;
-        const int order = least == NULL ? -1 : bytes_compare(row->key, least->key);
-        bool newer = order == 0 && ballot_compare(row->version, least->version) > 0;
-        if (MUTANT("scan_merges_older")) newer = order == 0 && !newer;
-        if (order < 0 || newer) least = row;
-    }
-    if (least == NULL || (m->more && bytes_compare(least->key, m->bound) > 0)) return NULL;
-    for (uint32_t i = 0; i < t->calls_count; i++) {
-        const struct row *row = page_front(&t->calls[i]);
-        if (row != NULL && bytes_equal(row->key, least->key)) t->calls[i].merged++;
-    }
-    return least;
-}
-
-/* The next row that is there, not past the bound; NULL = none. */
-static const struct row *merge_next(struct task *t, const struct merge *m) {
-    const struct row *row;
-    do {
-        row = merge_key(t, m);
-    } while (row != NULL && (row->absent || ballot_compare(row->version, m->floor) <= 0));
-    return row;
-}
-
 static void scan_end(struct shard *s, struct task *t, bool more) {
     struct connection *c = t->connection;
     const struct bytes resume = more ? buffer_bytes(&t->resume) : BYTES_NONE;
@@ -526,12 +462,12 @@ static void scan_wrap(struct task *t) {
 
 /* Every shard gave its page. True: another round is wanted. */
 static bool scan_merge(struct shard *s, struct task *t) {
-    const struct merge m = merge_begin(t);
+    const struct task_merge m = task_merge_begin(t);
     const uint32_t wanted = t->plan.rows_wanted;
     if (!t->begun && t->connection->protocol == PROTOCOL_HTTP)
         http_encode_scan_begin(&t->plan, &t->connection->out);
     t->begun = true;
-    for (const struct row *row; (row = merge_next(t, &m)) != NULL;) {
+    for (const struct row *row; (row = task_merge_next(t, &m)) != NULL;) {
         if (!scan_emit(t, row)) {
             scan_fail(t, OUT_TOO_MANY);
             return false;
@@ -539,7 +475,7 @@ static bool scan_merge(struct shard *s, struct task *t) {
         if (wanted == 0 || t->rows_emitted < wanted) continue;
         buffer_reset(&t->resume);
         buffer_append(&t->resume, row->key);
-        scan_end(s, t, m.more || merge_next(t, &m) != NULL);
+        scan_end(s, t, m.more || task_merge_next(t, &m) != NULL);
         return false;
     }
     if (!m.more && t->wraps) {
@@ -731,11 +667,26 @@ static void count_unsent(struct task *t) {
     if (!unsent) shard_flush_later(t->connection->shard, t->connection);
 }
 
+/* As any write of a node whose clock is off (R14). */
+static bool clock_forbids(const struct shard *s, const struct task *t) {
+    if (t->plan.kind != PLAN_REQUESTS || t->plan.requests[0].op != OP_TRUNCATE) return false;
+    return coordinate_clock_is_off(s);
+}
+
+static void refuse_for_clock(struct shard *s, struct task *t) {
+    s->figures.errors++;
+    shard_count_quorum_failure(s, QUORUM_CLOCK);
+    t->finished = true;
+    encode_outcome(t, OUT_CLOCK);
+}
+
 void task_start(struct shard *s, struct task *t) {
     ASSERT(!t->started);
     t->started = true;
     if (t->calls_count == 0)
         no_parts(s, t);
+    else if (clock_forbids(s, t))
+        refuse_for_clock(s, t);
     else if (t->plan.kind == PLAN_SCAN)
         scan_start(s, t);
     else

@@ -183,6 +183,10 @@ struct ballot engine_floor(const struct engine *e, uint16_t keyspace) {
     return floors_get(&e->floors, keyspace);
 }
 
+bool engine_floors_are_durable(const struct engine *e) {
+    return floors_equal(&e->floors, &e->floors_durable);
+}
+
 STATUS engine_put(struct engine *e, const struct record *r, uint64_t *ret_sequence) {
     uint64_t sequence;
     ASSERT(record_check(r));

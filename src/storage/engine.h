@@ -154,6 +154,8 @@ void engine_truncate(struct engine *e, uint16_t keyspace, struct ballot floor,
 void engine_drop_keyspace(struct engine *e, uint16_t keyspace);
 /* The keyspace's floor, durable or not yet; zero = never truncated. */
 struct ballot engine_floor(const struct engine *e, uint16_t keyspace);
+/* Whether all of them are durable. */
+bool engine_floors_are_durable(const struct engine *e);
 /* Tombstones and expired values with a ballot at or below this may be dropped
  * where nothing older lies anywhere else (R9); later puts at or below it are refused. It
  * never goes down, but for engine_clear_gc_floor and engine_drop_damaged, and is not kept on disk:

@@ -55,6 +55,15 @@ struct ballot floors_find(const struct floors *f, uint16_t keyspace) {
     return f->items[at].ballot;
 }
 
+bool floors_equal(const struct floors *a, const struct floors *b) {
+    if (a->count != b->count) return false;
+    for (uint32_t i = 0; i < a->count; i++) {
+        if (a->items[i].keyspace != b->items[i].keyspace) return false;
+        if (ballot_compare(a->items[i].ballot, b->items[i].ballot) != 0) return false;
+    }
+    return true;
+}
+
 bool floors_check(const struct floors *f) {
     if (f->count > f->capacity) return false;
     for (uint32_t i = 1; i < f->count; i++) {

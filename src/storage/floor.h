@@ -43,6 +43,7 @@ static inline bool floors_cover(const struct floors *f, const struct record *r) 
     return ballot_compare(r->ballot, floors_get(f, ikey_keyspace(r->ikey))) <= 0;
 }
 
+bool floors_equal(const struct floors *a, const struct floors *b);
 bool floors_check(const struct floors *f);
 
 #endif

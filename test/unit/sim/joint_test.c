@@ -163,6 +163,46 @@ TEST(truncation, is_told_with_every_ping) {
     slot_world_close(&w);
 }
 
+static uint32_t caught_up(const struct slot_world *w, uint64_t epoch) {
+    uint32_t count = 0;
+    for (uint32_t at = 0; at < SLOT_WORLD_NODES; at++)
+        count += atomic_load(&slot_world_shard(w, at)->caught_up_epoch) == epoch;
+    return count;
+}
+
+/* What one of the list hides under its floor would be seen at those who do not take it yet, as it
+ * is too far ahead of their clocks (R14). */
+TEST(truncation, is_waited_for_by_those_who_catch_up) {
+    struct slot_world w;
+    slot_world_open(&w);
+    slot_world_run(&w, 100);
+    const uint64_t soon_ms = slot_world_shard(&w, 0)->turn_wall_ms + 3000;
+    const struct ballot floor = { .stamp = hlc_of_ms(soon_ms), .node = 1, .boot = 1 };
+    shard_truncate(slot_world_shard(&w, 0), 0, floor);
+    slot_world_publish(&w, ALL, 2, SLOT_JOINT);
+    slot_world_run(&w, 1500);
+    CHECK_EQ(caught_up(&w, 2), 0);
+    slot_world_run(&w, 3000);
+    CHECK_EQ(caught_up(&w, 2), SLOT_WORLD_NODES);
+    slot_world_close(&w);
+}
+
+/* As any write of a node whose clock is off. */
+TEST(truncation, wants_a_clock) {
+    struct slot_world w;
+    slot_world_open(&w);
+    slot_world_run(&w, 100);
+    struct world_node *n = &w.world->nodes[w.order[0]];
+    n->skew_ms = 20000;
+    world_set_clocks(w.world, n);
+    slot_world_run(&w, 500);
+    CHECK(begins(slot_world_ask(&w, 0, "FLUSHALL"), "-"));
+    for (uint32_t at = 0; at < SLOT_WORLD_NODES; at++)
+        CHECK(ballot_is_zero(engine_floor(slot_world_shard(&w, at)->engine, 0)));
+    CHECK(begins(slot_world_ask(&w, 1, "FLUSHALL"), "+OK"));
+    slot_world_close(&w);
+}
+
 /* Who is in both counts in both: the one that is new may be away. */
 TEST(joint, most_of_the_two_are_the_same) {
     struct slot_world w;
