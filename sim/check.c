@@ -209,6 +209,12 @@ void check_floors_deinit(struct check_floors *f) {
     *f = (struct check_floors){ 0 };
 }
 
+/* For certain. */
+static bool is_older(const struct check *c, const struct history_op *op, struct ballot floor) {
+    const struct ballot newest = version_at_most(c, op);
+    return !ballot_is_zero(newest) && ballot_compare(newest, floor) < 0;
+}
+
 bool check_may_be_absent(const struct check *c, uint32_t key, struct ballot floor, uint64_t now_ns,
                          uint64_t wall_ms) {
     const struct history *h = c->history;
@@ -218,10 +224,7 @@ bool check_may_be_absent(const struct check *c, uint32_t key, struct ballot floo
         ASSERT(op->key == key);
         if (op->began_ns > now_ns || !history_is_write(op->kind)) continue;
         if (op->outcome == HISTORY_REFUSED) continue;
-        const struct ballot newest = version_at_most(c, op);
-        if (op->outcome == HISTORY_OK && !ballot_is_zero(newest) &&
-            ballot_compare(newest, floor) < 0)
-            continue;
+        if (op->outcome == HISTORY_OK && is_older(c, op, floor)) continue;
         if (op->kind == HISTORY_DELETE || op->kind == HISTORY_TRUNCATE) return true;
         if (op->ttl_ms != 0 && op->wall_ms + op->ttl_ms <= wall_ms + c->clock_spread_ms)
             return true;
