@@ -9,8 +9,7 @@
 #ifndef ATOLL_BASE_HLC_H
 #define ATOLL_BASE_HLC_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "base/bytes.h"
 
 #define HLC_COUNTER_BITS 16u
 /* Stamps further ahead of the wall clock than this are refused (R14). */
@@ -51,6 +50,17 @@ static inline int ballot_compare(struct ballot a, struct ballot b) {
     if (a.stamp != b.stamp) return a.stamp < b.stamp ? -1 : 1;
     if (a.node != b.node) return a.node < b.node ? -1 : 1;
     return (a.boot > b.boot) - (a.boot < b.boot);
+}
+
+/* Its bytes where they take a fixed room: stamp (8), node (4), boot (4), little-endian. */
+#define BALLOT_BYTES 16u
+static inline void ballot_put(uint8_t p[BALLOT_BYTES], struct ballot b) {
+    put_u64_le(p, b.stamp);
+    put_u32_le(p + 8, b.node);
+    put_u32_le(p + 12, b.boot);
+}
+static inline struct ballot ballot_get(const uint8_t p[BALLOT_BYTES]) {
+    return (struct ballot){ get_u64_le(p), get_u32_le(p + 8), get_u32_le(p + 12) };
 }
 
 /* Text form "stamp.node.boot" in lower-case hex, as in ETags; 35 bytes at most

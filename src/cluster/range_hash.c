@@ -11,13 +11,11 @@ void range_hash_add(struct range_hash *h, struct bytes ikey, struct ballot versi
     ASSERT(ikey.len > 0);
     ASSERT(!ballot_is_zero(version));
     ASSERT(h->count < UINT32_MAX);
-    uint8_t text[16];
-    put_u64_le(text, version.stamp);
-    put_u32_le(text + 8, version.node);
-    put_u32_le(text + 12, version.boot);
+    uint8_t bytes[BALLOT_BYTES];
+    ballot_put(bytes, version);
     /* The key's hash seeds that of the version: the two are mixed as if they were one
      * run of bytes, and a long key is not copied. */
-    h->sum += hash_seeded(bytes_of(text, sizeof text), hash_xxh3(ikey));
+    h->sum += hash_seeded(bytes_of(bytes, sizeof bytes), hash_xxh3(ikey));
     h->count++;
 }
 

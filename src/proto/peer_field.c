@@ -12,10 +12,8 @@ void peer_commit(struct buffer *out, const uint8_t *begin, const uint8_t *end, s
 }
 
 struct ballot peer_take_ballot(struct cursor *c) {
-    const uint64_t stamp = cursor_u64_le(c);
-    const uint32_t node = cursor_u32_le(c);
-    const uint32_t boot = cursor_u32_le(c);
-    return (struct ballot){ stamp, node, boot };
+    const struct bytes b = cursor_take(c, BALLOT_BYTES);
+    return c->failed ? (struct ballot){ 0 } : ballot_get(b.ptr);
 }
 
 uint64_t peer_take_varint(struct cursor *c, uint64_t max) {

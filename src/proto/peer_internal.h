@@ -15,7 +15,6 @@
 #include "base/hash.h"
 #include "proto/peer.h"
 
-#define PEER_BALLOT_BYTES 16u
 #define PEER_IKEY_BYTES_MIN (2u + KEY_BYTES_MIN)
 /* A keyspace alone is a place too: before all its keys. */
 #define PEER_PLACE_BYTES_MIN 2u
@@ -26,7 +25,7 @@
 #define PEER_HELLO_FIXED_BYTES 48u
 #define PEER_HELLO_BYTES_MAX (PEER_HELLO_FIXED_BYTES + 2u * (1u + PEER_TEXT_BYTES_MAX))
 #define PEER_PING_BYTES 40u
-#define PEER_VERSION_HEAD_BYTES_MAX (1u + PEER_BALLOT_BYTES + 8u + 16u)
+#define PEER_VERSION_HEAD_BYTES_MAX (1u + BALLOT_BYTES + 8u + 16u)
 #define PEER_EPOCH_BYTES 8u
 #define PEER_ACCEPT_BYTES_MAX                                                       \
     (PEER_EPOCH_BYTES + PEER_VERSION_HEAD_BYTES_MAX + 2u * PEER_RUN_LEN_BYTES_MAX + \
@@ -37,7 +36,7 @@
 #define PEER_RANGE_FIXED_BYTES 56u
 #define PEER_RANGE_BYTES_MAX \
     (PEER_RANGE_FIXED_BYTES + 2u * (PEER_RUN_LEN_BYTES_MAX + IKEY_BYTES_MAX))
-#define PEER_FLOOR_BYTES (2u + PEER_BALLOT_BYTES)
+#define PEER_FLOOR_BYTES (2u + BALLOT_BYTES)
 
 static inline uint8_t *peer_put_u8(uint8_t *p, uint8_t v) {
     *p = v;
@@ -56,10 +55,8 @@ static inline uint8_t *peer_put_u64(uint8_t *p, uint64_t v) {
     return p + 8;
 }
 static inline uint8_t *peer_put_ballot(uint8_t *p, struct ballot b) {
-    put_u64_le(p, b.stamp);
-    put_u32_le(p + 8, b.node);
-    put_u32_le(p + 12, b.boot);
-    return p + PEER_BALLOT_BYTES;
+    ballot_put(p, b);
+    return p + BALLOT_BYTES;
 }
 static inline uint8_t *peer_put_bytes(uint8_t *p, struct bytes b) {
     if (b.len > 0) memcpy(p, b.ptr, b.len);

@@ -40,8 +40,8 @@
 #define FLOAT_TEXT_BYTES_MAX 48u
 
 /* All numbers and lengths there can be. */
-#define ROOM_BYTES                                                                             \
-    (FIXED_BYTES + 7u * PEER_RUN_LEN_BYTES_MAX + 3u * PEER_BALLOT_BYTES + 16u + 3u * 8u + 1u + \
+#define ROOM_BYTES                                                                        \
+    (FIXED_BYTES + 7u * PEER_RUN_LEN_BYTES_MAX + 3u * BALLOT_BYTES + 16u + 3u * 8u + 1u + \
      FLOAT_TEXT_BYTES_MAX + 4u + 8u)
 
 static_assert(ROOM_BYTES + KEY_BYTES_MAX + 2 * VALUE_BYTES_MAX <= PEER_PAYLOAD_BYTES_MAX,

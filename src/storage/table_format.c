@@ -99,10 +99,8 @@ static void property_encode_u64(struct buffer *out, enum table_property id, uint
 
 void table_properties_encode(const struct table_properties *p, struct buffer *out) {
     ASSERT(table_properties_check(p));
-    uint8_t ballot[16];
-    put_u64_le(ballot, p->ballot_max.stamp);
-    put_u32_le(ballot + 8, p->ballot_max.node);
-    put_u32_le(ballot + 12, p->ballot_max.boot);
+    uint8_t ballot[BALLOT_BYTES];
+    ballot_put(ballot, p->ballot_max);
 
     property_encode_u64(out, PROPERTY_RECORDS, p->records);
     property_encode_u64(out, PROPERTY_TOMBSTONES, p->tombstones);
@@ -120,11 +118,11 @@ static void property_decode(struct cursor *c, uint32_t id, struct table_properti
     case PROPERTY_RECORDS: p->records = cursor_u64_le(c); break;
     case PROPERTY_TOMBSTONES: p->tombstones = cursor_u64_le(c); break;
     case PROPERTY_RAW_BYTES: p->raw_bytes = cursor_u64_le(c); break;
-    case PROPERTY_BALLOT_MAX:
-        p->ballot_max.stamp = cursor_u64_le(c);
-        p->ballot_max.node = cursor_u32_le(c);
-        p->ballot_max.boot = cursor_u32_le(c);
+    case PROPERTY_BALLOT_MAX: {
+        const struct bytes ballot = cursor_take(c, BALLOT_BYTES);
+        if (!c->failed) p->ballot_max = ballot_get(ballot.ptr);
         break;
+    }
     case PROPERTY_EXPIRES_MIN_MS: p->expires_min_ms = cursor_u64_le(c); break;
     case PROPERTY_EXPIRING: p->expiring = cursor_u64_le(c); break;
     case PROPERTY_IKEY_MIN: p->ikey_min = cursor_take(c, c->rest.len); break;

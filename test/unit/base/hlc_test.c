@@ -66,6 +66,10 @@ TEST(hlc, ballots) {
     CHECK(ballot_compare(a, (struct ballot){ 1, 2, 4 }) < 0);
     CHECK(ballot_compare(a, a) == 0);
     CHECK(ballot_is_zero((struct ballot){ 0 }));
+    uint8_t bytes[BALLOT_BYTES];
+    ballot_put(bytes, a);
+    CHECK_BYTES(bytes_of(bytes, sizeof bytes), BYTES_LIT("\1\0\0\0\0\0\0\0\2\0\0\0\3\0\0\0"));
+    CHECK(ballot_compare(ballot_get(bytes), a) == 0);
 
     char text[BALLOT_TEXT_BYTES];
     CHECK_EQ(ballot_print((struct ballot){ 0x1a2b, 1, 16 }, text), 9);
