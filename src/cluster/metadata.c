@@ -226,12 +226,13 @@ bool metadata_has_dead(const struct metadata *m) {
 }
 
 bool metadata_leads_to_dead(const struct metadata *m) {
-    struct place_set members = { { 0 } };
+    struct place_set dead = { { 0 } };
     if (!metadata_has_dead(m)) return false;
-    for (uint32_t slot = 0; slot < RING_SLOTS; slot++)
-        slot_list_collect(&m->slots.targets[slot], &members);
     for (uint32_t i = 0; i < m->members_count; i++) {
-        if (place_set_has(&members, i) && m->members[i].state == MEMBER_DEAD) return true;
+        if (m->members[i].state == MEMBER_DEAD) place_set_add(&dead, i);
+    }
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
+        if (slot_list_meets(&m->slots.targets[slot], &dead)) return true;
     }
     return false;
 }

@@ -4,18 +4,6 @@
 #include "shard/shard.h"
 #include "shard/task_internal.h"
 
-/* Rows behind the last key that every shard has looked at must wait for the next round. */
-static bool scan_bound(const struct task *t, struct bytes *ret_bound) {
-    bool more = false;
-    for (uint32_t i = 0; i < t->calls_count; i++) {
-        const struct row_page *p = t->calls[i].response.page;
-        if (!p->more) continue;
-        if (!more || bytes_compare(p->last, *ret_bound) < 0) *ret_bound = p->last;
-        more = true;
-    }
-    return more;
-}
-
 /* The next row of a page that is not merged yet; NULL = none. */
 static const struct row *page_front(const struct call *c) {
     const struct row_page *p = c->response.page;
@@ -24,10 +12,12 @@ static const struct row *page_front(const struct call *c) {
 
 struct task_merge task_merge_begin(const struct task *t) {
     struct task_merge m = { .bound = BYTES_NONE };
-    m.more = scan_bound(t, &m.bound);
     for (uint32_t i = 0; i < t->calls_count; i++) {
         const struct row_page *p = t->calls[i].response.page;
         if (ballot_compare(p->floor, m.floor) > 0) m.floor = p->floor;
+        if (!p->more) continue;
+        if (!m.more || bytes_compare(p->last, m.bound) < 0) m.bound = p->last;
+        m.more = true;
     }
     return m;
 }

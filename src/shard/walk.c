@@ -35,7 +35,6 @@ void walk_next_page(struct walk *w) {
     w->page.count = 0;
     w->page.more = false;
     w->page.last = BYTES_NONE;
-    w->page.floor = (struct ballot){ 0 };
     w->moved = w->advanced = false;
     w->examined = 0;
     w->bytes = 0;
