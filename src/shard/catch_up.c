@@ -14,7 +14,6 @@
 /* The mean follows the last so many records. */
 #define MEAN_RECORDS 16u
 #define JOINT_SLOT_BYTES 10u
-#define FLOOR_BYTES 16u
 #define NS_PER_SECOND UINT64_C(1000000000)
 
 /* ---- which slots ---- */
@@ -68,17 +67,18 @@ static uint64_t joint_of(const struct shard *s, uint32_t member, uint32_t shards
 
 /* What was truncated counts like a tombstone of each key: both have to know of it. */
 static uint64_t with_floor(uint64_t joint, struct ballot floor) {
-    uint8_t bytes[FLOOR_BYTES];
+    uint8_t bytes[BALLOT_BYTES];
     if (joint == 0 || ballot_is_zero(floor)) return joint;
-    put_u64_le(bytes, floor.stamp);
-    put_u32_le(bytes + 8, floor.node);
-    put_u32_le(bytes + 12, floor.boot);
+    ballot_put(bytes, floor);
     return hash_seeded(bytes_of(bytes, sizeof bytes), joint) | 1;
 }
 
 uint64_t catch_up_joint(struct shard *s, struct repair *r) {
+    return catch_up_joint_with(s, r, engine_floor(s->engine, KEYSPACE_DEFAULT));
+}
+
+uint64_t catch_up_joint_with(struct shard *s, struct repair *r, struct ballot floor) {
     const uint32_t shards = r->peer->shards;
-    const struct ballot floor = engine_floor(s->engine, KEYSPACE_DEFAULT);
     ASSERT(s->repair != NULL);
     if (r->gone || shards == 0 || r->remote_shard >= shards) return 0;
     if (r->joint_adoption != s->repair->adoptions || r->joint_shards != shards ||
