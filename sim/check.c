@@ -88,6 +88,7 @@ struct walk {
     const struct check *check;
     enum history_kind kind; /* of the writes that count */
     struct check_floors *floors;
+    const struct check_floors *puts;   /* with deletes: those of puts */
     struct held *held;                 /* by key */
     struct acknowledged *acknowledged; /* by key */
     uint32_t *before;                  /* by operation: the one acknowledged before it */
@@ -113,23 +114,20 @@ static struct ballot row_floor(const struct walk *w, const struct history_op *ro
     return best;
 }
 
-/* A truncation has the stamp of the node that was asked, when it was. */
-static struct ballot version_at_least(const struct check *c, const struct history_op *op) {
+/* A truncation has a stamp above what was acknowledged when it began, and above its time. */
+static struct ballot version_at_least(const struct walk *w, uint32_t index) {
+    const struct history_op *op = &w->check->history->ops[index];
     if (op->kind != HISTORY_TRUNCATE) return op->version;
-    return (struct ballot){ .stamp = hlc_of_ms(op->wall_ms - c->clock_spread_ms) };
-}
-
-/* Whose clock may have been set forward by what others stamped. Requires  it has an answer */
-static struct ballot version_at_most(const struct check *c, const struct history_op *op) {
-    if (op->kind != HISTORY_TRUNCATE) return op->version;
-    const uint64_t ms = history_ended_wall_ms(op) + c->clock_spread_ms + HLC_SKEW_MS_MAX;
-    return (struct ballot){ .stamp = hlc_of_ms(ms) };
+    struct ballot least = { .stamp = hlc_of_ms(op->wall_ms - w->check->clock_spread_ms) };
+    lift(&least, w->floors->reads[index]);
+    lift(&least, w->puts->reads[index]);
+    return least;
 }
 
 static void acknowledge(struct walk *w, uint32_t index) {
     const struct history_op *op = &w->check->history->ops[index];
     uint32_t *last = &w->acknowledged[op->key].last[op->need];
-    w->newest[index] = version_at_least(w->check, op);
+    w->newest[index] = version_at_least(w, index);
     if (*last != HISTORY_NONE) lift(&w->newest[index], w->newest[*last]);
     w->before[index] = *last;
     *last = index;
@@ -149,7 +147,8 @@ static void walk_began(struct walk *w, uint32_t index) {
     const struct history_op *op = &w->check->history->ops[index];
     struct ballot *floor = &w->floors->reads[index];
     w->losses_began[index] = w->losses[op->key];
-    if (op->kind == HISTORY_GET) *floor = held_seen(&w->held[op->key], op->need, w->check->copies);
+    if (op->kind == HISTORY_GET || op->kind == HISTORY_TRUNCATE)
+        *floor = held_seen(&w->held[op->key], op->need, w->check->copies);
     if (op->kind == HISTORY_ROW) *floor = row_floor(w, op);
 }
 
@@ -162,11 +161,11 @@ static void walk_ended(struct walk *w, uint32_t index) {
     const struct history_op *op = &w->check->history->ops[index];
     const uint32_t losses = w->losses[op->key] - w->losses_began[index];
     ASSERT(op->need <= REPLICAS_MAX);
-    if (op->kind == HISTORY_GET && losses > 0) w->floors->reads[index] = (struct ballot){ 0 };
+    if (op->kind != HISTORY_ROW && losses > 0) w->floors->reads[index] = (struct ballot){ 0 };
     if (!is_counted(w, op->kind) || op->outcome != HISTORY_OK) return;
     acknowledge(w, index);
     if (op->need <= losses) return;
-    lift(&w->held[op->key].by_count[op->need - losses], version_at_least(w->check, op));
+    lift(&w->held[op->key].by_count[op->need - losses], version_at_least(w, index));
 }
 
 void check_floors_init(struct check_floors *f, const struct check *c, enum history_kind kind) {
@@ -175,7 +174,9 @@ void check_floors_init(struct check_floors *f, const struct check *c, enum histo
     const struct history *h = c->history;
     f->reads = mem_alloc_zeroed((h->ops_count + 1) * sizeof *f->reads);
     f->keys = mem_alloc_zeroed((h->keys_count + 1) * sizeof *f->keys);
-    struct walk w = { .check = c, .kind = kind, .floors = f };
+    struct check_floors puts = { 0 };
+    if (kind == HISTORY_DELETE) check_floors_init(&puts, c, HISTORY_PUT);
+    struct walk w = { .check = c, .kind = kind, .floors = f, .puts = &puts };
     w.held = mem_alloc_zeroed((h->keys_count + 1) * sizeof *w.held);
     w.losses = mem_alloc_zeroed((h->keys_count + 1) * sizeof *w.losses);
     w.losses_began = mem_alloc_zeroed((h->ops_count + 1) * sizeof *w.losses_began);
@@ -194,6 +195,7 @@ void check_floors_init(struct check_floors *f, const struct check *c, enum histo
     }
     for (uint32_t k = 0; k < h->keys_count; k++)
         f->keys[k] = held_seen(&w.held[k], c->copies, c->copies);
+    check_floors_deinit(&puts);
     mem_free(w.held);
     mem_free(w.losses);
     mem_free(w.losses_began);
@@ -207,27 +209,4 @@ void check_floors_deinit(struct check_floors *f) {
     mem_free(f->reads);
     mem_free(f->keys);
     *f = (struct check_floors){ 0 };
-}
-
-/* For certain. */
-static bool is_older(const struct check *c, const struct history_op *op, struct ballot floor) {
-    const struct ballot newest = version_at_most(c, op);
-    return !ballot_is_zero(newest) && ballot_compare(newest, floor) < 0;
-}
-
-bool check_may_be_absent(const struct check *c, uint32_t key, struct ballot floor, uint64_t now_ns,
-                         uint64_t wall_ms) {
-    const struct history *h = c->history;
-    ASSERT(key < h->keys_count);
-    for (uint32_t i = h->keys[key].last; i != HISTORY_NONE; i = h->ops[i].previous) {
-        const struct history_op *op = &h->ops[i];
-        ASSERT(op->key == key);
-        if (op->began_ns > now_ns || !history_is_write(op->kind)) continue;
-        if (op->outcome == HISTORY_REFUSED) continue;
-        if (op->outcome == HISTORY_OK && is_older(c, op, floor)) continue;
-        if (op->kind == HISTORY_DELETE || op->kind == HISTORY_TRUNCATE) return true;
-        if (op->ttl_ms != 0 && op->wall_ms + op->ttl_ms <= wall_ms + c->clock_spread_ms)
-            return true;
-    }
-    return false;
 }

@@ -82,7 +82,8 @@ extern const struct check_kind check_kinds[CHECK_KINDS];
 /* Of the writes of a kind: the newest version that must be on some replica. Truncations are deletes,
  * of every key. */
 struct check_floors {
-    struct ballot *reads; /* by operation: when it began, if its quorum must meet it; else zero */
+    struct ballot *reads; /* by operation that asks replicas what they have: when it began, if its
+                             quorum must meet it; else zero */
     struct ballot *keys;  /* by key: in the end */
 };
 
@@ -90,11 +91,21 @@ struct check_floors {
 void check_floors_init(struct check_floors *f, const struct check *c, enum history_kind kind);
 void check_floors_deinit(struct check_floors *f);
 
+/* Of each key the writes that may make it absent: deletes, and puts with a time to live. */
+struct check_absence;
+struct check_absences {
+    struct check_absence *all; /* by key, then in the order they began */
+    uint32_t *ends;            /* by key: where its own end */
+    uint64_t clock_spread_ms;
+};
+
+void check_absences_init(struct check_absences *a, const struct check *c);
+void check_absences_deinit(struct check_absences *a);
 /* Whether key `key` may read as absent at `wall_ms` (world time `now_ns`) although the
  * version `floor` of it was there: something that may be newer deletes it, or a value with
  * a time to live may have expired. */
-bool check_may_be_absent(const struct check *c, uint32_t key, struct ballot floor, uint64_t now_ns,
-                         uint64_t wall_ms);
+bool check_may_be_absent(const struct check_absences *a, uint32_t key, struct ballot floor,
+                         uint64_t now_ns, uint64_t wall_ms);
 
 /* Version as text for a finding. */
 struct check_text {

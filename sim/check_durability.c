@@ -18,8 +18,11 @@ static const struct check_row *row_find(const struct check *c, uint32_t key, uin
     return r->key == key && r->node == node ? r : NULL;
 }
 
-static void check_key(const struct check *c, uint32_t key, struct ballot floor, uint64_t now_ns,
-                      uint64_t wall_ms, struct findings *f) {
+/* By then everything that could expire has had the time to. */
+#define IN_THE_END_MS (UINT64_MAX / 2)
+
+static void check_key(const struct check *c, const struct check_absences *absences, uint32_t key,
+                      struct ballot floor, struct findings *f) {
     const struct history_key *k = &c->history->keys[key];
     for (uint32_t node = 0; node < c->nodes; node++) {
         if ((k->replicas >> node & 1) == 0) continue;
@@ -28,7 +31,8 @@ static void check_key(const struct check *c, uint32_t key, struct ballot floor, 
         if (r != NULL && ballot_compare(r->ballot, floor) >= 0) continue;
         /* What is absent reads like nothing, whichever version of it is left. */
         const bool absent = r == NULL || r->absent;
-        if (absent && check_may_be_absent(c, key, floor, now_ns, wall_ms)) continue;
+        if (absent && check_may_be_absent(absences, key, floor, UINT64_MAX, IN_THE_END_MS))
+            continue;
         findings_add(f, "%s: version %s was acknowledged, but node %u has %s", k->text,
                      check_version(floor).text, node + 1,
                      r == NULL ? "nothing" : check_version(r->ballot).text);
@@ -40,10 +44,11 @@ void check_durability(const struct check *c, struct findings *f) {
     ASSERT(c->copies >= 1);
     struct check_floors floors;
     check_floors_init(&floors, c, HISTORY_PUT);
+    struct check_absences absences;
+    check_absences_init(&absences, c);
     for (uint32_t key = 0; key < h->keys_count; key++) {
-        /* By then everything that could expire has had the time to. */
-        if (!ballot_is_zero(floors.keys[key]))
-            check_key(c, key, floors.keys[key], UINT64_MAX, UINT64_MAX / 2, f);
+        if (!ballot_is_zero(floors.keys[key])) check_key(c, &absences, key, floors.keys[key], f);
     }
+    check_absences_deinit(&absences);
     check_floors_deinit(&floors);
 }
