@@ -30,6 +30,11 @@ static inline uint64_t hlc_ms(uint64_t stamp) {
     return stamp >> HLC_COUNTER_BITS;
 }
 
+/* Whether a clock that shows `wall_ms` may take the stamp (R14). */
+static inline bool hlc_is_lawful(uint64_t stamp, uint64_t wall_ms) {
+    return hlc_ms(stamp) <= wall_ms + HLC_SKEW_MS_MAX;
+}
+
 /* A stamp above every stamp given or observed before. */
 uint64_t hlc_next(struct hlc *h, uint64_t wall_ns);
 /* Never give a stamp at or below `stamp` again. */

@@ -180,9 +180,10 @@ static uint32_t best_answered(const struct round *r) {
     return best;
 }
 
-void round_absence_counts(struct round *r) {
+void round_absence_counts(struct round *r, struct ballot floor) {
     ASSERT(r->kind == ROUND_READ);
     r->absence_counts = true;
+    r->absence = floor;
     ASSERT(round_check(r));
 }
 
@@ -197,7 +198,7 @@ enum round_outcome round_outcome(const struct round *r) {
     const uint32_t best = best_answered(r);
     ASSERT(best != PLACE_NONE);
     if (ballot_compare(r->versions[best], r->at_least) >= 0) return ROUND_DONE;
-    if (r->absence_counts && ballot_is_zero(r->versions[best])) return ROUND_DONE;
+    if (r->absence_counts && ballot_compare(r->versions[best], r->absence) <= 0) return ROUND_DONE;
     return open == 0 ? ROUND_IMPOSSIBLE : ROUND_PENDING;
 }
 

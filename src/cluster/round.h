@@ -68,7 +68,8 @@ struct round {
     uint16_t stale_epoch;          /* bits: asked, and wait for news of the epoch */
     uint16_t full;                 /* bits: places asked for the value itself */
     struct ballot at_least;        /* read: done only with a version not below (session) */
-    bool absence_counts;           /* read: or when nobody has any (round_absence_counts) */
+    bool absence_counts;           /* read: or when nobody has any above `absence` */
+    struct ballot absence;         /* read: as of this all was truncated; zero = nothing was */
     struct ballot versions[ROUND_PLACES_MAX]; /* read, answered: highest there; zero = nothing */
 };
 
@@ -107,8 +108,9 @@ void round_stale_epoch(struct round *r, uint32_t place);
 uint16_t round_hedge(struct round *r, uint16_t live);
 
 /* Read: what the session has seen was deleted or has expired so long ago that nobody has a note of
- * it (R9): if those that answer have nothing, that is not below it. */
-void round_absence_counts(struct round *r);
+ * it (R9): if those that answer have nothing, that is not below it. Where all up to `floor` was
+ * truncated, that is the version of nothing. */
+void round_absence_counts(struct round *r, struct ballot floor);
 enum round_outcome round_outcome(const struct round *r);
 /* Whether these places are as many as every set needs. */
 bool round_needs_reached(const struct round_needs *n, uint16_t places);

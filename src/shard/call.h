@@ -69,6 +69,7 @@ struct call {
     uint16_t home;            /* shard of the key, or that has the link to `remote_shard` */
     uint32_t member;          /* part of a range request: id of whose; MEMBER_NONE = this node's */
     uint16_t remote_shard;    /* of that member */
+    uint16_t of_shards;       /* part of a range request: so many has the node that it is for */
     uint32_t merged;          /* SCAN: rows of the page that are merged already */
     uint8_t attempts;         /* nodes it was handed to under its present stamp */
     uint8_t lost;             /* of them, those of which nobody knows what they did */

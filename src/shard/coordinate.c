@@ -176,6 +176,11 @@ static void keep_newest(struct coordination *k, const struct record *r) {
     k->has_newest = true;
 }
 
+/* As of this the key's keyspace was truncated; zero = never. */
+static struct ballot floor_of(const struct shard *s, const struct coordination *k) {
+    return engine_floor(s->engine, ikey_keyspace(buffer_bytes(&k->ikey)));
+}
+
 /* Whether the own replica, which has nothing, would know of the session's version but for having
  * forgotten it: it had all that is at or below its floor. */
 static bool has_forgotten(const struct shard *s, const struct coordination *k) {
@@ -189,7 +194,8 @@ static uint16_t ask_own(struct shard *s, struct coordination *k, uint32_t place)
     if (replica_may_tell(s, k->slot)) st = lookup_begin(s, &k->local, buffer_bytes(&k->ikey));
     if (st.code == ST_WAIT) return 0;
     struct ballot version = { 0 };
-    if (st.code == ST_NOT_FOUND && has_forgotten(s, k)) round_absence_counts(&k->round);
+    if (st.code == ST_NOT_FOUND && has_forgotten(s, k))
+        round_absence_counts(&k->round, floor_of(s, k));
     if (status_ok(st) && catch_up_hides(s, &k->local.read.record)) st = status_of(ST_NOT_FOUND);
     st = replica_absence(s, buffer_bytes(&k->ikey), st, &k->local.read);
     if (status_ok(st)) {
@@ -318,7 +324,9 @@ static void decide(struct shard *s, struct coordination *k) {
             repeat(s, k);
             return;
         }
-        if (!record_is_absent(&k->newest, s->turn_wall_ms)) current = &k->newest;
+        /* A replica may have told what was truncated before the floor was heard of here. */
+        const bool gone = ballot_compare(k->newest.ballot, floor_of(s, k)) <= 0;
+        if (!gone && !record_is_absent(&k->newest, s->turn_wall_ms)) current = &k->newest;
     }
     struct decision d;
     operation_decide(&c->request, current, s->turn_wall_ms, s->node->value_bytes_max, &s->scratch,
@@ -334,8 +342,8 @@ static void decide(struct shard *s, struct coordination *k) {
         return;
     }
     /* No lawful stamp lies above a version from the future: what is written would be lost (R14). */
-    const uint64_t newest_ms = k->has_newest ? hlc_ms(k->newest.ballot.stamp) : 0;
-    if (coordinate_clock_is_off(s) || newest_ms > s->turn_wall_ms + HLC_SKEW_MS_MAX) {
+    const uint64_t newest = k->has_newest ? k->newest.ballot.stamp : 0;
+    if (coordinate_clock_is_off(s) || !hlc_is_lawful(newest, s->turn_wall_ms)) {
         coordination_fail(s, k, OUT_CLOCK);
         return;
     }

@@ -30,6 +30,8 @@ bool coordinate_is_home(const struct shard *s, const struct slot_places *replica
 uint16_t coordinate_live(struct shard *s, const struct slot_places *replicas, uint32_t slot);
 /* More than half of the others say that this clock is ahead of theirs beyond the bound. */
 bool coordinate_clock_is_off(const struct shard *s);
+/* More than half of them are ahead of this clock beyond the bound. */
+bool coordinate_clock_is_behind(const struct shard *s);
 /* The member at this position. */
 uint32_t coordination_member(const struct coordination *k, uint32_t position);
 uint16_t coordination_live(struct shard *s, const struct coordination *k);

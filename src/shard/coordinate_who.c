@@ -102,13 +102,23 @@ uint16_t coordinate_live(struct shard *s, const struct slot_places *replicas, ui
     return live;
 }
 
-bool coordinate_clock_is_off(const struct shard *s) {
+/* Whether more than half of the others are ahead of this clock beyond the bound, or, if the direction
+ * is -1 and not 1, behind it. */
+static bool most_are_off(const struct shard *s, int direction) {
     const struct membership *m = s->members;
-    uint32_t heard = 0, behind = 0;
+    uint32_t heard = 0, off = 0;
     for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
         if (!peer_is_alive(s, i)) continue;
         heard++;
-        behind += s->peers[i]->detector.clock_ahead_ms < -(int64_t)HLC_SKEW_MS_MAX;
+        off += direction * s->peers[i]->detector.clock_ahead_ms > (int64_t)HLC_SKEW_MS_MAX;
     }
-    return behind * 2 > heard;
+    return off * 2 > heard;
+}
+
+bool coordinate_clock_is_off(const struct shard *s) {
+    return most_are_off(s, -1);
+}
+
+bool coordinate_clock_is_behind(const struct shard *s) {
+    return most_are_off(s, 1);
 }

@@ -8,6 +8,7 @@
 #include "shard/forward.h"
 #include "shard/inspect.h"
 #include "shard/operation.h"
+#include "shard/replica.h"
 #include "shard/shard.h"
 #include "shard/walk.h"
 
@@ -362,19 +363,31 @@ static bool part_is_of_another_view(struct shard *s, struct call *c) {
     return true;
 }
 
-/* In a cluster all nodes take the floor of the node that was asked. */
-static void truncate_begin(struct shard *s, struct call *c) {
-    const struct ballot own = { .stamp = shard_stamp(s),
+/* Below this is all that is stored here, and what any other shard stamped before now. */
+static void tell_stamp(struct shard *s, struct call *c) {
+    const struct ballot now = { .stamp = shard_stamp(s),
                                 .node = s->node->node_id,
                                 .boot = s->node->boot_count };
-    const struct ballot asked = c->request.stamp;
+    c->response = (struct response){ .outcome = OUT_OK, .version = now };
+    c->sequence = 0;
+    shard_call_finish(s, c);
+}
+
+/* All shards take the floor that the shard that was asked chose, once they have told it their
+ * clocks. */
+static void truncate_begin(struct shard *s, struct call *c) {
+    const struct ballot floor = c->request.stamp;
     if (part_is_of_another_view(s, c)) return;
-    if (hlc_ms(asked.stamp) > s->turn_wall_ms + HLC_SKEW_MS_MAX) {
+    if (ballot_is_zero(floor)) {
+        tell_stamp(s, c);
+        return;
+    }
+    if (!s->alone && !hlc_is_lawful(floor.stamp, s->turn_wall_ms)) {
         shard_call_fail(s, c, OUT_CLOCK);
         return;
     }
-    hlc_observe(&s->hlc, asked.stamp);
-    truncate_with(s, c->request.keyspace, ballot_is_zero(asked) ? own : asked, c);
+    hlc_observe(&s->hlc, floor.stamp);
+    truncate_with(s, c->request.keyspace, floor, c);
 }
 
 /* On a full disk a floor cannot be made durable; it stays asked for. */
@@ -395,6 +408,11 @@ static void call_walk(struct shard *s, struct call *c) {
         return;
     }
     if (part_is_of_another_view(s, c)) return;
+    /* What is not filled yet may not speak for what it should hold (R11). */
+    if (!replica_may_tell_all(s)) {
+        shard_call_fail(s, c, OUT_QUORUM);
+        return;
+    }
     if (c->walk == NULL) c->walk = walk_create(++s->random * 0x9E3779B97F4A7C15ULL | 1);
     walk_keeps(c->walk, hides_nothing(s) ? NULL : s->members, catch_up_hidden_before(s));
     const struct status st = walk_slice(c->walk, s->engine, s->node->cache, &c->request,

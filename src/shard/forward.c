@@ -308,12 +308,6 @@ void guest_begin(struct shard *s, struct link *l, const struct peer_frame *f) {
         refuse(l, f->id, OUT_BUSY);
         return;
     }
-    /* What is not filled yet may not speak for what it should hold (R11). */
-    const bool reads = q.op == OP_SCAN || q.op == OP_RANDOM_KEY;
-    if (local && reads && !replica_may_tell_all(s)) {
-        refuse(l, f->id, OUT_QUORUM);
-        return;
-    }
     if (!local && !replica_keeps(s, crc16_slot(q.key))) {
         respond(l, f->id, &(struct response){ .outcome = OUT_QUORUM, .untried = true });
         return;

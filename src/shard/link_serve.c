@@ -311,7 +311,7 @@ void link_event(struct link *l, uint32_t ready) {
 /* Clocks further ahead than the bound are not followed (R14). */
 static void observe_clock(struct link *l, uint64_t stamp) {
     struct shard *s = l->shard;
-    if (hlc_ms(stamp) <= s->turn_wall_ms + HLC_SKEW_MS_MAX) {
+    if (hlc_is_lawful(stamp, s->turn_wall_ms)) {
         hlc_observe(&s->hlc, stamp);
         return;
     }

@@ -93,7 +93,7 @@ enum peer_accept_status replica_restore(struct shard *s, const struct record *r,
                                         const struct peer *from, uint64_t *ret_sequence) {
     ASSERT(s->engine != NULL);
     ASSERT(record_check(r));
-    if (hlc_ms(r->ballot.stamp) > s->turn_wall_ms + HLC_SKEW_MS_MAX) return PEER_ACCEPT_CLOCK;
+    if (!hlc_is_lawful(r->ballot.stamp, s->turn_wall_ms)) return PEER_ACCEPT_CLOCK;
     hlc_observe(&s->hlc, r->ballot.stamp);
     const struct status st = engine_put(s->engine, r, ret_sequence);
     switch (st.code) {
@@ -496,8 +496,7 @@ void replica_serve_floor(struct shard *s, struct link *l, const struct peer_fram
         link_fail(l, "malformed floor");
         return;
     }
-    const bool ahead = hlc_ms(m.floor.stamp) > s->turn_wall_ms + HLC_SKEW_MS_MAX;
-    if (s->engine == NULL || ahead) return;
+    if (s->engine == NULL || !hlc_is_lawful(m.floor.stamp, s->turn_wall_ms)) return;
     hlc_observe(&s->hlc, m.floor.stamp);
     if (ballot_compare(m.floor, engine_floor(s->engine, m.keyspace)) > 0)
         shard_truncate(s, m.keyspace, m.floor);

@@ -94,7 +94,7 @@ static STATUS open_engine(struct shard *s, const struct engine_options *options)
     TRY(engine_open(&own, &s->engine));
     s->turn_wall_ms = os_wall_ms(s->os);
     hlc_observe(&s->hlc, engine_ballot_max(s->engine).stamp);
-    if (hlc_ms(s->hlc.last) > s->turn_wall_ms + HLC_SKEW_MS_MAX) {
+    if (!hlc_is_lawful(s->hlc.last, s->turn_wall_ms)) {
         log_warn(
             "shard %u: the newest record is %llu ms ahead of the clock; versions go on from there",
             s->id, (unsigned long long)(hlc_ms(s->hlc.last) - s->turn_wall_ms));

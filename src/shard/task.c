@@ -150,15 +150,10 @@ static uint32_t parts_count(const struct shard *s, const struct request *q) {
 }
 
 /* What the parts of a range request have to know of the cluster. */
-static struct request part_of(struct shard *s, const struct request *whole) {
+static struct request part_of(const struct shard *s, const struct request *whole) {
     struct request q = *whole;
     q.epoch = s->alone ? 0 : s->members->epoch;
-    if (s->alone) return q;
-    q.flags |= REQUEST_ABSENT;
-    if (q.op == OP_TRUNCATE && ballot_is_zero(q.stamp))
-        q.stamp = (struct ballot){ .stamp = shard_stamp(s),
-                                   .node = s->node->node_id == 0 ? 1 : s->node->node_id,
-                                   .boot = s->node->boot_count };
+    if (!s->alone) q.flags |= REQUEST_ABSENT;
     return q;
 }
 
@@ -170,7 +165,11 @@ static void parts_init(struct shard *s, struct task *t, const struct request *wh
     const uint32_t own = has_own_part(s, whole) ? parts_of(whole, s->node->shards_count) : 0;
     t->epoch = m->epoch;
     t->members_asked = t->members_failed = (struct place_set){ { 0 } };
-    for (uint32_t i = 0; i < own; i++) call_init(s, t, &t->calls[count++], &q, (uint16_t)i);
+    for (uint32_t i = 0; i < own; i++) {
+        struct call *c = &t->calls[count++];
+        call_init(s, t, c, &q, (uint16_t)i);
+        c->of_shards = (uint16_t)s->node->shards_count;
+    }
     if (own > 0) place_set_add(&t->members_asked, m->self);
     for (uint32_t i = membership_next(m, 0); i != MEMBER_NONE; i = membership_next(m, i + 1)) {
         if (!peer_is_alive(s, i)) continue;
@@ -180,6 +179,7 @@ static void parts_init(struct shard *s, struct task *t, const struct request *wh
             call_init(s, t, c, &q, (uint16_t)(k % s->node->shards_count));
             c->member = membership_member(m, i)->id;
             c->remote_shard = (uint16_t)k;
+            c->of_shards = s->peers[i]->shards;
         }
     }
     ASSERT(count == t->calls_count);
@@ -628,11 +628,18 @@ static void requests_answered(struct shard *s, struct task *t) {
         requests_renew(s, t);
         return;
     }
+    if (task_truncation_asks(t)) task_truncation_judge(s, t);
     if (t->barrier && !task_drop_failed_parts(s, t, &failure)) {
         if (task_parts_later(s, t)) return;
         task_parts_failed(s, &failure);
         t->finished = true;
         encode_outcome(t, failure);
+        return;
+    }
+    if (task_truncation_asks(t)) {
+        t->again_until_ms = 0;
+        task_truncation_choose(s, t);
+        requests_renew(s, t);
         return;
     }
     if (t->barrier) merge_all_shards(s, t);
@@ -667,12 +674,6 @@ static void count_unsent(struct task *t) {
     if (!unsent) shard_flush_later(t->connection->shard, t->connection);
 }
 
-/* As any write of a node whose clock is off (R14). */
-static bool clock_forbids(const struct shard *s, const struct task *t) {
-    if (t->plan.kind != PLAN_REQUESTS || t->plan.requests[0].op != OP_TRUNCATE) return false;
-    return coordinate_clock_is_off(s);
-}
-
 static void refuse_for_clock(struct shard *s, struct task *t) {
     s->figures.errors++;
     shard_count_quorum_failure(s, QUORUM_CLOCK);
@@ -685,7 +686,7 @@ void task_start(struct shard *s, struct task *t) {
     t->started = true;
     if (t->calls_count == 0)
         no_parts(s, t);
-    else if (clock_forbids(s, t))
+    else if (task_truncation_is_unlawful(s, t))
         refuse_for_clock(s, t);
     else if (t->plan.kind == PLAN_SCAN)
         scan_start(s, t);

@@ -1,4 +1,4 @@
-/* task_internal.h - what task.c asks of task_parts.c and task_merge.c. */
+/* task_internal.h - what task.c asks of task_parts.c, task_merge.c and task_truncate.c. */
 #ifndef ATOLL_SHARD_TASK_INTERNAL_H
 #define ATOLL_SHARD_TASK_INTERNAL_H
 
@@ -17,12 +17,26 @@ bool task_parts_later(struct shard *s, struct task *t);
 struct task_merge {
     bool more;           /* some shard has looked no further than `bound` */
     struct bytes bound;  /* last key that all have looked at */
-    struct ballot floor; /* the keyspace was truncated as of this, by what any of them knows */
+    struct ballot floor; /* the highest of theirs: above it nothing is truncated */
 };
 
 /* Requires  every call has its page */
 struct task_merge task_merge_begin(const struct task *t);
 /* The next row that is there, in key order and not past the bound; NULL = none. */
 const struct row *task_merge_next(struct task *t, const struct task_merge *m);
+
+/* A truncation goes round twice: every shard is asked how far its clock is, then each is given the
+ * floor, above all that they stamped or took before. As enough of them answer, what was acknowledged
+ * before it began is gone after it, through whatever nodes and with whatever clocks. */
+
+/* Whether the task truncates and this node's clock forbids it (R14): a floor that is too far ahead
+ * would cover later writes, one that is too far behind would leave what was written before. */
+bool task_truncation_is_unlawful(const struct shard *s, const struct task *t);
+/* Whether what was answered is the first round's. */
+bool task_truncation_asks(const struct task *t);
+/* Of the first round's answers those that no lawful floor is above are none. */
+void task_truncation_judge(const struct shard *s, struct task *t);
+/* Choose the floor. Requires  the first round's parts, once judged, are enough */
+void task_truncation_choose(struct shard *s, struct task *t);
 
 #endif

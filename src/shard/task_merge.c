@@ -1,5 +1,6 @@
 /* task_merge.c - the pages that the parts of a range request gave, as one. */
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/mutant.h"
 #include "shard/shard.h"
 #include "shard/task_internal.h"
@@ -42,10 +43,25 @@ static const struct row *merge_key(struct task *t, const struct task_merge *m) {
     return least;
 }
 
+/* A floor counts for the slots of the shard that told it: another one may not have heard of it, or
+ * not be meant. */
+static bool is_truncated(const struct task *t, const struct task_merge *m, const struct row *row) {
+    if (ballot_compare(row->version, m->floor) > 0) return false;
+    const uint32_t slot = crc16_slot(row->key);
+    for (uint32_t i = 0; i < t->calls_count; i++) {
+        const struct call *c = &t->calls[i];
+        const uint32_t shard = c->member == MEMBER_NONE ? c->home : c->remote_shard;
+        ASSERT(c->of_shards > 0);
+        if (slot % c->of_shards != shard) continue;
+        if (ballot_compare(row->version, c->response.page->floor) <= 0) return true;
+    }
+    return false;
+}
+
 const struct row *task_merge_next(struct task *t, const struct task_merge *m) {
     const struct row *row;
     do {
         row = merge_key(t, m);
-    } while (row != NULL && (row->absent || ballot_compare(row->version, m->floor) <= 0));
+    } while (row != NULL && (row->absent || is_truncated(t, m, row)));
     return row;
 }

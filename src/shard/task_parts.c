@@ -75,6 +75,7 @@ void task_parts_failed(struct shard *s, enum outcome *failure) {
     if (*failure == OUT_OK) *failure = OUT_QUORUM;
     s->figures.errors++;
     if (*failure == OUT_QUORUM) shard_count_quorum_failure(s, QUORUM_TOO_FEW);
+    if (*failure == OUT_CLOCK) shard_count_quorum_failure(s, QUORUM_CLOCK);
 }
 
 bool task_parts_later(struct shard *s, struct task *t) {

@@ -25,6 +25,8 @@
 /* A memtable whose keys are overwritten in place never fills; it is frozen when its WAL has
  * this many times its size, so that a replay stays short. */
 #define ENGINE_WAL_SPAN 4u
+/* With more records than this in memory a truncation writes them out, without those that are gone. */
+#define ENGINE_TRUNCATED_MAX 4096u
 
 /* A memtable and what the engine must know of it. */
 struct engine_memtable {

@@ -116,6 +116,9 @@ static void edit_install(struct engine *e, struct engine_edit *edit) {
     for (uint32_t i = 0; i < c->floors.count; i++) {
         floors_raise(&e->floors_durable, c->floors.items[i].keyspace, c->floors.items[i].ballot);
     }
+    /* Nobody passes over what is truncated in memory again and again. */
+    const bool much = memtable_count(e->active->memtable) > ENGINE_TRUNCATED_MAX;
+    if (c->floors.count > 0 && much && !e->stopping) e->flush_wanted = true;
     if (c->first_segment != 0) e->first_segment = c->first_segment;
     e->look = true;
     if (edit->installed != NULL) {

@@ -146,10 +146,37 @@ def flush_while_away():
     eventually(30, own)
 
 
+def flush_in_a_row():
+    """Everything before a FLUSHALL on one connection is gone after it, though nobody waits for answers."""
+    keys = [f"row{i}" for i in range(24)]
+    for turn in range(10):
+        for node in nodes:
+            resp = node.resp()
+            writes = [("INCR", key) if i % 2 else ("SET", key, turn) for i, key in enumerate(keys)]
+            commands = [*writes, ("FLUSHALL",), *(("GET", key) for key in keys), ("DBSIZE",)]
+            resp.socket.sendall(b"".join(resp.encode(*c) for c in commands))
+            replies = [resp.read() for _ in commands]
+            equal(replies[:len(keys)], [1 if i % 2 else "OK" for i in range(len(keys))])
+            equal(replies[len(keys):], ["OK"] + [None] * len(keys) + [0])
+            resp.close()
+    wanted.clear()
+    see_all(nodes)
+
+
+def session_after_flush():
+    """What was deleted so long ago that it is forgotten is 404 to a session, in a keyspace that was flushed too."""
+    version = json.loads(nodes[0].kv("PUT", "seen", b"x")[2])["version"]
+    equal(nodes[1].kv("DELETE", "seen")[0], 200)
+    for node in nodes:
+        eventually(60, lambda: node.kv("GET", "never", headers={"Atoll-Session": version})[0] == 404)
+
+
 test("each key once, with its newest value", whole)
 test("a node that missed writes does not disturb", one_away)
 test("20,000 keys and large values", large)
 test("FLUSHALL through one node is seen at all", flush)
 test("FLUSHALL is seen by a node that was away", flush_while_away)
+test("FLUSHALL behind writes that nobody waited for", flush_in_a_row)
+test("a session in a keyspace that was flushed", session_after_flush)
 test("stop", lambda: equal(cluster.stop(), [0, 0, 0]))
 finish()

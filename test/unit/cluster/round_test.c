@@ -629,21 +629,31 @@ TEST(round, session) {
 TEST(round, session_of_what_is_forgotten) {
     struct round r;
     const struct ballot none = { 0 };
+    const struct ballot floor = { 3, 9, 9 };
     const struct ballot v4 = { 4, 9, 9 };
     const struct ballot v5 = { 5, 1, 1 };
     for (uint32_t counts = 0; counts < 2; counts++) {
         CHECK_EQ(round_begin(&r, ROUND_READ, round_needs_one(3, 2), 0, 0x07, v5), 0x03);
-        if (counts == 1) round_absence_counts(&r);
+        if (counts == 1) round_absence_counts(&r, none);
         CHECK_EQ(round_answered(&r, 0, none), 0);
         CHECK_EQ(round_outcome(&r), ROUND_PENDING); /* two are needed */
         CHECK_EQ(round_answered(&r, 1, none), counts == 1 ? 0 : 0x04);
         CHECK_EQ(round_outcome(&r), counts == 1 ? ROUND_DONE : ROUND_PENDING);
     }
     CHECK_EQ(round_begin(&r, ROUND_READ, round_needs_one(2, 2), 0, 0x03, v5), 0x03);
-    round_absence_counts(&r);
+    round_absence_counts(&r, none);
     CHECK_EQ(round_answered(&r, 0, none), 0);
     CHECK_EQ(round_answered(&r, 1, v4), 0);
     CHECK_EQ(round_outcome(&r), ROUND_IMPOSSIBLE);
+
+    /* As of a truncation, nothing has its version; what is above it is an older version. */
+    for (uint32_t older = 0; older < 2; older++) {
+        CHECK_EQ(round_begin(&r, ROUND_READ, round_needs_one(2, 2), 0, 0x03, v5), 0x03);
+        round_absence_counts(&r, floor);
+        CHECK_EQ(round_answered(&r, 0, floor), 0);
+        CHECK_EQ(round_answered(&r, 1, older == 1 ? v4 : floor), 0);
+        CHECK_EQ(round_outcome(&r), older == 1 ? ROUND_IMPOSSIBLE : ROUND_DONE);
+    }
 }
 
 /* Versions with one stamp are told apart by node, then by boot count. */
