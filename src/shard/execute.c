@@ -349,14 +349,14 @@ static bool hides_nothing(const struct shard *s) {
 
 /* The asker counts on slots by another view than this shard has. If it is behind, they may not be
  * kept here any more: its answer would lack their keys, or count for what it is not about. If it is
- * ahead, they may be kept here in full, and what is stored of them would be hidden. It makes its
- * parts anew, by the view that is known here or when its own is. */
+ * ahead, they may be kept here in full while what is stored of them would be hidden, or the other
+ * way round. It makes its parts anew, by the view that is known here or when its own is. */
 static bool part_is_of_another_view(struct shard *s, struct call *c) {
     const uint64_t epoch = c->request.epoch;
     const bool ahead = epoch > s->members->epoch;
     if (ahead) shard_news_wanted(s);
     if (epoch == 0 || epoch == s->members->epoch || MUTANT("fence_ignored")) return false;
-    if (ahead && (c->request.op == OP_TRUNCATE || hides_nothing(s))) return false;
+    if (ahead && c->request.op == OP_TRUNCATE) return false;
     c->response = (struct response){ .outcome = OUT_QUORUM, .untried = true };
     c->sequence = 0;
     shard_call_finish(s, c);

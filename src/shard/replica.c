@@ -224,14 +224,13 @@ static enum peer_accept_status take(struct shard *s, const struct link *l, uint8
     return status;
 }
 
-/* Keep a message until there is a view by which the slot is kept here. A moment's wait is better than
- * a refusal: the sender asks only few others, who may have to wait as well. False: there is nothing
- * to wait for, or too much waits already. */
+/* Keep a message until the slot's epoch is the sender's. A moment's wait is better than a refusal: the
+ * sender asks only few others, who may have to wait as well. False: there is nothing to wait for, or
+ * too much waits already. */
 static bool wait_for_view(struct shard *s, const struct link *l, const struct peer_frame *f,
                           uint32_t slot, uint64_t epoch) {
     const size_t len = sizeof(struct ahead) + f->payload.len;
-    if (f->id == 0 || epoch <= s->members->slots.epochs[slot] || replica_keeps(s, slot))
-        return false;
+    if (f->id == 0 || epoch <= s->members->slots.epochs[slot]) return false;
     if (s->ahead_bytes + len > AHEAD_BYTES_MAX || s->stop_deadline_ms != 0) return false;
     struct ahead *a = mem_alloc(len);
     *a = (struct ahead){ .serial = l->serial,
@@ -284,7 +283,7 @@ void replica_serve_accept(struct shard *s, struct link *l, const struct peer_fra
         return;
     }
     const uint32_t slot = crc16_slot(ikey_key(ikey));
-    if (wait_for_view(s, l, f, slot, m.epoch)) return;
+    if (!replica_keeps(s, slot) && wait_for_view(s, l, f, slot, m.epoch)) return;
     s->figures.peer_accepts++;
     const bool outdated = is_outdated(s, slot, m.epoch);
     if (outdated || !replica_keeps(s, slot)) {
@@ -390,15 +389,13 @@ struct status replica_absence(const struct shard *s, struct bytes ikey, struct s
 }
 
 /* What the asker is told: nothing of a record that only repair may see. */
-static struct status may_show(struct shard *s, uint8_t flags, uint64_t epoch, struct bytes ikey,
-                              struct status st, struct engine_read *read) {
+static struct status may_show(struct shard *s, uint8_t flags, struct bytes ikey, struct status st,
+                              struct engine_read *read) {
     if ((flags & PEER_FLAG_REPAIR) != 0) {
         if (status_ok(st)) catch_up_count_sent(s, &read->record);
         return st;
     }
-    /* Who knows a later epoch knows that this replica has caught up, be it before a restart. */
-    const bool hides =
-        status_ok(st) && epoch <= replica_epoch(s, ikey) && catch_up_hides(s, &read->record);
+    const bool hides = status_ok(st) && catch_up_hides(s, &read->record);
     return replica_absence(s, ikey, hides ? status_of(ST_NOT_FOUND) : st, read);
 }
 
@@ -411,7 +408,7 @@ static void query_try(struct shard *s, struct query *q) {
         answer_nothing(l, q->id, PEER_ANSWER_STALE);
     else if (l != NULL)
         answer_query(l, q->id, q->flags & PEER_FLAG_DIGEST,
-                     may_show(s, q->flags, q->epoch, ikey, st, &q->lookup.read), &q->lookup.read);
+                     may_show(s, q->flags, ikey, st, &q->lookup.read), &q->lookup.read);
     lookup_end(s, &q->lookup);
     mem_free(q);
     ASSERT(s->queries_waiting > 0);
@@ -444,18 +441,27 @@ void replica_serve_query(struct shard *s, struct link *l, const struct peer_fram
         return;
     }
     const uint32_t slot = crc16_slot(ikey_key(m.ikey));
-    if (wait_for_view(s, l, f, slot, m.epoch)) return;
+    /* What is stored here may be of an earlier time of the slot, and hidden by the view that is to
+     * come. Repair sees it all, and judges for itself. */
+    const bool repairs = (f->flags & PEER_FLAG_REPAIR) != 0;
+    const bool counts = !repairs || !replica_keeps(s, slot);
+    const bool ahead = counts && m.epoch > s->members->slots.epochs[slot];
+    if (ahead && wait_for_view(s, l, f, slot, m.epoch)) return;
     s->figures.peer_queries++;
     if (is_outdated(s, slot, m.epoch)) {
         answer_nothing(l, f->id, PEER_ANSWER_STALE);
         return;
     }
+    if (ahead) {
+        answer_nothing(l, f->id, PEER_ANSWER_ABSTAIN);
+        return;
+    }
     struct engine_read read = { 0 };
     struct status st = status_of(ST_CORRUPT);
-    const bool may_tell = replica_may_tell(s, slot) || (f->flags & PEER_FLAG_REPAIR) != 0;
+    const bool may_tell = replica_may_tell(s, slot) || repairs;
     if (may_tell && s->engine != NULL && replica_keeps(s, slot))
         st = engine_get(s->engine, m.ikey, false, &read);
-    st = may_show(s, f->flags, m.epoch, m.ikey, st, &read);
+    st = may_show(s, f->flags, m.ikey, st, &read);
     if (st.code != ST_WAIT) answer_query(l, f->id, f->flags & PEER_FLAG_DIGEST, st, &read);
     if (s->engine != NULL) engine_read_deinit(s->engine, &read);
     if (st.code == ST_WAIT && s->queries_waiting == QUERIES_WAITING_MAX)

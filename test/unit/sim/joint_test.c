@@ -338,8 +338,23 @@ TEST(fence, waiting_ends) {
     slot_world_close(&w);
 }
 
-/* Who is behind does as it knows, and learns that there is news. */
-TEST(fence, those_behind_answer) {
+/* Who keeps a slot by an older view may hold of it what is to be hidden by a later one. */
+TEST(fence, a_read_waits_for_those_behind) {
+    struct slot_world w;
+    struct asked asked;
+    slot_world_open(&w);
+    CHECK(begins(slot_world_ask(&w, 0, "SET key v"), "+OK"));
+    slot_world_publish(&w, ALL & ~6u, 2, SLOT_JOINT);
+    slot_world_run(&w, 100);
+    slot_world_begin(&w, 0, "GET key", &asked);
+    CHECK_EQ(strlen(slot_world_end(&w, &asked, 500)), 0);
+    slot_world_publish(&w, 2, 2, SLOT_JOINT);
+    CHECK(begins(slot_world_end(&w, &asked, 200), "$1\r\nv"));
+    slot_world_close(&w);
+}
+
+/* Who is behind stores what it is given, and learns that there is news. */
+TEST(fence, those_behind_take_writes) {
     struct slot_world w;
     slot_world_open(&w);
     slot_world_publish(&w, ALL & ~6u, 2, SLOT_JOINT);
