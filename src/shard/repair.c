@@ -544,6 +544,8 @@ static bool is_due(struct shard *s, struct repair *r, uint64_t now_ms) {
 
 static bool is_catch_up_due(struct shard *s, struct repair *r, uint64_t now_ms) {
     if (r->state != REPAIR_IDLE || now_ms < r->next_ms || !catch_up_is_due(s, r)) return false;
+    /* Below its floor what it has not is deleted: who has not said how high that is, is not asked. */
+    if (r->heard == REPAIR_HEARD_NOTHING) return false;
     if (!catch_up_may_compare(s) || !catch_up_may_walk(s)) return false;
     return link_of_shard(s, r->peer->member, r->remote_shard) != NULL;
 }

@@ -400,6 +400,9 @@ static bool sent_ok(struct shard *s, const struct repair_item *item, const struc
         /* Settled there, unless one of the two gave up tables and does not know, or the other one
          * only gets the slot. */
         if (!catch_up_knows(s, slot_of(item), item->repair->peer->member)) return false;
+        /* It is deleted there, and still to be hidden here: by the next pass, which knows that floor. */
+        const bool has_nothing = item->repair->catches && ballot_is_zero(item->theirs);
+        if (has_nothing && !catch_up_knows(s, slot_of(item), s->members->self)) return false;
         if (item->repair->heard == REPAIR_HEARD_DAMAGED) return false;
         return !repair_is_healing(s) || ballot_is_zero(item->mine);
     }

@@ -107,8 +107,9 @@ TEST(catch_up, takes_nothing_for_what_is_newer) {
     catch_up_world_close(&w);
 }
 
-/* Who gains the slots had them before, and still has values whose tombstones are forgotten by all. */
-static void leave_over(uint32_t gains) {
+/* Who gains the slots had them before, and still has values whose tombstones are forgotten by all. If
+ * it has just started again, it has not heard yet how high the others' floors are. */
+static void leave_over(uint32_t gains, bool restarts) {
     struct catch_up_world w;
     begin(&w, gains);
     const uint64_t floor = catch_up_stamp(&w, 2000);
@@ -118,7 +119,9 @@ static void leave_over(uint32_t gains) {
         if (n != gains) catch_up_set_floor(&w, n, floor);
     }
     catch_up_world_pass_ms(&w, 1000); /* the floors are heard */
+    if (restarts) catch_up_world_crash(&w, gains);
     catch_up_world_publish_all(&w);
+    if (restarts) catch_up_world_boot(&w, gains);
     for (uint32_t n = 0; n < CATCH_UP_NODES; n++) CHECK(catch_up_world_wait(&w, n, SOON_MS));
     for (uint32_t i = 0; i < KEYS; i++) {
         for (uint32_t n = 0; n < CATCH_UP_NODES; n++)
@@ -128,8 +131,13 @@ static void leave_over(uint32_t gains) {
 }
 
 TEST(catch_up, a_leftover_of_an_earlier_time_does_not_come_back) {
-    leave_over(CATCH_UP_NEW);
-    leave_over(CATCH_UP_OLD);
+    leave_over(CATCH_UP_NEW, false);
+    leave_over(CATCH_UP_OLD, false);
+}
+
+TEST(catch_up, a_leftover_does_not_come_back_with_a_restart) {
+    leave_over(CATCH_UP_NEW, true);
+    leave_over(CATCH_UP_OLD, true);
 }
 
 /* Nor is it shown before it was hidden, and other values of the slot are. */
