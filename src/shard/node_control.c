@@ -137,12 +137,13 @@ void node_control_destroy(struct node_control *c) {
 /* ---- time and messages ---- */
 
 static void tell_epochs(struct node_control *c) {
+    /* A shard adopts before it has caught up: asked the other way round, the two could be of two times. */
+    const uint64_t caught_up = node_caught_up_epoch(c->node);
     const uint64_t adopted = node_adopted_epoch(c->node);
     if (adopted > c->adopted_epoch) {
         c->adopted_epoch = adopted;
         control_adopted(c->control, adopted);
     }
-    const uint64_t caught_up = node_caught_up_epoch(c->node);
     if (caught_up > c->caught_up_epoch) {
         c->caught_up_epoch = caught_up;
         control_caught_up(c->control, caught_up);
