@@ -174,7 +174,8 @@ struct peer_range {
     uint64_t hash;           /* of them, see cluster/range_hash.h */
     uint64_t joint;          /* of a catch-up pass: about which slots, see shard/catch_up.h; 0 = a
                                 normal pass. Answered FAILED unless the other one has the same */
-    uint64_t caught; /* with `joint`: that an earlier pass of the asker was clean; 0 = none */
+    uint64_t caught;  /* with `joint`: that an earlier pass of the asker was clean; 0 = none */
+    uint64_t settled; /* of all other passes: about which slots, likewise */
 };
 
 struct peer_version {

@@ -35,6 +35,7 @@ void peer_range_encode(const struct peer_range *m, struct buffer *out) {
     p = peer_put_u64(p, m->hash);
     p = peer_put_u64(p, m->joint);
     p = peer_put_u64(p, m->caught);
+    p = peer_put_u64(p, m->settled);
     ASSERT(p == begin + PEER_RANGE_FIXED_BYTES);
     p = peer_put_run(p, m->start);
     p = peer_put_run(p, m->end);
@@ -52,6 +53,7 @@ STATUS peer_range_decode(struct bytes in, struct peer_range *ret) {
     m.hash = cursor_u64_le(&c);
     m.joint = cursor_u64_le(&c);
     m.caught = cursor_u64_le(&c);
+    m.settled = cursor_u64_le(&c);
     m.start = peer_take_run(&c, 0, IKEY_BYTES_MAX);
     m.end = peer_take_run(&c, 0, IKEY_BYTES_MAX);
     if (!cursor_done(&c) || !range_check(&m)) return status_of(ST_CORRUPT);

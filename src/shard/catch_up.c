@@ -50,19 +50,45 @@ static bool any_joint_with(const struct shard *s, uint32_t member) {
     return false;
 }
 
-/* The number for the shard `rest` of `shards` of a member; 0 = no such slots. */
-static uint64_t joint_of(const struct shard *s, uint32_t member, uint32_t shards, uint32_t rest) {
+/* The slots that are both of this shard and of the shard `rest` of `shards`. */
+struct stride {
+    uint32_t first; /* RING_SLOTS or above: there is none */
+    uint32_t step;  /* from one to the next */
+};
+
+static struct stride stride_of(const struct shard *s, uint32_t shards, uint32_t rest) {
+    const uint32_t own = s->node->shards_count;
+    uint32_t step = own, first = s->id;
+    ASSERT(shards > 0 && rest < shards);
+    while (step % shards != 0) step += own;
+    while (first < step && first % shards != rest) first += own;
+    return (struct stride){ first < step ? first : RING_SLOTS, step };
+}
+
+/* The number of the joint slots of a stride; 0 = no such slots. */
+static uint64_t joint_of(const struct shard *s, uint32_t member, struct stride stride) {
     const struct membership *m = s->members;
     uint64_t joint = 0;
-    ASSERT(shards > 0 && rest < shards);
-    for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
-        if (slot % shards != rest || !is_joint_with(s, slot, member)) continue;
+    for (uint32_t slot = stride.first; slot < RING_SLOTS; slot += stride.step) {
+        if (!is_joint_with(s, slot, member)) continue;
         uint8_t bytes[JOINT_SLOT_BYTES];
         put_u16_le(bytes, (uint16_t)slot);
         put_u64_le(bytes + 2, m->slots.epochs[slot]);
         joint = hash_seeded(bytes_of(bytes, sizeof bytes), joint) | 1; /* not zero */
     }
     return joint;
+}
+
+/* The number of the others that both keep. */
+static uint64_t settled_of(const struct shard *s, uint32_t member, struct stride stride) {
+    const struct membership *m = s->members;
+    uint8_t bits[RING_SLOTS / 8] = { 0 };
+    for (uint32_t slot = stride.first; slot < RING_SLOTS; slot += stride.step) {
+        if (m->slots.phases[slot] == SLOT_JOINT) continue;
+        if (membership_keeps(m, slot, m->self) && membership_keeps(m, slot, member))
+            bits[slot / 8] |= (uint8_t)(1u << slot % 8);
+    }
+    return hash_xxh3(bytes_of(bits, sizeof bits));
 }
 
 /* What was truncated counts like a tombstone of each key: both have to know of it. */
@@ -83,12 +109,25 @@ uint64_t catch_up_joint_with(struct shard *s, struct repair *r, struct ballot fl
     if (r->gone || shards == 0 || r->remote_shard >= shards) return 0;
     if (r->joint_adoption != s->repair->adoptions || r->joint_shards != shards ||
         ballot_compare(r->joint_floor, floor) != 0) {
-        r->joint = with_floor(joint_of(s, r->peer->member, shards, r->remote_shard), floor);
+        const struct stride stride = stride_of(s, shards, r->remote_shard);
+        r->joint = with_floor(joint_of(s, r->peer->member, stride), floor);
         r->joint_adoption = s->repair->adoptions;
         r->joint_shards = (uint16_t)shards;
         r->joint_floor = floor;
     }
     return r->joint;
+}
+
+uint64_t catch_up_settled(struct shard *s, struct repair *r) {
+    const uint32_t shards = r->peer->shards;
+    ASSERT(s->repair != NULL);
+    if (shards == 0 || r->remote_shard >= shards) return 0;
+    if (r->settled_adoption != s->repair->adoptions || r->settled_shards != shards) {
+        r->settled = settled_of(s, r->peer->member, stride_of(s, shards, r->remote_shard));
+        r->settled_adoption = s->repair->adoptions;
+        r->settled_shards = (uint16_t)shards;
+    }
+    return r->settled;
 }
 
 bool catch_up_is_due(struct shard *s, struct repair *r) {

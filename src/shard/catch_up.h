@@ -37,6 +37,8 @@ bool catch_up_is_due(struct shard *s, struct repair *r);
 uint64_t catch_up_joint(struct shard *s, struct repair *r);
 /* The same, if the shard's keyspace is truncated below `floor`. */
 uint64_t catch_up_joint_with(struct shard *s, struct repair *r, struct ballot floor);
+/* The number of the slots that normal passes of the pair compare. */
+uint64_t catch_up_settled(struct shard *s, struct repair *r);
 /* Whether the slot is compared with this member: in a catch-up pass, or in a normal one.
  * Requires  both keep it */
 bool catch_up_compares(const struct shard *s, uint32_t slot, uint32_t member, bool catches);

@@ -176,7 +176,7 @@ static void page_begin(struct shard *s, struct repair *r) {
 
 /* The pass is over; what comes next is of another kind, or about other slots. */
 static bool is_void(struct shard *s, struct repair *r) {
-    if (!r->catches) return catch_up_is_due(s, r);
+    if (!r->catches) return catch_up_is_due(s, r) || r->settled_passing != catch_up_settled(s, r);
     return r->joint_passing != catch_up_joint(s, r);
 }
 
@@ -186,6 +186,7 @@ static void pass_new(struct shard *s, struct repair *r) {
     r->failures = 0;
     r->catches = catch_up_is_due(s, r);
     r->joint_passing = r->catches ? catch_up_joint(s, r) : 0;
+    r->settled_passing = catch_up_settled(s, r);
     r->floor_passing = r->heard_floor;
     r->looked_at = r->examined = 0;
     r->sequence = 0;
@@ -393,6 +394,7 @@ static void ask(struct shard *s, struct repair *r, struct link *l) {
         .hash = r->hash.sum,
         .joint = r->joint_passing,
         .caught = r->caught,
+        .settled = catch_up_settled(s, r),
     };
     size_t begun = 0;
     struct buffer *out = link_begin(l, PEER_RANGE, 0, sent_id(s, q), &begun);

@@ -99,6 +99,7 @@ struct repair_rule {
     uint64_t below_stamp; /* as in struct peer_range */
     uint64_t floor_stamp; /* as in struct peer_range */
     uint64_t joint;       /* as in struct peer_range */
+    uint64_t settled;     /* as in struct peer_range */
 };
 
 /* This shard and one of another node, in the peer's `repairs`. */
@@ -121,6 +122,9 @@ struct repair {
     uint16_t joint_shards;     /* the other node's, likewise */
     struct ballot joint_floor; /* the keyspace's, likewise */
     uint64_t caught;           /* the number in the last clean pass about them; 0 = none */
+    uint64_t settled;          /* the other slots' number; use catch_up_settled */
+    uint64_t settled_adoption; /* as above */
+    uint16_t settled_shards;   /* as above */
     bool caught_told;          /* the other side knows of it */
     struct pace pace;          /* of records on the way to make them equal */
     /* the page that the other side last asked about, to fill it */
@@ -128,29 +132,30 @@ struct repair {
     struct buffer filled_end;   /* up to this one; empty = to the last */
     uint64_t filled_ns;         /* monotonic: when it was answered; 0 = there is none */
     /* the pass, on the side that asks */
-    enum repair_state state; /* changed by repair_move */
-    bool gone;               /* its member is: it waits for its jobs to be destroyed */
-    bool catches;            /* it is a catch-up pass */
-    uint64_t joint_passing;  /* that it is about */
-    uint64_t floor_passing;  /* the other's floor when it began */
-    uint32_t failures;       /* its questions that were not answered */
-    bool under_way;          /* a pass has begun and not ended; it may be IDLE for want of a link */
-    bool unclean;            /* it proves nothing */
-    bool blind;              /* damage here: this page is only asked about to get past it */
-    uint64_t below_stamp;    /* of the pass: later versions do not count */
-    uint64_t floor_stamp;    /* of the page */
-    uint64_t looked_at;      /* records of the pages before this one */
-    uint64_t next_ms;        /* monotonic: when the next pass begins, or this one goes on */
-    uint64_t sequence;       /* log position of what the pass fetched */
-    uint32_t examined;       /* records looked at for this page */
-    bool wrapped;            /* it went past the last record and goes on from the first */
-    struct buffer begin;     /* the pass goes round from behind this ikey; empty = from the first */
-    struct range_walk walk;  /* over own records */
-    struct range_hash hash;  /* of the page */
-    struct buffer start;     /* the page is behind this ikey; empty = from the first */
-    struct buffer end;       /* and goes up to this one; empty = to the last */
-    struct buffer page;      /* own versions, as lists in proto/peer.h */
-    struct buffer list;      /* the other's */
+    enum repair_state state;  /* changed by repair_move */
+    bool gone;                /* its member is: it waits for its jobs to be destroyed */
+    bool catches;             /* it is a catch-up pass */
+    uint64_t joint_passing;   /* that it is about; 0 = a normal pass */
+    uint64_t settled_passing; /* that it is about if it is one */
+    uint64_t floor_passing;   /* the other's floor when it began */
+    uint32_t failures;        /* its questions that were not answered */
+    bool under_way;         /* a pass has begun and not ended; it may be IDLE for want of a link */
+    bool unclean;           /* it proves nothing */
+    bool blind;             /* damage here: this page is only asked about to get past it */
+    uint64_t below_stamp;   /* of the pass: later versions do not count */
+    uint64_t floor_stamp;   /* of the page */
+    uint64_t looked_at;     /* records of the pages before this one */
+    uint64_t next_ms;       /* monotonic: when the next pass begins, or this one goes on */
+    uint64_t sequence;      /* log position of what the pass fetched */
+    uint32_t examined;      /* records looked at for this page */
+    bool wrapped;           /* it went past the last record and goes on from the first */
+    struct buffer begin;    /* the pass goes round from behind this ikey; empty = from the first */
+    struct range_walk walk; /* over own records */
+    struct range_hash hash; /* of the page */
+    struct buffer start;    /* the page is behind this ikey; empty = from the first */
+    struct buffer end;      /* and goes up to this one; empty = to the last */
+    struct buffer page;     /* own versions, as lists in proto/peer.h */
+    struct buffer list;     /* the other's */
     struct bytes mine, theirs;                  /* what of them is still to be compared; views */
     struct peer_version mine_next, theirs_next; /* taken from them; empty ikey = none left */
     struct sent *question;                      /* out now; NULL = none */

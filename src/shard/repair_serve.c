@@ -36,10 +36,12 @@ static void serving_destroy(struct repair_shard *rs, struct repair_serving *v) {
 
 /* A pass of the asker was clean: it holds for both. It says so until the next one is. A stamp
  * from the future would raise floors above what is still to be written (R14). */
-static void learn_verified(struct shard *s, struct link *l, uint64_t verified_stamp) {
+static void learn_verified(struct shard *s, struct link *l, const struct peer_range *m) {
     struct repair *r = repair_of(s, l->peer, l->remote_shard);
+    const uint64_t verified_stamp = m->verified_stamp;
     const uint64_t stamp_end = repair_below_stamp(s, REPAIR_SETTLE_MS - HLC_SKEW_MS_MAX);
     ASSERT(!l->dialled);
+    if (m->settled != catch_up_settled(s, r)) return; /* it is about other slots */
     if (verified_stamp >= stamp_end || verified_stamp <= r->told_stamp) return;
     r->told_stamp = verified_stamp;
     repair_proved(r, verified_stamp);
@@ -52,13 +54,15 @@ static bool is_answerable(struct shard *s, struct link *l, const struct peer_ran
     if (m->slots_modulo != l->peer->shards || m->slots_rest != l->remote_shard) return false;
     if (m->joint != 0) return m->joint == catch_up_joint(s, r) && catch_up_may_compare(s);
     if (catch_up_is_due(s, r)) return false; /* that comes first */
+    if (m->settled != catch_up_settled(s, r)) return false;
     return m->below_stamp <= repair_below_stamp(s, REPAIR_SETTLE_MS - HLC_SKEW_MS_MAX);
 }
 
-/* What is equal in a catch-up pass was compared under one and the same view from both sides. */
+/* What is equal was compared under one and the same view of the slots from both sides. */
 static bool is_overtaken(struct shard *s, const struct repair_serving *v) {
-    if (v->rule.joint == 0) return false;
-    return v->rule.joint != catch_up_joint(s, repair_of(s, v->to->peer, v->to->remote_shard));
+    struct repair *r = repair_of(s, v->to->peer, v->to->remote_shard);
+    if (v->rule.joint == 0) return v->rule.settled != catch_up_settled(s, r);
+    return v->rule.joint != catch_up_joint(s, r);
 }
 
 void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame *f) {
@@ -71,7 +75,7 @@ void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame
         link_fail(l, "a question about a range that does not belong here");
         return;
     }
-    learn_verified(s, l, m.verified_stamp);
+    learn_verified(s, l, &m);
     catch_up_heard(s, repair_of(s, l->peer, l->remote_shard), m.caught);
     if (f->id == 0) return; /* nobody waits for the answer */
     if (s->stop_deadline_ms != 0 || !is_answerable(s, l, &m)) {
@@ -88,7 +92,8 @@ void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame
                                     .slots_rest = m.slots_rest,
                                     .below_stamp = m.below_stamp,
                                     .floor_stamp = m.joint != 0 ? 0 : m.floor_stamp,
-                                    .joint = m.joint };
+                                    .joint = m.joint,
+                                    .settled = m.settled };
     v->count = m.count;
     v->sum = m.hash;
     range_hash_init(&v->hash);

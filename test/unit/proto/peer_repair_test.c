@@ -23,6 +23,7 @@ static void range_round_trip(const struct peer_range *m) {
     CHECK_EQ(back.hash, m->hash);
     CHECK_EQ(back.joint, m->joint);
     CHECK_EQ(back.caught, m->caught);
+    CHECK_EQ(back.settled, m->settled);
     buffer_deinit(&space);
 }
 
@@ -43,6 +44,7 @@ TEST(peer_repair, range_carries_everything) {
         .hash = UINT64_MAX,
         .joint = UINT64_MAX - 3,
         .caught = UINT64_MAX - 4,
+        .settled = UINT64_MAX - 5,
     });
     /* A keyspace alone is a place before its keys. */
     range_round_trip(&(struct peer_range){
@@ -57,8 +59,8 @@ static struct status range_with(size_t at, uint32_t value, size_t size, struct b
     uint8_t p[96] = { 1 };
     struct peer_range back;
     memcpy(p + at, &value, size);
-    memcpy(p + 56, places.ptr, places.len);
-    return peer_range_decode(bytes_of(p, 56 + places.len), &back);
+    memcpy(p + 64, places.ptr, places.len);
+    return peer_range_decode(bytes_of(p, 64 + places.len), &back);
 }
 
 TEST(peer_repair, range_contradictions_are_corrupt) {

@@ -218,6 +218,7 @@ static inline void write_range(struct buffer *out) {
         .verified_stamp = UINT64_C(0x3132333435363738),
         .count = PEER_VERSIONS_MAX,
         .hash = UINT64_C(0x5152535455565758),
+        .settled = UINT64_C(0x6162636465666768),
     };
     peer_range_encode(&m, out);
 }

@@ -19,11 +19,11 @@ struct side {
     struct repair pairs[SHARDS_A][SHARDS_A];
 };
 
-static void side_open(struct side *n, uint32_t self, uint32_t other, uint32_t shards,
-                      uint32_t other_shards) {
+static void side_open_with(struct side *n, uint32_t self, uint32_t other, uint32_t shards,
+                           uint32_t other_shards, uint32_t replicas) {
     *n = (struct side){ .node = { .shards_count = shards } };
-    CHECK_OK(membership_create(addresses, 3, addresses[self], (struct replication){ .replicas = 1 },
-                               &n->members));
+    CHECK_OK(membership_create(addresses, 3, addresses[self],
+                               (struct replication){ .replicas = replicas }, &n->members));
     n->peer = (struct peer){ .member = other, .shards = (uint16_t)other_shards };
     for (uint16_t i = 0; i < shards; i++) {
         n->shards[i] = (struct shard){
@@ -33,6 +33,11 @@ static void side_open(struct side *n, uint32_t self, uint32_t other, uint32_t sh
         for (uint16_t k = 0; k < other_shards; k++)
             n->pairs[i][k] = (struct repair){ .peer = &n->peer, .remote_shard = k };
     }
+}
+
+static void side_open(struct side *n, uint32_t self, uint32_t other, uint32_t shards,
+                      uint32_t other_shards) {
+    side_open_with(n, self, other, shards, other_shards, 1);
 }
 
 /* Slots of `from` are on their way to `to`, joint since that epoch. */
@@ -122,6 +127,29 @@ TEST(catch_up_number, is_not_moved_by_slots_of_others) {
     move(&a, 2, 1, 1, 6); /* kept by the other one, not here */
     CHECK_EQ(number(&a, 0, 0), before);
     membership_destroy(a.members);
+}
+
+static uint64_t settled(struct side *n, uint32_t shard, uint32_t other_shard) {
+    return catch_up_settled(&n->shards[shard], &n->pairs[shard][other_shard]);
+}
+
+/* What normal passes are about: one side may have seen slots become joint, or new, that the other one
+ * has not. */
+TEST(catch_up_number, tells_views_of_settled_slots_apart) {
+    static struct side a, b;
+    side_open_with(&a, 0, 1, SHARDS_A, SHARDS_B, 2);
+    side_open_with(&b, 1, 0, SHARDS_B, SHARDS_A, 2);
+    for (uint32_t moved = 0; moved < 3; moved++) {
+        if (moved == 1) move(&a, 0, 2, 1, 5);
+        if (moved == 2) move(&b, 0, 2, 1, 5);
+        for (uint32_t i = 0; i < SHARDS_A; i++) {
+            for (uint32_t k = 0; k < SHARDS_B; k++)
+                CHECK_EQ(settled(&a, i, k) == settled(&b, k, i), moved != 1);
+        }
+    }
+    CHECK(settled(&a, 0, 0) != settled(&a, 0, 1));
+    membership_destroy(a.members);
+    membership_destroy(b.members);
 }
 
 /* Two new replicas compare nothing of a joint slot, neither now nor in normal passes. */
