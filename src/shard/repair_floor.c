@@ -83,7 +83,10 @@ static uint64_t common_rests(const struct shard *s, uint32_t member, uint32_t sh
     uint64_t rests = 0;
     ASSERT(shards >= 1 && shards <= SHARDS_MAX);
     if (m->self == MEMBER_NONE) return 0;
-    for (uint32_t slot = s->id; slot < RING_SLOTS; slot += s->node->shards_count) {
+    const uint32_t own = s->node->shards_count;
+    uint64_t all = 0; /* that slots of this shard can have; soon they are found */
+    for (uint32_t i = 0; i < shards; i++) all |= UINT64_C(1) << (s->id + i * own) % shards;
+    for (uint32_t slot = s->id; slot < RING_SLOTS && rests != all; slot += own) {
         if (membership_keeps(m, slot, m->self) && membership_keeps(m, slot, member))
             rests |= UINT64_C(1) << slot % shards;
     }
