@@ -271,7 +271,8 @@ struct metadata_result apply_change_cancel(struct metadata *m, const struct meta
     const uint32_t replicas = m->change.replicas;
     const bool shrinks = m->change.slots_done > 0 && replicas < m->replicas;
     const uint32_t left = shrinks ? replicas : m->replicas;
-    const bool forgets = replicas == m->replicas_next && !metadata_leads_to_dead(m);
+    const bool leads_to_dead = metadata_leads_to_dead(m);
+    const bool forgets = replicas == m->replicas_next && !leads_to_dead;
     if (forgets && left < metadata_copies_wanted(m)) return metadata_refuse(META_COPIES);
     m->epoch++;
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
@@ -279,6 +280,8 @@ struct metadata_result apply_change_cancel(struct metadata *m, const struct meta
     }
     m->replicas = left;
     if (forgets) m->replicas_next = 0;
+    if (leads_to_dead)
+        m->placed = 0; /* it is begun again, also for the same members once he is back */
     change_end(m);
     ASSERT(metadata_copies_next(m) >= metadata_copies_wanted(m));
     return metadata_done(m->epoch);

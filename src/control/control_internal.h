@@ -235,7 +235,7 @@ void control_propose_boot(struct control *c);
 /* ADD on behalf of a node that asked; false: too many are waiting. */
 bool control_propose_join(struct control *c, const struct control_message *join, uint64_t guest);
 /* Leader: append a command of its own. */
-void control_propose_now(struct control *c, struct metadata_command *command);
+bool control_propose_now(struct control *c, struct metadata_command *command);
 
 /* ---- control_report.c ---- */
 

@@ -39,7 +39,7 @@ static bool bootstrap(struct control *c) {
             .id = i + 1, .weight = 1, .address = bytes_of_string(c->neighbors[i].address)
         };
     }
-    control_propose_now(c, &command);
+    (void)control_propose_now(c, &command);
     return true;
 }
 
@@ -294,8 +294,7 @@ static bool begin_change(struct control *c) {
     /* Who leaves has been asked whether fewer copies will do; who died has not. */
     command.accept_loss = !metadata_has_dead(c->state);
     /* If it is refused, the revision stays, and it is not asked again before something changes. */
-    c->begin_refused = c->shown_revision;
-    control_propose_now(c, &command);
+    if (control_propose_now(c, &command)) c->begin_refused = c->shown_revision;
     return true;
 }
 
@@ -377,7 +376,7 @@ static bool step_change(struct control *c) {
         (void)pack_slots(c->state, SLOT_OLD, c->options.batch_slots, packed, &command.ranges);
         ASSERT(command.ranges.count > 0); /* a change ends with its last slot */
     }
-    control_propose_now(c, &command);
+    (void)control_propose_now(c, &command);
     return true;
 }
 
@@ -395,7 +394,7 @@ static bool remove_member(struct control *c) {
                                                   .member = { .id = m->id } };
         static struct metadata_command copy; /* large; one thread */
         copy = command;
-        control_propose_now(c, &copy);
+        (void)control_propose_now(c, &copy);
         return true;
     }
     return false;

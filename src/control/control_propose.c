@@ -148,18 +148,19 @@ static void expire(struct control *c) {
 /* ---- ways to the leader ---- */
 
 /* Into the log, unless it is there already: who asks repeats himself until he sees the answer. */
-static void append(struct control *c, uint32_t node, uint64_t sequence, struct bytes command) {
+static bool append(struct control *c, uint32_t node, uint64_t sequence, struct bytes command) {
     ASSERT(control_is_leader(c));
     struct control_peer *peer = control_take_peer(c, node);
-    if (peer == NULL) return;
-    if (peer->proposal_term == c->raft->term && peer->proposal >= sequence) return;
+    if (peer == NULL) return false;
+    if (peer->proposal_term == c->raft->term && peer->proposal >= sequence) return true;
     const struct raft_event event = { .kind = RAFT_PROPOSE, .data = command };
     const struct status s = control_step(c, event);
-    if (!status_ok(s)) return; /* the window is full: it comes again */
+    if (!status_ok(s)) return false; /* the window is full, or another is to lead: it comes again */
     peer = control_take_peer(c, node);
-    if (peer == NULL) return;
+    if (peer == NULL) return true;
     peer->proposal = sequence;
     peer->proposal_term = c->raft->term;
+    return true;
 }
 
 void control_pump_proposals(struct control *c) {
@@ -195,7 +196,7 @@ void control_on_propose(struct control *c) {
     append(c, command.proposal.node, command.proposal.sequence, c->in.bytes);
 }
 
-void control_propose_now(struct control *c, struct metadata_command *command) {
+bool control_propose_now(struct control *c, struct metadata_command *command) {
     ASSERT(control_leads_quietly(c));
     ASSERT(c->head_sequence == 0);
     if (command->kind != METADATA_BOOTSTRAP) command->cluster = c->cluster;
@@ -204,6 +205,7 @@ void control_propose_now(struct control *c, struct metadata_command *command) {
     buffer_init(&bytes, METADATA_COMMAND_BYTES_MAX);
     metadata_command_encode(command, &bytes);
     ASSERT(!bytes.overflowed);
-    append(c, c->self, command->proposal.sequence, buffer_bytes(&bytes));
+    const bool appended = append(c, c->self, command->proposal.sequence, buffer_bytes(&bytes));
     buffer_deinit(&bytes);
+    return appended;
 }

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "cluster/metadata_plan.h"
 
 #define WORK_CHUNK_BYTES 4096u
 
@@ -222,6 +223,32 @@ static bool is_going(const struct metadata_member *member) {
     return member->state == MEMBER_LEAVING || member->state == MEMBER_DEAD;
 }
 
+static void make_begin(const struct admin_world *world, enum change_reason reason,
+                       struct metadata_command *command) {
+    *command = (struct metadata_command){ .kind = METADATA_CHANGE_BEGIN,
+                                          .reason = reason,
+                                          .accept_loss = !metadata_has_dead(world->state),
+                                          .started_ms = world->wall_ms,
+                                          .throttle = world->throttle };
+    admin_inputs(world->state, &command->target);
+}
+
+/* A change that was cancelled is begun again by nobody but people, who ask once more for what it was
+ * to bring. False: nothing was left undone, or the leader sees to it. */
+static bool begin_again(struct admin_work *w, const struct admin_world *world,
+                        enum change_reason reason, struct metadata_command *command) {
+    const struct metadata *m = world->state;
+    struct metadata_plan *plan = NULL;
+    make_begin(world, reason, command);
+    const uint64_t hash = metadata_inputs_hash(&command->target);
+    if (m->change.id != 0 || command->target.count == 0) return false;
+    if (metadata_change_is_due(m, hash)) return false;
+    if (!status_ok(metadata_plan_create(m, &command->target, &plan))) return false;
+    w->begins = plan->slots_changed > 0;
+    metadata_plan_destroy(plan);
+    return w->begins;
+}
+
 static enum admin_verdict has_weight_already(struct admin_work *w, const struct metadata *m) {
     (void)admin_end(w, ADMIN_DONE);
     name_member(w, m);
@@ -246,7 +273,8 @@ static enum admin_verdict judge_weight(struct admin_work *w, const struct admin_
         return conflict(w, "the node is a member of another zone; that was set when it first "
                            "started and stays");
     if ((q->given & ADMIN_HAS_WEIGHT) == 0 || q->weight == member->weight)
-        return has_weight_already(w, m);
+        return begin_again(w, world, CHANGE_WEIGHT, command) ? propose(w, world, command)
+                                                             : has_weight_already(w, m);
     command->kind = METADATA_MEMBER_WEIGHT;
     command->member = (struct member_wish){ .id = member->id, .weight = q->weight };
     return propose(w, world, command);
@@ -267,7 +295,9 @@ static enum admin_verdict judge_leave(struct admin_work *w, const struct admin_w
     const struct metadata *m = world->state;
     const uint32_t at = admin_find_member(w, m);
     if (at == MEMBER_NONE) return ADMIN_ANSWERED;
-    if (m->members[at].state == MEMBER_LEAVING) return is_going_already(w, m, "is leaving");
+    if (m->members[at].state == MEMBER_LEAVING)
+        return begin_again(w, world, CHANGE_LEAVE, command) ? propose(w, world, command)
+                                                            : is_going_already(w, m, "is leaving");
     if (m->members[at].state == MEMBER_DEAD) return is_going_already(w, m, "was given up");
     if (!place_set_has(&world->alive, at))
         return conflict(w, "the node does not answer, so it cannot hand its slots over; start it, "
@@ -393,14 +423,10 @@ static bool begin_short(struct admin_work *w, const struct admin_world *world,
     const struct metadata *m = world->state;
     if (w->request.op != ADMIN_NODE_REMOVE || !w->request.accept_loss || w->gave_up) return false;
     w->gave_up = true;
-    *command = (struct metadata_command){ .kind = METADATA_CHANGE_BEGIN, .accept_loss = true };
-    admin_inputs(m, &command->target);
+    make_begin(world, CHANGE_EVICT, command);
+    command->accept_loss = true;
     if (m->change.id != 0 || command->target.count == 0) return false;
-    if (metadata_inputs_hash(&command->target) == m->placed) return false;
-    command->reason = CHANGE_EVICT;
-    command->started_ms = world->wall_ms;
-    command->throttle = world->throttle;
-    return true;
+    return metadata_inputs_hash(&command->target) != m->placed;
 }
 
 enum admin_verdict admin_settle(struct admin_work *w, const struct admin_world *world,
@@ -420,7 +446,12 @@ enum admin_verdict admin_settle(struct admin_work *w, const struct admin_world *
             ? NULL
             : metadata_find_name(world->state, bytes_of_string(w->request.keyspace));
     say_done(w, world->state, k != NULL && w->creates);
-    if (was_given_up && outcome == CONTROL_ANSWERED && metadata_result_ok(result))
+    if ((was_given_up || w->begins) && outcome == CONTROL_ANSWERED && metadata_result_ok(result))
         w->reply.change = result.value;
+    if (w->gave_up && !was_given_up && world->state->change.id != 0)
+        admin_reply_say(&w->reply,
+                        "node %u is given up; change %llu ends or goes back first: if there are "
+                        "fewer nodes than copies then, ask for this once more",
+                        w->member, (unsigned long long)world->state->change.id);
     return ADMIN_ANSWERED;
 }

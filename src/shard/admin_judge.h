@@ -22,6 +22,7 @@ struct admin_work {
     struct arena arena;           /* addresses, names and plans of the reply */
     uint32_t member;              /* id of whom it is about; 0 = nobody */
     bool gave_up;                 /* REMOVE: the member is dead now, a change may be begun */
+    bool begins;                  /* a change that was cancelled is begun again */
     bool creates;                 /* KEYSPACE_PUT: the command makes a new one */
 };
 

@@ -170,6 +170,64 @@ TEST(admin_judge, weights) {
     world_deinit(&w);
 }
 
+/* As the leader does when a while has passed; then people cancel it. */
+static void begin_and_cancel(struct world *w) {
+    struct metadata_command c = { .kind = METADATA_CHANGE_BEGIN };
+    metadata_inputs(w->m, &c.target);
+    CHECK(metadata_result_ok(apply(w, c)));
+    CHECK(w->m->change.slots_total > 0);
+    const struct admin_request q = { .op = ADMIN_CHANGE_CANCEL };
+    CHECK(outcome_of(w, &q) == ADMIN_DONE);
+    CHECK(w->m->change.id == 0);
+}
+
+/* What a cancelled change was for is not begun by itself: people ask for it once more. */
+TEST(admin_judge, what_was_cancelled_is_begun_again) {
+    for (uint32_t leaves = 0; leaves < 2; leaves++) {
+        struct world w;
+        world_init(&w, 4);
+        struct admin_request q = about_node(leaves ? ADMIN_NODE_LEAVE : ADMIN_NODE_WEIGHT, 4);
+        q.given = leaves ? 0 : ADMIN_HAS_WEIGHT;
+        q.weight = 3;
+        CHECK(outcome_of(&w, &q) == ADMIN_ACCEPTED);
+        begin_and_cancel(&w);
+        struct admin_work *work = admin_work_create(&q);
+        CHECK(carry_out(&w, work) == ADMIN_ACCEPTED);
+        CHECK(w.m->change.id != 0 && work->reply.change == w.m->change.id);
+        admin_work_destroy(work);
+        const uint64_t id = w.m->change.id;
+        CHECK(outcome_of(&w, &q) == (leaves ? ADMIN_ACCEPTED : ADMIN_DONE)); /* it is on its way */
+        CHECK_EQ(w.m->change.id, id);
+        world_deinit(&w);
+    }
+}
+
+/* A change that ended for one who was given up is begun again when he is back. */
+TEST(admin_judge, a_change_to_one_who_died_is_due_again) {
+    struct world w;
+    world_init(&w, 4);
+    const struct admin_request leave = about_node(ADMIN_NODE_LEAVE, 4);
+    CHECK(outcome_of(&w, &leave) == ADMIN_ACCEPTED);
+    struct metadata_command begin = { .kind = METADATA_CHANGE_BEGIN };
+    metadata_inputs(w.m, &begin.target);
+    const uint64_t hash = metadata_inputs_hash(&begin.target);
+    CHECK(metadata_result_ok(apply(&w, begin)));
+    CHECK(!metadata_change_is_due(w.m, hash));
+    set_alive(&w, 2);
+    struct admin_request remove = about_node(ADMIN_NODE_REMOVE, 3);
+    remove.accept_loss = true;
+    struct admin_work *work = admin_work_create(&remove);
+    CHECK(carry_out(&w, work) == ADMIN_ACCEPTED);
+    CHECK(strstr(admin_reply_text(&work->reply), "once more") != NULL);
+    admin_work_destroy(work);
+    CHECK(metadata_leads_to_dead(w.m));
+    const struct metadata_command cancel = { .kind = METADATA_CHANGE_CANCEL,
+                                             .change = w.m->change.id };
+    CHECK(metadata_result_ok(apply(&w, cancel)));
+    CHECK(metadata_change_is_due(w.m, hash));
+    world_deinit(&w);
+}
+
 /* A node leaves if it answers, and if enough are left. */
 TEST(admin_judge, leaving) {
     struct world w;
