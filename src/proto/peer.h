@@ -175,7 +175,7 @@ struct peer_range {
     uint64_t joint;          /* of a catch-up pass: about which slots, see shard/catch_up.h; 0 = a
                                 normal pass. Answered FAILED unless the other one has the same */
     uint64_t caught;  /* with `joint`: that an earlier pass of the asker was clean; 0 = none */
-    uint64_t settled; /* of all other passes: about which slots, likewise */
+    uint64_t settled; /* which slots a normal pass is about, likewise: those of `verified_stamp` */
 };
 
 struct peer_version {
@@ -187,6 +187,7 @@ enum peer_versions_status {
     PEER_VERSIONS_EQUAL,  /* count and hash agree; no list */
     PEER_VERSIONS_LIST,   /* what is held in the range up to `last` */
     PEER_VERSIONS_FAILED, /* damaged or busy: ask again later */
+    PEER_VERSIONS_VIEW, /* here the question would be about other slots: make the pass anew later */
     PEER_VERSIONS_STATUSES,
 };
 

@@ -69,9 +69,9 @@ static struct stride stride_of(const struct shard *s, uint32_t shards, uint32_t 
 static uint64_t joint_of(const struct shard *s, uint32_t member, struct stride stride) {
     const struct membership *m = s->members;
     uint64_t joint = 0;
-    for (uint32_t slot = slot_table_next(&m->slots, SLOT_JOINT, stride.first); slot < RING_SLOTS;
-         slot = slot_table_next(&m->slots, SLOT_JOINT, slot + 1)) {
-        if ((slot - stride.first) % stride.step != 0 || !is_joint_with(s, slot, member)) continue;
+    if (slot_table_next(&m->slots, SLOT_JOINT, 0) == RING_SLOTS) return 0; /* as most of the time */
+    for (uint32_t slot = stride.first; slot < RING_SLOTS; slot += stride.step) {
+        if (!is_joint_with(s, slot, member)) continue;
         uint8_t bytes[JOINT_SLOT_BYTES];
         put_u16_le(bytes, (uint16_t)slot);
         put_u64_le(bytes + 2, m->slots.epochs[slot]);

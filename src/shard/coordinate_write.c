@@ -7,6 +7,7 @@
 #include "shard/forward.h"
 #include "shard/hint.h"
 #include "shard/operation.h"
+#include "shard/repair.h"
 #include "shard/replica.h"
 #include "shard/shard.h"
 
@@ -75,7 +76,7 @@ void coordination_log_wait(struct shard *s, struct coordination *k, uint64_t seq
 }
 
 /* The version to write; see forward.h for those that another node stamped. False: it would not be
- * above what is there. */
+ * above what is there, or may not be. */
 static bool choose_version(struct shard *s, const struct coordination *k,
                            struct ballot *ret_version) {
     const struct request *q = &k->call->request;
@@ -84,9 +85,13 @@ static bool choose_version(struct shard *s, const struct coordination *k,
         ret_version->stamp = shard_stamp(s);
         return true;
     }
+    /* What is so old may be below floors that are not heard of here yet (R9). */
+    const uint64_t settled_ms = hlc_ms(q->stamp.stamp) + REPAIR_SETTLE_MS - HLC_SKEW_MS_MAX;
+    if (settled_ms <= s->turn_wall_ms) return false;
     if (!operation_reads_and_writes(q)) {
         *ret_version = q->stamp;
-        return true;
+        const uint16_t keyspace = ikey_keyspace(buffer_bytes(&k->ikey));
+        return ballot_compare(q->stamp, engine_floor(s->engine, keyspace)) > 0;
     }
     ret_version->stamp = q->stamp.stamp;
     return !k->has_newest || ballot_compare(*ret_version, k->newest.ballot) > 0;

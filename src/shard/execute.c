@@ -363,7 +363,7 @@ static bool part_is_of_another_view(struct shard *s, struct call *c) {
     return true;
 }
 
-/* Below this is all that is stored here, and what any other shard stamped before now. */
+/* Above all that is stored here, and the present time by this clock. */
 static void tell_stamp(struct shard *s, struct call *c) {
     const struct ballot now = { .stamp = shard_stamp(s),
                                 .node = s->node->node_id,

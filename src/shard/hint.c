@@ -75,7 +75,7 @@ static bool hint_delete(struct hint_queue *q, struct bytes ikey, struct ballot v
     uint64_t sequence = 0;
     struct status st = engine_put(s->engine, &r, &sequence);
     if (st.code == ST_CONFLICT) {
-        r.ballot = (struct ballot){ .stamp = repair_forgotten_stamp(s) + 1, .node = 1 };
+        r.ballot = (struct ballot){ .stamp = engine_gc_floor(s->engine).stamp + 1, .node = 1 };
         st = engine_put(s->engine, &r, &sequence);
     }
     if (!status_ok(st)) {

@@ -176,6 +176,7 @@ static void page_begin(struct shard *s, struct repair *r) {
 
 /* The pass is over; what comes next is of another kind, or about other slots. */
 static bool is_void(struct shard *s, struct repair *r) {
+    if (r->of_another_view) return true;
     if (!r->catches) return catch_up_is_due(s, r) || r->settled_passing != catch_up_settled(s, r);
     return r->joint_passing != catch_up_joint(s, r);
 }
@@ -183,6 +184,7 @@ static bool is_void(struct shard *s, struct repair *r) {
 static void pass_new(struct shard *s, struct repair *r) {
     r->under_way = true;
     r->unclean = false;
+    r->of_another_view = false;
     r->failures = 0;
     r->catches = catch_up_is_due(s, r);
     r->joint_passing = r->catches ? catch_up_joint(s, r) : 0;
@@ -258,7 +260,8 @@ static void pass_end(struct shard *s, struct repair *r) {
     if (r->unclean || !s->filled || r->peer->fresh) pause_ms = 0;
     if (pause_ms < REPAIR_PAUSE_MS_MIN) pause_ms = REPAIR_PAUSE_MS_MIN;
     if (pause_ms > REPAIR_PAUSE_MS_MAX) pause_ms = REPAIR_PAUSE_MS_MAX;
-    if (r->catches || is_void(s, r)) pause_ms = r->unclean ? CATCH_UP_RETRY_MS : 0;
+    const bool goes_on = r->catches || (is_void(s, r) && !r->of_another_view);
+    if (goes_on) pause_ms = r->unclean ? CATCH_UP_RETRY_MS : 0;
     repair_rest(s, r);
     r->under_way = false;
     s->figures.repair_passes[r->unclean ? REPAIR_PASS_UNCLEAN : REPAIR_PASS_CLEAN]++;
@@ -409,8 +412,8 @@ static void told(struct shard *s, struct repair *r, bool heard) {
     pass_end(s, r);
 }
 
-/* The other side may be a view behind or ahead, at the first page for all that is known: then
- * there is no use in asking for the others. */
+/* At the first page the other side may have more than one thing to do before, for all that is known:
+ * then there is no use in asking for the others. */
 static void not_answered(struct shard *s, struct repair *r) {
     const bool is_first =
         !r->wrapped && bytes_equal(buffer_bytes(&r->start), buffer_bytes(&r->begin));
@@ -437,6 +440,7 @@ static void range_answered(struct shard *s, struct repair *r, const struct peer_
         repair_move(r, REPAIR_MEND);
         return;
     }
+    r->of_another_view = m.status == PEER_VERSIONS_VIEW;
     not_answered(s, r);
 }
 

@@ -99,7 +99,6 @@ struct repair_rule {
     uint64_t below_stamp; /* as in struct peer_range */
     uint64_t floor_stamp; /* as in struct peer_range */
     uint64_t joint;       /* as in struct peer_range */
-    uint64_t settled;     /* as in struct peer_range */
 };
 
 /* This shard and one of another node, in the peer's `repairs`. */
@@ -141,6 +140,7 @@ struct repair {
     uint32_t failures;        /* its questions that were not answered */
     bool under_way;         /* a pass has begun and not ended; it may be IDLE for want of a link */
     bool unclean;           /* it proves nothing */
+    bool of_another_view;   /* nor will it: the other side has another view of the slots */
     bool blind;             /* damage here: this page is only asked about to get past it */
     uint64_t below_stamp;   /* of the pass: later versions do not count */
     uint64_t floor_stamp;   /* of the page */
@@ -184,6 +184,7 @@ struct repair_serving {
     struct link *to;  /* who asks; NULL = the link is gone: to be freed */
     uint64_t id;      /* of the question */
     struct repair_rule rule;
+    uint64_t settled;    /* as in struct peer_range */
     struct buffer start; /* the range is behind this ikey; empty = from the first */
     struct buffer end;   /* it goes up to this ikey; empty = to the last */
     bool begun;          /* it may be walked over */
@@ -295,7 +296,5 @@ bool repair_may_restore(const struct shard *s, const struct link *l, const struc
 bool repair_is_healing(const struct shard *s);
 /* The link is gone. */
 void repair_unlinked(struct shard *s, struct link *l);
-/* Tombstones stamped at or below this may be gone here; 0 = none. */
-uint64_t repair_forgotten_stamp(const struct shard *s);
 
 #endif

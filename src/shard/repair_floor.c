@@ -156,10 +156,6 @@ void repair_tell(struct shard *s, struct peer_ping *ret_ping) {
     if (repair_is_healing(s)) ret_ping->flags |= PEER_HELLO_DAMAGED;
 }
 
-uint64_t repair_forgotten_stamp(const struct shard *s) {
-    return s->repair == NULL ? 0 : s->repair->forgotten_stamp;
-}
-
 static void lower(uint64_t *at, uint64_t stamp) {
     if (stamp < *at) *at = stamp;
 }

@@ -17,8 +17,9 @@ static void answer(struct link *l, uint64_t id, const struct peer_versions *m) {
     link_end(l, begun);
 }
 
-static void answer_failed(struct link *l, uint64_t id) {
-    const struct peer_versions m = { .status = PEER_VERSIONS_FAILED };
+static void answer_nothing(struct link *l, uint64_t id, enum peer_versions_status why) {
+    const struct peer_versions m = { .status = why };
+    ASSERT(why == PEER_VERSIONS_FAILED || why == PEER_VERSIONS_VIEW);
     answer(l, id, &m);
 }
 
@@ -52,17 +53,16 @@ static bool is_answerable(struct shard *s, struct link *l, const struct peer_ran
     if (s->repair->servings_count >= REPAIR_SERVINGS_MAX) return false;
     if (s->repair->heal != HEAL_NONE) return false; /* what is listed may just be given up */
     if (m->slots_modulo != l->peer->shards || m->slots_rest != l->remote_shard) return false;
-    if (m->joint != 0) return m->joint == catch_up_joint(s, r) && catch_up_may_compare(s);
+    if (m->joint != 0) return catch_up_may_compare(s);
     if (catch_up_is_due(s, r)) return false; /* that comes first */
-    if (m->settled != catch_up_settled(s, r)) return false;
     return m->below_stamp <= repair_below_stamp(s, REPAIR_SETTLE_MS - HLC_SKEW_MS_MAX);
 }
 
 /* What is equal was compared under one and the same view of the slots from both sides. */
-static bool is_overtaken(struct shard *s, const struct repair_serving *v) {
-    struct repair *r = repair_of(s, v->to->peer, v->to->remote_shard);
-    if (v->rule.joint == 0) return v->rule.settled != catch_up_settled(s, r);
-    return v->rule.joint != catch_up_joint(s, r);
+static bool is_of_another_view(struct shard *s, const struct link *l, uint64_t joint,
+                               uint64_t settled) {
+    struct repair *r = repair_of(s, l->peer, l->remote_shard);
+    return joint != 0 ? joint != catch_up_joint(s, r) : settled != catch_up_settled(s, r);
 }
 
 void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame *f) {
@@ -78,8 +78,12 @@ void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame
     learn_verified(s, l, &m);
     catch_up_heard(s, repair_of(s, l->peer, l->remote_shard), m.caught);
     if (f->id == 0) return; /* nobody waits for the answer */
+    if (is_of_another_view(s, l, m.joint, m.settled)) {
+        answer_nothing(l, f->id, PEER_VERSIONS_VIEW);
+        return;
+    }
     if (s->stop_deadline_ms != 0 || !is_answerable(s, l, &m)) {
-        answer_failed(l, f->id);
+        answer_nothing(l, f->id, PEER_VERSIONS_FAILED);
         return;
     }
     if (m.start.len == 0 && m.joint == 0)
@@ -92,8 +96,8 @@ void repair_serve_range(struct shard *s, struct link *l, const struct peer_frame
                                     .slots_rest = m.slots_rest,
                                     .below_stamp = m.below_stamp,
                                     .floor_stamp = m.joint != 0 ? 0 : m.floor_stamp,
-                                    .joint = m.joint,
-                                    .settled = m.settled };
+                                    .joint = m.joint };
+    v->settled = m.settled;
     v->count = m.count;
     v->sum = m.hash;
     range_hash_init(&v->hash);
@@ -214,8 +218,8 @@ static bool serving_slice(struct shard *s, struct repair_serving *v) {
         serving_destroy(s->repair, v);
         return false;
     }
-    if (is_overtaken(s, v)) {
-        answer_failed(v->to, v->id);
+    if (is_of_another_view(s, v->to, v->rule.joint, v->settled)) {
+        answer_nothing(v->to, v->id, PEER_VERSIONS_VIEW);
         serving_destroy(s->repair, v);
         return false;
     }
@@ -238,7 +242,7 @@ static bool serving_slice(struct shard *s, struct repair_serving *v) {
         range_walk_pause(&v->walk);
         return true;
     }
-    answer_failed(v->to, v->id);
+    answer_nothing(v->to, v->id, PEER_VERSIONS_FAILED);
     serving_destroy(s->repair, v);
     return false;
 }

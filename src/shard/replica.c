@@ -30,8 +30,7 @@ struct stalled_accept {
 /* What may wait for a view at one shard, in bytes of messages. */
 #define AHEAD_BYTES_MAX (16u * 1024 * 1024)
 
-/* A message about a slot that by its epoch is, or may be, kept here, but not by the view that this
- * shard has: the view is on its way. */
+/* A message about a slot of which this shard does not have the view yet: it is on its way. */
 struct ahead {
     struct list link;        /* in the shard's `ahead` */
     uint64_t serial;         /* of the connection it came over */
@@ -470,7 +469,7 @@ void replica_serve_query(struct shard *s, struct link *l, const struct peer_fram
         query_wait(s, l, f, &m);
 }
 
-/* By the view that this shard has the slot is not kept here. */
+/* The view has not come. */
 static void refuse_ahead(struct shard *s, struct link *l, const struct ahead *a) {
     const struct peer_frame *f = &a->frame;
     if (f->type == PEER_QUERY) {

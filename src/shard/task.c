@@ -351,21 +351,20 @@ static void encode_outcome(struct task *t, enum outcome outcome) {
         http_encode_outcome(&t->plan, outcome, t->begun, &t->reply);
 }
 
-static void scan_fail(struct task *t, enum outcome outcome) {
+static void fail(struct task *t, enum outcome outcome) {
     t->finished = true;
     encode_outcome(t, outcome);
 }
 
-/* The whole cluster went away in the middle of it. */
-static void scan_nobody(struct shard *s, struct task *t) {
-    s->figures.errors++;
-    shard_count_quorum_failure(s, QUORUM_TOO_FEW);
-    scan_fail(t, OUT_QUORUM);
+/* Too few parts were answered, or there are none. */
+static void fail_for_parts(struct shard *s, struct task *t, enum outcome failure) {
+    task_parts_failed(s, &failure);
+    fail(t, failure);
 }
 
 static void scan_round(struct shard *s, struct task *t) {
     if (is_outdated(s, t) && !parts_renew(s, t)) {
-        scan_nobody(s, t);
+        fail_for_parts(s, t, OUT_QUORUM);
         return;
     }
     for (uint32_t i = 0; i < t->calls_count; i++) {
@@ -396,7 +395,7 @@ static void scan_start(struct shard *s, struct task *t) {
     const uint64_t cursor = t->plan.scan_cursor;
     if (t->plan.scan_by_cursor && cursor != 0 &&
         !scan_cursors_find(&s->node->cursors, cursor, &t->resume)) {
-        scan_fail(t, OUT_BAD_CURSOR);
+        fail(t, OUT_BAD_CURSOR);
         return;
     }
     scan_round(s, t);
@@ -469,7 +468,7 @@ static bool scan_merge(struct shard *s, struct task *t) {
     t->begun = true;
     for (const struct row *row; (row = task_merge_next(t, &m)) != NULL;) {
         if (!scan_emit(t, row)) {
-            scan_fail(t, OUT_TOO_MANY);
+            fail(t, OUT_TOO_MANY);
             return false;
         }
         if (wanted == 0 || t->rows_emitted < wanted) continue;
@@ -520,15 +519,14 @@ static void scan_answered(struct shard *s, struct task *t) {
     }
     if (!task_drop_failed_parts(s, t, &failure)) {
         if (task_parts_later(s, t)) return;
-        task_parts_failed(s, &failure);
-        scan_fail(t, failure);
+        fail_for_parts(s, t, failure);
         return;
     }
     t->again_until_ms = 0;
     if (!scan_merge(s, t)) return;
     if (!scan_rows_fit(s, t)) {
         s->figures.busy_refused++;
-        scan_fail(t, OUT_BUSY);
+        fail(t, OUT_BUSY);
         return;
     }
     /* A slow reader pauses its scan; the connection asks to go on when there is room. */
@@ -603,19 +601,11 @@ static void figures_answered(struct shard *s, struct task *t) {
     t->finished = true;
 }
 
-/* A node without data that reaches no other. */
-static void no_parts(struct shard *s, struct task *t) {
-    enum outcome failure = OUT_QUORUM;
-    task_parts_failed(s, &failure);
-    t->finished = true;
-    encode_outcome(t, failure);
-}
-
 static void requests_renew(struct shard *s, struct task *t) {
     if (parts_renew(s, t))
         calls_send(s, t);
     else
-        no_parts(s, t);
+        fail_for_parts(s, t, OUT_QUORUM);
 }
 
 static void requests_answered(struct shard *s, struct task *t) {
@@ -631,9 +621,7 @@ static void requests_answered(struct shard *s, struct task *t) {
     if (task_truncation_asks(t)) task_truncation_judge(s, t);
     if (t->barrier && !task_drop_failed_parts(s, t, &failure)) {
         if (task_parts_later(s, t)) return;
-        task_parts_failed(s, &failure);
-        t->finished = true;
-        encode_outcome(t, failure);
+        fail_for_parts(s, t, task_truncation_failure(s, t, failure));
         return;
     }
     if (task_truncation_asks(t)) {
@@ -645,8 +633,7 @@ static void requests_answered(struct shard *s, struct task *t) {
     if (t->barrier) merge_all_shards(s, t);
     if (t->barrier && random_scan(s, t)) return;
     if (t->calls_sent < t->calls_count) {
-        t->finished = true;
-        encode_outcome(t, OUT_TOO_MANY);
+        fail(t, OUT_TOO_MANY);
         return;
     }
     if (t->barrier || t->calls_count == 1) {
@@ -674,20 +661,13 @@ static void count_unsent(struct task *t) {
     if (!unsent) shard_flush_later(t->connection->shard, t->connection);
 }
 
-static void refuse_for_clock(struct shard *s, struct task *t) {
-    s->figures.errors++;
-    shard_count_quorum_failure(s, QUORUM_CLOCK);
-    t->finished = true;
-    encode_outcome(t, OUT_CLOCK);
-}
-
 void task_start(struct shard *s, struct task *t) {
     ASSERT(!t->started);
     t->started = true;
-    if (t->calls_count == 0)
-        no_parts(s, t);
+    if (t->calls_count == 0) /* a node without data that reaches no other */
+        fail_for_parts(s, t, OUT_QUORUM);
     else if (task_truncation_is_unlawful(s, t))
-        refuse_for_clock(s, t);
+        fail_for_parts(s, t, OUT_CLOCK);
     else if (t->plan.kind == PLAN_SCAN)
         scan_start(s, t);
     else

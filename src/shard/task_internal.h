@@ -36,6 +36,9 @@ bool task_truncation_is_unlawful(const struct shard *s, const struct task *t);
 bool task_truncation_asks(const struct task *t);
 /* Of the first round's answers those that no lawful floor is above are none. */
 void task_truncation_judge(const struct shard *s, struct task *t);
+/* What a client is told that a round failed for: in the second some shards may have taken the floor. */
+enum outcome task_truncation_failure(const struct shard *s, const struct task *t,
+                                     enum outcome failure);
 /* Choose the floor. Requires  the first round's parts, once judged, are enough */
 void task_truncation_choose(struct shard *s, struct task *t);
 

@@ -19,10 +19,10 @@ static bool is_list_covered(const struct shard *s, const struct slot_list *list,
 
 /* Whether every slot has as many replicas among those that answered as the level wants, of its list
  * and of its target. */
-static bool is_covered(const struct shard *s, const struct task *t, const struct request *q) {
+static bool is_covered_for(const struct shard *s, const struct task *t, const struct request *q,
+                           enum round_kind kind) {
     const struct membership *m = s->members;
     struct place_set answered = t->members_asked;
-    const enum round_kind kind = q->op == OP_TRUNCATE ? ROUND_WRITE : ROUND_READ;
     place_set_remove_all(&answered, &t->members_failed);
     if (place_set_covers(&answered, &m->used)) return true;
     for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
@@ -32,6 +32,13 @@ static bool is_covered(const struct shard *s, const struct task *t, const struct
         if (!is_list_covered(s, &replicas.target, &answered, q, kind)) return false;
     }
     return true;
+}
+
+/* What was acknowledged before is met by the first round of a truncation as it is by a read. */
+static bool is_covered(const struct shard *s, const struct task *t, const struct request *q) {
+    if (q->op == OP_TRUNCATE && !is_covered_for(s, t, q, ROUND_WRITE)) return false;
+    if (q->op == OP_TRUNCATE && !task_truncation_asks(t)) return true;
+    return is_covered_for(s, t, q, ROUND_READ);
 }
 
 bool task_drop_failed_parts(struct shard *s, struct task *t, enum outcome *ret_outcome) {

@@ -25,6 +25,12 @@ void task_truncation_judge(const struct shard *s, struct task *t) {
     }
 }
 
+enum outcome task_truncation_failure(const struct shard *s, const struct task *t,
+                                     enum outcome failure) {
+    if (!truncates(t) || task_truncation_asks(t) || !shard_is_clustered(s)) return failure;
+    return failure == OUT_TIMEOUT ? OUT_TIMEOUT : OUT_QUORUM;
+}
+
 void task_truncation_choose(struct shard *s, struct task *t) {
     ASSERT(task_truncation_asks(t));
     ASSERT(t->calls_pending == 0);

@@ -177,8 +177,9 @@ TEST(peer_repair, list_contradictions_are_corrupt) {
     CHECK_EQ(versions_of(BYTES_LIT("\1\1\x10\0\0\0" ENTRY_A)), ST_CORRUPT); /* 4097 */
     CHECK_EQ(versions_of(BYTES_LIT("\0")), ST_OK);
     CHECK_EQ(versions_of(BYTES_LIT("\2")), ST_OK);
+    CHECK_EQ(versions_of(BYTES_LIT("\3")), ST_OK);
     CHECK_EQ(versions_of(BYTES_LIT("\0\0\0\0\0\0")), ST_CORRUPT);
-    CHECK_EQ(versions_of(BYTES_LIT("\3")), ST_CORRUPT);
+    CHECK_EQ(versions_of(BYTES_LIT("\4")), ST_CORRUPT);
 }
 
 TEST(peer_repair, floor_is_never_zero) {
