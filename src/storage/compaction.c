@@ -128,9 +128,10 @@ static STATUS look_for_slots(struct compaction *c, struct merge *m) {
 static STATUS merge_inputs(struct compaction *c, struct merge *m) {
     struct overlap overlap = { 0 };
     const uint32_t below = c->plan.level_output + 1;
-    if (below < ENGINE_LEVELS && c->version->levels[below].count > 0) {
+    if (c->plan.level_output == 0)
+        c->table_bytes = UINT64_MAX; /* one table: they are to become fewer */
+    else if (below < ENGINE_LEVELS && c->version->levels[below].count > 0)
         overlap.level = &c->version->levels[below];
-    }
     uint64_t count = 0;
     TRY(merge_seek(m, BYTES_NONE));
     while (m->record != NULL) {

@@ -44,6 +44,10 @@
  *     comes of a job whose set has a slot that the present one has not; only one whose edit
  *     is on its way cannot be held back, and the owner waits for it (engine_is_dropping).
  *
+ * Damage. A table that cannot be read stays where it is. What has to go to its level and overlaps it
+ * goes to a level above, where nothing is yet; where there is none, tables of level 0 become fewer
+ * where they are. So writes go on, and reads ask more tables.
+ *
  * Garbage. A table whose records are half tombstones or past their expiry is compacted
  * for that alone, when its highest ballot is at or below F; each table waits
  * COMPACTION_GARBAGE_WAIT_MS first, twice as long each time little came of it. So is a table of

@@ -135,22 +135,54 @@ static bool pick_level0_move(const struct compaction_view *view, uint32_t base,
     return may_move(view, p, t);
 }
 
-/* All of level 0 (any part of it would be lawful: ballots decide, not age). */
-static bool pick_level0(const struct compaction_view *view, uint32_t base,
-                        struct compaction_plan *p) {
+/* The tables of level 0 that can be read, of at most so many bytes each. */
+static void plan_level0(const struct compaction_view *view, uint64_t bytes_max,
+                        uint32_t level_output, struct compaction_plan *p) {
     const struct version_level *level = &view->version->levels[0];
-    ASSERT(level->count > 0);
-    if (!p->for_garbage && !p->for_sweep && pick_level0_move(view, base, p)) return true;
     p->input_count = 0;
     p->input_bytes = 0;
     p->kind = COMPACTION_MERGE;
-    p->level_output = base;
+    p->level_output = level_output;
     for (uint32_t i = 0; i < level->count; i++) {
-        if (!is_bad(view, &level->tables[i])) plan_add(p, view->version, 0, i);
+        const struct version_table *t = &level->tables[i];
+        if (t->bytes <= bytes_max && !is_bad(view, t)) plan_add(p, view->version, 0, i);
     }
-    if (p->input_count == 0) return false;
-    plan_add_overlap(p, view->version, base);
-    return !plan_is_bad(view, p);
+}
+
+static uint64_t largest_input(const struct version *v, const struct compaction_plan *p) {
+    uint64_t largest = 0;
+    for (uint32_t i = 0; i < p->input_count; i++) {
+        const uint64_t bytes = v->levels[p->inputs[i].level].tables[p->inputs[i].index].bytes;
+        if (bytes > largest) largest = bytes;
+    }
+    return largest;
+}
+
+/* No level below takes it: some of its tables become one. Those that are more than twice as large as all
+ * smaller ones together stay, so that a record is written anew as often as tables have grown by that. */
+static bool pick_within_level0(const struct compaction_view *view, struct compaction_plan *p) {
+    uint64_t largest = UINT64_MAX;
+    do {
+        plan_level0(view, largest == UINT64_MAX ? largest : largest - 1, 0, p);
+        largest = largest_input(view->version, p);
+    } while (p->input_count > 1 && largest / 2 > p->input_bytes - largest);
+    return p->input_count > 1;
+}
+
+/* All of level 0 (any part of it would be lawful: ballots decide, not age). A table of the base that
+ * cannot be read is in the way of what it overlaps, as a rule all: a level above it, where nothing is
+ * yet, takes it then. Else level 0 would fill, and writes would end. */
+static bool pick_level0(const struct compaction_view *view, uint32_t base,
+                        struct compaction_plan *p) {
+    ASSERT(view->version->levels[0].count > 0);
+    if (!p->for_garbage && !p->for_sweep && pick_level0_move(view, base, p)) return true;
+    for (uint32_t level = base; level >= 1; level--) {
+        plan_level0(view, UINT64_MAX, level, p);
+        if (p->input_count == 0) return false;
+        plan_add_overlap(p, view->version, level);
+        if (!plan_is_bad(view, p)) return true;
+    }
+    return !p->for_garbage && !p->for_sweep && pick_within_level0(view, p);
 }
 
 /* ---- levels 1.. ---- */

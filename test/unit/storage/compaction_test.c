@@ -149,8 +149,8 @@ TEST(compaction, moves_what_overlaps_nothing) {
     engine_tables_deinit(&t);
 }
 
-/* A table that cannot be read is never chosen, alone or with others. */
-TEST(compaction, leaves_bad_tables_alone) {
+/* A table that cannot be read is never chosen, alone or with others: level 0 goes above it. */
+TEST(compaction, goes_above_bad_tables) {
     const struct floors none = { 0 };
     engine_tables_init(&t);
     engine_tables_add(&t, 6, 0, 99, 1, 5, 0);
@@ -158,10 +158,42 @@ TEST(compaction, leaves_bad_tables_alone) {
     engine_tables_add(&t, 0, 0, 9, 1, 7, 0);
     const uint64_t bad = t.version->levels[6].tables[0].number;
     const struct engine_options o = options();
-    const struct compaction_view view = {
+    struct compaction_view view = {
         .version = t.version, .options = &o, .floors = &none, .bad = &bad, .bad_count = 1
     };
+    CHECK(compaction_pick(&view, &plan));
+    CHECK_EQ(plan.level_output, 5);
+    CHECK_EQ(plan.input_count, 2);
+    CHECK_EQ(engine_tables_run(&t, &plan, 0, MEMORY_EMPTY, NULL), 0);
+    CHECK_EQ(engine_tables_records(&t), 110);
+    CHECK_EQ(t.version->levels[0].count, 0);
+    view.version = t.version;
     CHECK(!compaction_pick(&view, &plan));
+    engine_tables_deinit(&t);
+}
+
+/* With nothing above it they become fewer where they are, those of like size first. */
+TEST(compaction, merges_within_level0_above_bad_tables) {
+    const struct floors none = { 0 };
+    engine_tables_init(&t);
+    engine_tables_add(&t, 1, 0, 999, 1, 5, 0);
+    engine_tables_add(&t, 0, 0, 999, 1, 6, 0);
+    engine_tables_add(&t, 0, 0, 9, 1, 7, 0);
+    engine_tables_add(&t, 0, 5, 14, 1, 8, 0);
+    const uint64_t bad = t.version->levels[1].tables[0].number;
+    struct engine_options o = options();
+    o.level1_bytes = 100;
+    struct compaction_view view = {
+        .version = t.version, .options = &o, .floors = &none, .bad = &bad, .bad_count = 1
+    };
+    CHECK(compaction_pick(&view, &plan));
+    CHECK_EQ(plan.level_output, 0);
+    CHECK_EQ(plan.input_count, 2);
+    CHECK_EQ(engine_tables_run(&t, &plan, 0, MEMORY_EMPTY, NULL), 0);
+    CHECK_EQ(engine_tables_records(&t), 2015);
+    CHECK_EQ(t.version->levels[0].count, 2);
+    view.version = t.version;
+    CHECK(!compaction_pick(&view, &plan)); /* not the large one for a small one */
     engine_tables_deinit(&t);
 }
 

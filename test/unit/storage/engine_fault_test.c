@@ -248,6 +248,43 @@ TEST(engine_fault, goes_on_beside_a_corrupt_table) {
     engine_world_deinit(&w);
 }
 
+/* A level that cannot be merged with is no reason to refuse writes. */
+TEST(engine_fault, writes_go_on_above_a_corrupt_table) {
+    const uint64_t seed = test_seed();
+    engine_world_init(&w, NULL, seed);
+    w.options.memtable_bytes = 1024 * 1024;
+    w.options.level0_tables_compact = 2;
+    w.options.table.block_bytes = 1024;
+    w.key_count = 300;
+    CHECK_OK(engine_world_open(&w));
+    for (uint32_t i = 0; i < 2; i++) {
+        for (uint32_t k = 0; k < 300; k++) put_waiting(k, 1001 + i * 300 + k);
+        engine_flush(w.engine);
+        engine_world_settle(&w);
+    }
+    struct files files = { 0 };
+    CHECK_OK(sim_disk_list(w.disk, ENGINE_WORLD_DIR, add_file, &files));
+    uint32_t tables = 0;
+    for (uint32_t i = 0; i < files.count; i++) {
+        char path[OS_PATH_BYTES_MAX];
+        uint64_t number;
+        if (!manifest_name_number(files.names[i], "table-", &number)) continue;
+        tables++;
+        manifest_table_path(ENGINE_WORLD_DIR, number, path);
+        CHECK_OK(sim_disk_flip(w.disk, path, 10, 3));
+    }
+    CHECK_EQ(tables, 1); /* in the last level */
+    for (uint32_t i = 0; i < 40; i++) {
+        for (uint32_t k = 0; k < 300; k++) put_waiting(k, 2000 + i * 300 + k);
+        engine_flush(w.engine);
+        engine_world_settle(&w);
+        sim_os_advance_ms(w.os, 3000);
+    }
+    CHECK(engine_stats(w.engine).corruptions > 0);
+    for (uint32_t k = 0; k < 300; k++) CHECK(engine_world_check_key(&w, k) == NULL);
+    engine_world_deinit(&w);
+}
+
 /* Deleted and expired keys give their space back, once the gc floor has passed them. */
 TEST(engine_fault, frees_deleted_and_expired_keys) {
     engine_world_init(&w, NULL, test_seed());
