@@ -234,7 +234,7 @@ void control_on_propose(struct control *c);
 void control_propose_boot(struct control *c);
 /* ADD on behalf of a node that asked; false: too many are waiting. */
 bool control_propose_join(struct control *c, const struct control_message *join, uint64_t guest);
-/* Leader: append a command of its own. */
+/* Leader: append a command of its own; false: not now, as when it is handing over. */
 bool control_propose_now(struct control *c, struct metadata_command *command);
 
 /* ---- control_report.c ---- */
