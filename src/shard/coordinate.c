@@ -176,8 +176,7 @@ static void keep_newest(struct coordination *k, const struct record *r) {
     k->has_newest = true;
 }
 
-/* As of this the key's keyspace was truncated; zero = never. */
-static struct ballot floor_of(const struct shard *s, const struct coordination *k) {
+struct ballot coordination_floor(const struct shard *s, const struct coordination *k) {
     return engine_floor(s->engine, ikey_keyspace(buffer_bytes(&k->ikey)));
 }
 
@@ -195,7 +194,7 @@ static uint16_t ask_own(struct shard *s, struct coordination *k, uint32_t place)
     if (st.code == ST_WAIT) return 0;
     struct ballot version = { 0 };
     if (st.code == ST_NOT_FOUND && has_forgotten(s, k))
-        round_absence_counts(&k->round, floor_of(s, k));
+        round_absence_counts(&k->round, coordination_floor(s, k));
     if (status_ok(st) && catch_up_hides(s, &k->local.read.record)) st = status_of(ST_NOT_FOUND);
     st = replica_absence(s, buffer_bytes(&k->ikey), st, &k->local.read);
     if (status_ok(st)) {
@@ -325,7 +324,7 @@ static void decide(struct shard *s, struct coordination *k) {
             return;
         }
         /* A replica may have told what was truncated before the floor was heard of here. */
-        const bool gone = ballot_compare(k->newest.ballot, floor_of(s, k)) <= 0;
+        const bool gone = ballot_compare(k->newest.ballot, coordination_floor(s, k)) <= 0;
         if (!gone && !record_is_absent(&k->newest, s->turn_wall_ms)) current = &k->newest;
     }
     struct decision d;

@@ -32,6 +32,8 @@ uint16_t coordinate_live(struct shard *s, const struct slot_places *replicas, ui
 bool coordinate_clock_is_off(const struct shard *s);
 /* More than half of them are ahead of this clock beyond the bound. */
 bool coordinate_clock_is_behind(const struct shard *s);
+/* As of this the key's keyspace was truncated here; zero = never. */
+struct ballot coordination_floor(const struct shard *s, const struct coordination *k);
 /* The member at this position. */
 uint32_t coordination_member(const struct coordination *k, uint32_t position);
 uint16_t coordination_live(struct shard *s, const struct coordination *k);

@@ -90,8 +90,7 @@ static bool choose_version(struct shard *s, const struct coordination *k,
     if (settled_ms <= s->turn_wall_ms) return false;
     if (!operation_reads_and_writes(q)) {
         *ret_version = q->stamp;
-        const uint16_t keyspace = ikey_keyspace(buffer_bytes(&k->ikey));
-        return ballot_compare(q->stamp, engine_floor(s->engine, keyspace)) > 0;
+        return ballot_compare(q->stamp, coordination_floor(s, k)) > 0;
     }
     ret_version->stamp = q->stamp.stamp;
     return !k->has_newest || ballot_compare(*ret_version, k->newest.ballot) > 0;
