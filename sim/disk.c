@@ -134,6 +134,8 @@ static void set_size(struct sim_disk *d, struct inode *f, uint64_t bytes) {
     ASSERT(d->used_bytes >= f->now.size);
     d->used_bytes = d->used_bytes - f->now.size + bytes;
     content_resize(&f->now, bytes);
+    if (f->bad_sector != UINT64_MAX && bytes <= f->bad_sector * SIM_SECTOR_BYTES)
+        f->bad_sector = UINT64_MAX;
     struct file_change *change = mem_alloc_zeroed(sizeof *change);
     change->truncate = true;
     change->size_after = bytes;
@@ -203,6 +205,7 @@ STATUS disk_read(struct sim_disk *d, struct inode *f, uint64_t offset, void *ret
     ASSERT(ret_len != NULL);
     const uint64_t there = offset < f->now.size ? f->now.size - offset : 0;
     const size_t done = there < len ? there : len;
+    if (disk_read_is_bad(d, f, offset, done)) return status_of(ST_IO);
     if (done > 0) {
         const uint64_t place = disk_place_of_read(d, f, offset, done);
         memcpy(ret_bytes, f->now.ptr + place, done);
@@ -235,6 +238,7 @@ STATUS disk_write(struct sim_disk *d, struct inode *f, uint64_t offset, struct b
     if (place != offset && offset + in.len > f->now.size) set_size(d, f, offset + in.len);
     const uint64_t size_before = f->now.size;
     content_write(&f->now, place, in);
+    disk_sector_written(f, place, in.len);
     d->used_bytes += f->now.size - size_before;
     note_write(f, place, in.len);
     record(d,

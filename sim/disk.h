@@ -81,9 +81,10 @@ bool sim_disk_fail_is_pending(const struct sim_disk *d);
 /* The next sync of a file fails with ST_IO. Its unsynced writes are each kept,
  * lost or torn; readers see them still and a later sync does not save them. */
 void sim_disk_fail_sync(struct sim_disk *d);
-/* The `nth` read of a file from now fails with ST_IO; the same read may work later.
- * 0 cancels, here and below. */
-void sim_disk_fail_read(struct sim_disk *d, uint64_t nth);
+/* The `nth` read of a file from now and those behind it, `count` in all, fail with ST_IO; the same
+ * read may work later. 0 cancels, here and below.
+ * Requires  count > 0 */
+void sim_disk_fail_read(struct sim_disk *d, uint64_t nth, uint64_t count);
 /* The `nth` write from now lands at another sector of the same file, if it is long enough
  * to have one (else the next that finds one): there it overwrites what was, and where it
  * should be stays what was before. It reports success. */
@@ -96,6 +97,10 @@ void sim_disk_set_capacity(struct sim_disk *d, uint64_t bytes);
 /* Rot: flip bit 0..7 of one byte, for readers and on the disk.
  * Errors  ST_NOT_FOUND no such file; ST_INVALID past its end */
 STATUS sim_disk_flip(struct sim_disk *d, const char *path, uint64_t offset, uint32_t bit);
+/* The sector of that byte cannot be read any more, ST_IO, until it is written, as disks put another
+ * in its place then. One a file: an earlier one can be read again.
+ * Errors  as sim_disk_flip */
+STATUS sim_disk_spoil(struct sim_disk *d, const char *path, uint64_t offset);
 
 /* Cancel every fault asked for that has not come yet; the disk is as large as it likes. */
 void sim_disk_heal(struct sim_disk *d);
@@ -104,7 +109,7 @@ void sim_disk_heal(struct sim_disk *d);
 struct sim_disk_faults {
     uint64_t calls_failed;       /* by sim_disk_fail_call */
     uint64_t syncs_failed;       /* by sim_disk_fail_sync */
-    uint64_t reads_failed;       /* by sim_disk_fail_read */
+    uint64_t reads_failed;       /* by sim_disk_fail_read and sim_disk_spoil */
     uint64_t writes_misdirected; /* content of the file is damaged since */
     uint64_t reads_misdirected;  /* the file itself is as it was */
     uint64_t full;               /* writes refused or cut for want of room */

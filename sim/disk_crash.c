@@ -49,6 +49,7 @@ static void copy_file(struct sim_disk *to, struct inode *copy, const struct inod
     content_copy(&copy->durable, &file->durable);
     content_apply(&copy->durable, &file->changes, crash);
     content_copy(&copy->now, &copy->durable);
+    copy->bad_sector = file->bad_sector;
     to->used_bytes += copy->now.size;
 }
 

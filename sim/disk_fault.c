@@ -40,9 +40,11 @@ STATUS disk_enter(struct sim_disk *d, bool needs_room) {
     return status_of(d->fail_code);
 }
 
-void sim_disk_fail_read(struct sim_disk *d, uint64_t nth) {
+void sim_disk_fail_read(struct sim_disk *d, uint64_t nth, uint64_t count) {
     ASSERT(disk_check(d));
+    ASSERT(count > 0);
     d->fail_read_in = nth;
+    d->fail_reads = count;
 }
 
 void sim_disk_misdirect_write(struct sim_disk *d, uint64_t nth) {
@@ -74,8 +76,12 @@ struct sim_disk_faults sim_disk_faults(const struct sim_disk *d) {
 STATUS disk_enter_read(struct sim_disk *d) {
     ASSERT(disk_check(d));
     if (d->fail_read_in == 0) return status_of(ST_OK);
-    d->fail_read_in--;
-    if (d->fail_read_in > 0) return status_of(ST_OK);
+    if (d->fail_read_in > 1) {
+        d->fail_read_in--;
+        return status_of(ST_OK);
+    }
+    d->fail_reads--;
+    if (d->fail_reads == 0) d->fail_read_in = 0;
     d->faults.reads_failed++;
     return status_of(ST_IO);
 }
@@ -125,6 +131,32 @@ uint64_t disk_place_of_write(struct sim_disk *d, const struct inode *f, uint64_t
     d->misdirect_write_in = 0;
     d->faults.writes_misdirected++;
     return place;
+}
+
+bool disk_read_is_bad(struct sim_disk *d, const struct inode *f, uint64_t offset, size_t len) {
+    ASSERT(disk_check(d));
+    if (f->bad_sector == UINT64_MAX || len == 0) return false;
+    const uint64_t first = offset / SIM_SECTOR_BYTES;
+    const uint64_t last = (offset + len - 1) / SIM_SECTOR_BYTES;
+    if (f->bad_sector < first || f->bad_sector > last) return false;
+    d->faults.reads_failed++;
+    return true;
+}
+
+void disk_sector_written(struct inode *f, uint64_t offset, size_t len) {
+    const uint64_t first = offset / SIM_SECTOR_BYTES;
+    const uint64_t last = (offset + len - 1) / SIM_SECTOR_BYTES;
+    ASSERT(len > 0);
+    if (f->bad_sector >= first && f->bad_sector <= last) f->bad_sector = UINT64_MAX;
+}
+
+STATUS sim_disk_spoil(struct sim_disk *d, const char *path, uint64_t offset) {
+    ASSERT(disk_check(d));
+    struct inode *f = NULL;
+    TRY(disk_find(d, path, &f));
+    if (f->is_dir || offset >= f->now.size) return status_of(ST_INVALID);
+    f->bad_sector = offset / SIM_SECTOR_BYTES;
+    return status_of(ST_OK);
 }
 
 /* Flip the bit where the byte is kept, if it is there. */

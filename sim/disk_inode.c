@@ -14,6 +14,7 @@ struct inode *inode_create(struct sim_disk *d, bool is_dir) {
     ASSERT(d != NULL);
     struct inode *inode = mem_alloc_zeroed(sizeof *inode);
     inode->is_dir = is_dir;
+    inode->bad_sector = UINT64_MAX;
     inode->refs = 1;
     list_init(&inode->changes);
     list_append(&d->inodes, &inode->link);

@@ -64,6 +64,7 @@ struct inode {
     char *path;             /* as it was opened last; owned; for the trace */
     struct content now;     /* a file: what readers see */
     struct content durable; /* a file: what a crash cannot take */
+    uint64_t bad_sector;    /* a file: it cannot be read until it is written; UINT64_MAX = none */
     struct names names_now; /* a folder: likewise */
     struct names names_durable;
     struct list changes; /* struct file_change or struct dir_change */
@@ -83,7 +84,8 @@ struct sim_disk {
     uint64_t fail_countdown;       /* calls until the one that fails; 0 = none */
     enum status_code fail_code;    /* of that call */
     bool fail_sync;                /* the next sync fails */
-    uint64_t fail_read_in;         /* reads until the one that fails; 0 = none */
+    uint64_t fail_read_in;         /* reads until the first that fails; 0 = none */
+    uint64_t fail_reads;           /* how many fail from that one on */
     uint64_t misdirect_write_in;   /* writes until the one that goes astray; 0 = none */
     uint64_t misdirect_read_in;    /* likewise */
     struct sim_disk_faults faults; /* that came */
@@ -133,9 +135,12 @@ STATUS disk_find(const struct sim_disk *d, const char *path, struct inode **ret_
 char *disk_text_copy(const char *text);
 
 /* disk_fault.c */
-/* The next read fails, if it is the one.
+/* The next read fails, if it is one of them.
  * Errors  ST_IO */
 STATUS disk_enter_read(struct sim_disk *d);
+/* Whether such a read meets the file's bad sector, which is counted then. */
+bool disk_read_is_bad(struct sim_disk *d, const struct inode *f, uint64_t offset, size_t len);
+void disk_sector_written(struct inode *f, uint64_t offset, size_t len);
 /* Where a read or write of so many bytes goes: `offset`, or if it is the one to be
  * misdirected another place in the file as far from the start of a sector. */
 uint64_t disk_place_of_read(struct sim_disk *d, const struct inode *f, uint64_t offset, size_t len);

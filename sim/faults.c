@@ -209,7 +209,9 @@ static bool disk_fault(struct world *w, enum fault_kind kind) {
         return true;
     case FAULT_READ_ERROR:
         n->may_die = true;
-        sim_disk_fail_read(n->disk, 1 + below(w, 20));
+        /* With three a table is given up for a while: two of them, and one when it is looked at
+         * again. A fourth would be an outage of reads alone, which no disk has. */
+        sim_disk_fail_read(n->disk, 1 + below(w, 20), 1 + below(w, 3));
         return true;
     case FAULT_DISK_FULL:
         f = window_open(w, kind);
@@ -277,9 +279,12 @@ static bool rot_fault(struct world *w) {
     const bool again = n->rotten && files.tables_only;
     if (!again && !faults_take_loss(w)) return false;
     const uint64_t offset = below(w, content.len);
-    const struct status st = sim_disk_flip(n->disk, path, offset, (uint32_t)below(w, 8));
+    const bool spoils = is_table(name) && below(w, 2) == 0;
+    const struct status st = spoils ? sim_disk_spoil(n->disk, path, offset)
+                                    : sim_disk_flip(n->disk, path, offset, (uint32_t)below(w, 8));
     ASSERT(status_ok(st));
-    world_note(w, "node %u: bit rot in %s at %llu", n->index + 1, path, (unsigned long long)offset);
+    world_note(w, "node %u: %s in %s at %llu", n->index + 1, spoils ? "a bad sector" : "bit rot",
+               path, (unsigned long long)offset);
     if (is_table(name) && heals(w)) {
         /* It gives the table up, whenever it finds out, and has it all back in the end. */
         n->rotten = true;

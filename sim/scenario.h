@@ -52,9 +52,9 @@ enum fault_kind {
     FAULT_FRAMES_FLIPPED,
     FAULT_SYNC_ERROR, /* a sync fails: the node must die of it */
     FAULT_DISK_FULL,  /* for a while */
-    FAULT_READ_ERROR, /* a read fails once */
+    FAULT_READ_ERROR, /* a few reads fail */
     FAULT_STALL,      /* syncs take seconds */
-    FAULT_ROT,        /* a bit of what is stored flips */
+    FAULT_ROT,        /* a bit of what is stored flips, or a sector cannot be read any more */
     FAULT_MISDIRECT,  /* a write lands elsewhere */
     FAULT_JOIN,       /* a machine that is not in the cluster joins it */
     FAULT_LEAVE,      /* a member is asked to leave */

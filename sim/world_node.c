@@ -189,7 +189,8 @@ static void boot_refused(struct world *w, struct world_node *n, struct status st
     world_note(w, "node %u cannot start: %s", n->index + 1, status_name(st));
     forget(w, n, SIM_NET_CRASH_PROCESS);
     n->boot_ns = w->now_ns + RETRY_NS;
-    if (st.code == ST_FULL || st.code == ST_IO) return;
+    /* A disk with a sector that cannot be read is replaced. */
+    if (st.code == ST_FULL || (st.code == ST_IO && !n->rotten)) return;
     if (!n->suspect && !n->rotten)
         findings_add(&w->findings,
                      "at %llu ms node %u refused its storage (%s), undamaged as it is",

@@ -16,7 +16,8 @@
  * Failure    ST_FULL     no disk space: writes are refused, reads go on, and it
  *                        recovers by itself when space returns
  *            ST_BUSY     flush or compaction is behind (write stall); try again
- *            ST_CORRUPT  a block, WAL or manifest fails its checksum: reported with
+ *            ST_CORRUPT  a block, WAL or manifest fails its checksum, or the disk cannot
+ *                        read a block of a table when asked twice: reported with
  *                        file and offset, never served, never skipped; whoever can get
  *                        the data back may give up such tables (engine_drop_damaged)
  *            failed sync: the process ends (see wal.h)
@@ -188,14 +189,15 @@ struct ballot engine_ballot_max(const struct engine *e);
 
 /* ---- damage ---- */
 
-/* Whether a table of the version has a block that was found damaged, by a read, a scan or a
+/* Whether a table of the version has a block that was found damaged or unreadable, by a read, a scan or a
  * compaction; known within a second of engine_turns. Each such table is logged once. */
 bool engine_is_damaged(const struct engine *e);
 /* Give up the damaged tables: everything in them is gone, so that older versions and what their
  * tombstones hid may show, and the gc floor is zero again, as what is put back may be as old as
  * any. Do not set it before everything is back. `done` is called when that is durable, or with
- * ST_BUSY or ST_FULL when the engine is closed before. Waits for a compaction to end. The files
- * are kept as `damaged-0` .. `damaged-3`, the oldest first to be overwritten.
+ * ST_BUSY or ST_FULL when the engine is closed before. Waits for a compaction to end. All of each
+ * table is read again before, and one that is well now, as the disk was away for a while only, is
+ * no longer damaged and stays. The files are kept as `damaged-0` .. `damaged-3`, the oldest first to be overwritten.
  * Requires  no earlier call whose `done` is still to come */
 void engine_drop_damaged(struct engine *e, void (*done)(void *user, struct status s), void *user);
 

@@ -1,5 +1,6 @@
 /* Damaged tables of the engine: where one is found it is logged and left out of compactions; on
- * request all of them are taken out of the version by one edit, and their files put aside. */
+ * request all of them are read again by a job, and those that still are damaged are taken out of the
+ * version by one edit, and their files put aside. */
 #include "storage/engine_internal.h"
 
 #include "base/assert.h"
@@ -63,6 +64,19 @@ bool engine_is_damaged(const struct engine *e) {
 
 /* ---- giving up ---- */
 
+static const uint32_t drop_next[DROP_STATES] = {
+    [DROP_NONE] = 1u << DROP_WANTED,
+    [DROP_WANTED] = 1u << DROP_LOOKING | 1u << DROP_NONE,
+    [DROP_LOOKING] = 1u << DROP_WRITING | 1u << DROP_WANTED,
+    [DROP_WRITING] = 1u << DROP_NONE,
+};
+
+static void drop_move(struct engine *e, enum drop_state next) {
+    ASSERT(next < DROP_STATES);
+    ASSERT((drop_next[e->drop_state] & 1u << next) != 0);
+    e->drop_state = next;
+}
+
 /* The file of a table that no version lists any more. Only the name changes: readers of earlier
  * versions have it open. A crash before leaves a file that is not in use, which goes. */
 static void put_aside(struct engine *e, uint64_t number) {
@@ -79,22 +93,11 @@ static void put_aside(struct engine *e, uint64_t number) {
         log_error("%s: given up, but cannot be renamed: the next start removes it", from);
 }
 
-static void forget_bad(struct engine *e, uint64_t number) {
-    for (uint32_t i = 0; i < e->bad_count; i++) {
-        if (e->bad[i] != number) continue;
-        e->bad[i] = e->bad[--e->bad_count];
-        return;
-    }
-}
-
 static void drop_installed(struct engine *e, struct engine_edit *edit) {
-    ASSERT(e->dropping);
+    drop_move(e, DROP_NONE);
     ASSERT(e->compaction_state == WORK_IDLE);
-    e->dropping = false;
-    for (uint32_t i = 0; i < edit->change.delete_count; i++) {
+    for (uint32_t i = 0; i < edit->change.delete_count; i++)
         put_aside(e, edit->change.deletes[i].number);
-        forget_bad(e, edit->change.deletes[i].number);
-    }
     e->damage_look_ms = 0;
     if (edit->done != NULL) edit->done(edit->user, status_of(ST_OK));
     engine_edit_deinit(edit);
@@ -112,36 +115,72 @@ static void collect(const struct engine *e, struct engine_edit *edit) {
 }
 
 /* No compaction runs, and none starts before the edit is in place. One that had begun under the gc
- * floor would rely on what is put meanwhile being above it. */
+ * floor would rely on what is put meanwhile being above it. An edit without tables changes nothing
+ * and is written all the same. */
 static void drop(struct engine *e) {
-    ASSERT(!e->dropping);
+    drop_move(e, DROP_WRITING);
     ASSERT(e->compaction_state == WORK_IDLE);
     struct engine_edit *edit = mem_alloc_zeroed(sizeof *edit);
     edit->installed = drop_installed;
     edit->done = e->drop_done;
     edit->user = e->drop_user;
     collect(e, edit);
-    e->drop_wanted = false;
-    e->dropping = true;
+    e->bad_count = 0; /* what is not in the edit is well */
     e->gc_floor = (struct ballot){ 0 };
     engine_edit_queue(e, edit);
 }
 
+static void look_again(struct table *t) {
+    uint64_t bad = 0;
+    const struct status st = table_verify(t, NULL, NULL, &bad);
+    if (!status_ok(st) || bad > 0) return;
+    log_warn("%s: it can be read again, all of it: kept", table_path(t));
+    table_forget_damage(t);
+}
+
+static void look_again_run(struct os_job *job) {
+    struct engine *e = LIST_ENTRY(job, struct engine, drop_job);
+    for (uint32_t l = 0; l < ENGINE_LEVELS; l++) {
+        const struct version_level *level = &e->drop_version->levels[l];
+        for (uint32_t i = 0; i < level->count && !atomic_load(&e->stop_jobs); i++) {
+            if (table_is_damaged(level->tables[i].table)) look_again(level->tables[i].table);
+        }
+    }
+}
+
+static void look_again_done(struct os_job *job) {
+    struct engine *e = LIST_ENTRY(job, struct engine, drop_job);
+    version_release(e->drop_version);
+    e->drop_version = NULL;
+    if (e->stopping)
+        drop_move(e, DROP_WANTED); /* and ends so */
+    else
+        drop(e);
+}
+
+static void look_again_start(struct engine *e) {
+    drop_move(e, DROP_LOOKING);
+    version_retain(e->version);
+    e->drop_version = e->version;
+    e->drop_job =
+        (struct os_job){ .loop = e->options.loop, .run = look_again_run, .done = look_again_done };
+    os_pool_submit(e->options.pool, OS_JOB_BACKGROUND, &e->drop_job);
+}
+
 void engine_damage_turn(struct engine *e) {
     look(e);
-    if (e->drop_wanted && !e->stopping && e->compaction_state == WORK_IDLE) drop(e);
+    const bool wanted = e->drop_state == DROP_WANTED && !e->stopping;
+    if (wanted && e->compaction_state == WORK_IDLE) look_again_start(e);
 }
 
 void engine_drop_damaged(struct engine *e, void (*done)(void *user, struct status s), void *user) {
-    ASSERT(!e->drop_wanted);
-    ASSERT(!e->dropping);
-    e->drop_wanted = true;
+    drop_move(e, DROP_WANTED);
     e->drop_done = done;
     e->drop_user = user;
 }
 
 void engine_damage_cancel(struct engine *e) {
-    if (!e->drop_wanted) return;
-    e->drop_wanted = false;
+    if (e->drop_state != DROP_WANTED) return;
+    drop_move(e, DROP_NONE);
     if (e->drop_done != NULL) e->drop_done(e->drop_user, status_of(ST_BUSY));
 }

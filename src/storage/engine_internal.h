@@ -59,6 +59,15 @@ enum work_state {
     WORK_STATES,
 };
 
+/* engine_drop_damaged. */
+enum drop_state {
+    DROP_NONE,
+    DROP_WANTED,  /* waits for the compaction to end */
+    DROP_LOOKING, /* a job reads the damaged tables again */
+    DROP_WRITING, /* its edit is queued */
+    DROP_STATES,
+};
+
 struct engine {
     struct engine_options options; /* `dir` points at the copy below */
     char dir[OS_PATH_BYTES_MAX];
@@ -110,8 +119,9 @@ struct engine {
     uint64_t damage_look_ms;                        /* when to look for damaged tables next */
     uint64_t damage_looked;                         /* corruptions counted at the last look */
     bool damaged;                                   /* the last look found one */
-    bool drop_wanted;                               /* waits for the compaction to end */
-    bool dropping;                                  /* its edit is queued */
+    enum drop_state drop_state;                     /* of engine_drop_damaged */
+    struct os_job drop_job;                         /* LOOKING */
+    struct version *drop_version;                   /* LOOKING: whose tables are read; retained */
     void (*drop_done)(void *user, struct status s); /* of the drop that is wanted */
     void *drop_user;                                /* for `drop_done` */
 

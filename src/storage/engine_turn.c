@@ -412,7 +412,7 @@ static bool is_at_rest(const struct engine *e) {
 
 static void start_compaction(struct engine *e) {
     if (e->stopping || e->compaction_state != WORK_IDLE) return;
-    if (e->drop_wanted || e->dropping) return; /* what it chose might just be given up */
+    if (e->drop_state != DROP_NONE) return; /* what it chose might just be given up */
     if (now_ms(e) < e->compaction_retry_ms) return;
     if (!e->look && !e->everything && now_ms(e) < e->look_ms) return;
     /* "Everything" begins when the memtables of the moment are in tables. */

@@ -17,9 +17,11 @@ struct status table_corrupt(struct table *t, uint64_t offset, const char *what) 
 
 /* ---- blocks ---- */
 
-STATUS table_read(struct table *t, uint64_t offset, size_t len, uint8_t *ret_bytes) {
+/* Errors  ST_IO, logged; ST_CORRUPT, as it ends before */
+static STATUS read_twice(struct table *t, uint64_t offset, size_t len, uint8_t *ret_bytes) {
     size_t read_len = 0;
-    const struct status s = os_file_read(&t->file, offset, ret_bytes, len, &read_len);
+    struct status s = os_file_read(&t->file, offset, ret_bytes, len, &read_len);
+    if (s.code == ST_IO) s = os_file_read(&t->file, offset, ret_bytes, len, &read_len);
     if (!status_ok(s)) {
         log_error("table: %s: offset %llu: cannot read %zu bytes: %s", t->path,
                   (unsigned long long)offset, len, status_name(s));
@@ -27,6 +29,11 @@ STATUS table_read(struct table *t, uint64_t offset, size_t len, uint8_t *ret_byt
     }
     if (read_len != len) return table_corrupt(t, offset, "the file ends too early");
     return status_of(ST_OK);
+}
+
+STATUS table_read(struct table *t, uint64_t offset, size_t len, uint8_t *ret_bytes) {
+    const struct status s = read_twice(t, offset, len, ret_bytes);
+    return s.code == ST_IO ? table_corrupt(t, offset, "the disk cannot read it") : s;
 }
 
 STATUS table_block_decode(struct table *t, uint64_t offset, struct bytes stored,
@@ -152,7 +159,7 @@ static STATUS part_read(struct table *t, struct table_part part, uint8_t **ret_r
     uint8_t *stored = mem_alloc(part.len);
     struct stored_block b = { 0 };
     uint8_t *raw = NULL;
-    struct status s = table_read(t, part.offset, part.len, stored);
+    struct status s = read_twice(t, part.offset, part.len, stored);
     if (status_ok(s)) {
         s = stored_block_decode(bytes_of(stored, part.len), t->uid, part.offset, &b);
         if (status_ok(s)) {
@@ -179,7 +186,7 @@ static STATUS footer_read(struct table *t) {
         return table_corrupt(t, file_bytes, "the file is too short for a table");
     const uint64_t offset = file_bytes - TABLE_FOOTER_BYTES;
     uint8_t bytes[TABLE_FOOTER_BYTES];
-    TRY(table_read(t, offset, sizeof bytes, bytes));
+    TRY(read_twice(t, offset, sizeof bytes, bytes));
     if (!status_ok(table_footer_decode(bytes_of(bytes, sizeof bytes), file_bytes, &t->footer))) {
         return table_corrupt(t, offset, "not the footer of a table of a known version, or damaged");
     }
@@ -295,6 +302,11 @@ bool table_is_damaged(const struct table *t) {
 
 bool table_tell_damage(struct table *t) {
     return table_is_damaged(t) && !atomic_exchange(&t->damage_told, true);
+}
+
+void table_forget_damage(struct table *t) {
+    atomic_store(&t->damage_told, false);
+    atomic_store(&t->damaged, false);
 }
 
 const struct table_properties *table_properties(const struct table *t) {

@@ -82,6 +82,8 @@ void table_doom(struct table *t);
 bool table_is_damaged(const struct table *t);
 /* The same, but true only once, for the one who reports it. */
 bool table_tell_damage(struct table *t);
+/* All of it was read again, and is well. */
+void table_forget_damage(struct table *t);
 const struct table_properties *table_properties(const struct table *t);
 const char *table_path(const struct table *t);
 
@@ -94,7 +96,7 @@ struct table_fetch {
 
 /* Read, verify, decompress and cache one block: blocking, from a job or an offline
  * tool. The block is held until released, so that a retry finds it.
- * Errors  ST_CORRUPT (logged with file and offset), ST_IO */
+ * Errors  ST_CORRUPT (or the disk cannot read it; logged with file and offset) */
 STATUS table_fetch_block(const struct table_fetch *fetch, struct cache_block *ret_block);
 /* The same for up to `count` blocks behind it, for who walks: they are in the cache, or not if one
  * cannot be read, which who needs it finds out. */
@@ -134,7 +136,7 @@ struct table_iterator {
 void table_iterator_init(struct table_iterator *it, struct table *t, bool may_block,
                          bool bypass_cache);
 /* To the first ikey >= `ikey` (empty = the first); valid = false past the end.
- * Errors  ST_WAIT, ST_CORRUPT, ST_IO */
+ * Errors  ST_WAIT, ST_CORRUPT */
 STATUS table_iterator_seek(struct table_iterator *it, struct bytes ikey);
 STATUS table_iterator_next(struct table_iterator *it);
 void table_iterator_deinit(struct table_iterator *it);

@@ -51,8 +51,9 @@ static inline uint32_t table_block_len(const struct table *t, uint32_t block) {
 
 /* Log what is wrong at `offset` and remember that something is; gives ST_CORRUPT. */
 struct status table_corrupt(struct table *t, uint64_t offset, const char *what);
-/* Fill `ret_bytes` with [offset, offset + len) of the file.
- * Errors  ST_IO, ST_CORRUPT (the file ends before) */
+/* Fill `ret_bytes` with [offset, offset + len) of the file. What the disk cannot read, and not when
+ * it is asked again either, is damage as any other is: it does not pass by itself.
+ * Errors  ST_CORRUPT, logged */
 STATUS table_read(struct table *t, uint64_t offset, size_t len, uint8_t *ret_bytes);
 /* Check the stored bytes of a data block that lies at `offset`.
  * Errors  ST_CORRUPT, logged */

@@ -81,7 +81,7 @@ static void fail_sync(struct sim_disk *disk, uint64_t nth) {
 }
 
 static void fail_read(struct sim_disk *disk, uint64_t nth) {
-    sim_disk_fail_read(disk, nth);
+    sim_disk_fail_read(disk, nth, 1);
 }
 
 static void fail_call(struct sim_disk *disk, uint64_t nth) {

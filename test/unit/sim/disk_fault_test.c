@@ -37,16 +37,61 @@ TEST(disk_fault, read_fails_once) {
     uint8_t byte = 7;
     size_t len = 0;
     open_world(&w, 1);
-    sim_disk_fail_read(w.disk, 2);
+    sim_disk_fail_read(w.disk, 2, 1);
     CHECK_OK(os_file_read(&w.file, 0, &byte, 1, &len));
     CHECK_STATUS(os_file_read(&w.file, 512, &byte, 1, &len), ST_IO);
     CHECK_EQ(byte, 0);
     CHECK_OK(os_file_read(&w.file, 512, &byte, 1, &len));
     CHECK_EQ(byte, 1);
     CHECK_EQ(sim_disk_faults(w.disk).reads_failed, 1);
-    sim_disk_fail_read(w.disk, 1);
-    sim_disk_fail_read(w.disk, 0);
+    sim_disk_fail_read(w.disk, 1, 2);
+    CHECK_STATUS(os_file_read(&w.file, 512, &byte, 1, &len), ST_IO);
+    CHECK_STATUS(os_file_read(&w.file, 512, &byte, 1, &len), ST_IO);
+    CHECK_OK(os_file_read(&w.file, 512, &byte, 1, &len));
+    sim_disk_fail_read(w.disk, 1, 1);
+    sim_disk_fail_read(w.disk, 0, 1);
     CHECK_OK(os_file_read(&w.file, 0, &byte, 1, &len));
+    close_world(&w);
+}
+
+/* A sector that cannot be read stays so, through crashes too, until it is written. */
+TEST(disk_fault, bad_sector) {
+    struct world w;
+    uint8_t bytes[1024] = { 7 };
+    size_t len = 0;
+    open_world(&w, 1);
+    CHECK_OK(os_file_sync(&w.file));
+    CHECK_STATUS(sim_disk_spoil(w.disk, "g", 0), ST_NOT_FOUND);
+    CHECK_STATUS(sim_disk_spoil(w.disk, "f", FILE_BYTES), ST_INVALID);
+    CHECK_OK(sim_disk_spoil(w.disk, "f", 513));
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK_STATUS(os_file_read(&w.file, 1023, bytes, 1, &len), ST_IO);
+        CHECK_STATUS(os_file_read(&w.file, 0, bytes, sizeof bytes, &len), ST_IO);
+        CHECK_EQ(bytes[0], 7);
+        CHECK_OK(os_file_read(&w.file, 0, bytes + 1, 512, &len));
+        CHECK_OK(os_file_read(&w.file, 1024, bytes + 1, 512, &len));
+    }
+    CHECK_EQ(sim_disk_faults(w.disk).reads_failed, 6);
+
+    struct sim_disk *image = sim_disk_crash(w.disk, SIM_CRASH_LOSE_ALL, 1);
+    struct os *os = sim_os_create(1, image);
+    struct os_file f;
+    CHECK_OK(os_file_open(os, "f", OS_FILE_READ, &f));
+    CHECK_STATUS(os_file_read(&f, 600, bytes, 1, &len), ST_IO);
+    os_file_close(&f);
+    os_destroy(os);
+    sim_disk_destroy(image);
+
+    sim_disk_heal(w.disk);
+    CHECK_STATUS(os_file_read(&w.file, 600, bytes, 1, &len), ST_IO);
+    CHECK_OK(os_file_write(&w.file, 700, bytes_of(bytes, 1)));
+    CHECK_OK(os_file_read(&w.file, 600, bytes, 1, &len));
+    CHECK_OK(sim_disk_spoil(w.disk, "f", 600));
+    CHECK_OK(os_file_truncate(&w.file, 600));
+    CHECK_STATUS(os_file_read(&w.file, 599, bytes, 1, &len), ST_IO);
+    CHECK_OK(os_file_truncate(&w.file, 512));
+    CHECK_OK(os_file_truncate(&w.file, FILE_BYTES));
+    CHECK_OK(os_file_read(&w.file, 599, bytes, 1, &len));
     close_world(&w);
 }
 
@@ -164,7 +209,7 @@ TEST(disk_fault, heal) {
 
     sim_disk_fail_sync(w.disk);
     sim_disk_fail_call(w.disk, 1, ST_IO);
-    sim_disk_fail_read(w.disk, 1);
+    sim_disk_fail_read(w.disk, 1, 1);
     sim_disk_misdirect_read(w.disk, 1);
     sim_disk_misdirect_write(w.disk, 1);
     sim_disk_heal(w.disk);

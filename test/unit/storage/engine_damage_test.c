@@ -51,8 +51,8 @@ static struct status get(struct engine_world *of, uint32_t key) {
     return s;
 }
 
-/* Two tables, a bit of the first one wrong, and nobody knows. */
-static void begin(uint64_t seed) {
+/* Two tables, all well. */
+static void begin_whole(uint64_t seed) {
     engine_world_init(&w, NULL, seed);
     w.options.memtable_bytes = 1024 * 1024;
     w.options.level0_tables_compact = 12;
@@ -62,6 +62,11 @@ static void begin(uint64_t seed) {
     CHECK_OK(engine_world_open(&w));
     put_table(0, LOST_KEYS);
     put_table(LOST_KEYS, KEYS);
+}
+
+/* A bit of the first one is wrong, and nobody knows. */
+static void begin(uint64_t seed) {
+    begin_whole(seed);
     char path[OS_PATH_BYTES_MAX];
     manifest_table_path(ENGINE_WORLD_DIR, 1, path);
     CHECK_OK(sim_disk_flip(w.disk, path, 10, 3));
@@ -118,6 +123,60 @@ TEST(engine_damage, is_found_by_a_read_and_given_up) {
     CHECK_OK(engine_world_open(&w));
     CHECK_EQ(absent_keys(&w), LOST_KEYS);
     CHECK(!engine_is_damaged(w.engine));
+    engine_world_deinit(&w);
+}
+
+/* So is one that the disk cannot read. */
+TEST(engine_damage, is_given_up_with_a_bad_sector) {
+    begin_whole(test_seed());
+    char path[OS_PATH_BYTES_MAX];
+    manifest_table_path(ENGINE_WORLD_DIR, 1, path);
+    CHECK_OK(sim_disk_spoil(w.disk, path, 10));
+    CHECK(corrupt_keys(&w) > 0);
+    engine_drop_damaged(w.engine, drop_done, NULL);
+    engine_world_settle(&w);
+    CHECK_EQ(dones, 1);
+    CHECK_EQ(absent_keys(&w), LOST_KEYS);
+    check_others(&w);
+    engine_world_deinit(&w);
+}
+
+/* The disk was away for a while: nothing is given up for that. */
+TEST(engine_damage, is_kept_when_it_can_be_read_again) {
+    begin_whole(test_seed());
+    sim_disk_fail_read(w.disk, 1, 6);
+    CHECK_EQ(corrupt_keys(&w), 3); /* each was asked for twice */
+    engine_compact_all(w.engine);
+    engine_turn(w.engine);
+    CHECK(engine_is_damaged(w.engine));
+    engine_set_gc_floor(w.engine, (struct ballot){ 1, 1, 1 });
+    engine_drop_damaged(w.engine, drop_done, NULL);
+    engine_world_settle(&w);
+    CHECK_EQ(dones, 1);
+    CHECK_OK(done_status);
+    CHECK(!engine_is_damaged(w.engine));
+    CHECK_EQ(engine_stats(w.engine).tables_dropped, 0);
+    CHECK(engine_world_check_all(&w) == NULL);
+    CHECK(ballot_is_zero(engine_gc_floor(w.engine)));
+    engine_compact_all(w.engine);
+    engine_world_settle(&w);
+    CHECK_EQ(engine_stats(w.engine).level_tables[0], 0);
+    engine_world_deinit(&w);
+}
+
+/* A stop while the tables are read again waits for that, and gives nothing up. */
+TEST(engine_damage, is_not_given_up_by_one_that_stops) {
+    begin(test_seed());
+    CHECK(corrupt_keys(&w) > 0);
+    engine_drop_damaged(w.engine, drop_done, NULL);
+    engine_turn(w.engine);
+    engine_stop(w.engine, false);
+    CHECK(!engine_is_idle(w.engine));
+    engine_world_close(&w, false);
+    CHECK_EQ(dones, 1);
+    CHECK_STATUS(done_status, ST_BUSY);
+    CHECK_OK(engine_world_open(&w));
+    CHECK(corrupt_keys(&w) > 0);
     engine_world_deinit(&w);
 }
 
