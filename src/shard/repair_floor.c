@@ -299,6 +299,7 @@ void repair_floor_note_again(struct shard *s) {
 static void set_gc_floor(struct shard *s) {
     const uint64_t stamp = s->repair->forgotten_stamp;
     if (stamp == 0 || s->repair->gains) return;
+    engine_limit_expiry(s->engine, hlc_ms(stamp));
     engine_set_gc_floor(s->engine, (struct ballot){ stamp, UINT32_MAX, UINT32_MAX });
 }
 

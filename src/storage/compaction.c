@@ -63,7 +63,7 @@ static bool held_elsewhere(const struct compaction *c, struct bytes ikey) {
 /* Rules 2 and 3 of compaction.h; rule 4 is asked before. */
 static bool may_drop(const struct compaction *c, const struct record *r) {
     if (floors_cover(&c->floors, r)) return true;
-    if (!record_is_absent(r, c->wall_ms)) return false;
+    if (!record_is_absent(r, c->expiry_ms)) return false;
     if (ballot_compare(r->ballot, c->gc_floor) > 0) return false;
     if (ballot_compare(r->ballot, c->memory_ballot_min) > 0) return false;
     return !held_elsewhere(c, r->ikey);

@@ -108,6 +108,7 @@ struct compaction_view {
     const uint64_t *bad;         /* numbers of tables that must not be read */
     uint32_t bad_count;
     uint64_t wall_ms;
+    uint64_t expiry_ms; /* what expires until then has expired */
     struct ballot gc_floor;
     uint64_t sweep;  /* tables that are behind this one may hold what is to be dropped */
     bool everything; /* all levels into the last */
@@ -131,7 +132,7 @@ struct compaction {
     struct ballot memory_ballot_min; /* lowest ballot ever put to a memtable that is alive */
     struct slot_set dropped_slots;   /* copy of the engine's, when the job started */
     uint64_t sweep;                  /* the engine's, when the job started */
-    uint64_t wall_ms;                /* expiry is judged by this */
+    uint64_t expiry_ms;              /* what expires until then has expired */
     uint64_t table_bytes;            /* outputs are cut at */
     const atomic_bool *stop;         /* ends the job early */
     struct status status;            /* of the job */

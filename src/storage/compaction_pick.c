@@ -270,7 +270,7 @@ static bool is_garbage(const struct compaction_view *view, const struct version_
     if (ballot_compare(t->ballot_max, view->gc_floor) > 0) return false;
     if (p->tombstones > 0 && p->tombstones * 2 >= p->records) return true;
     return p->expiring * 2 >= p->records && p->expires_min_ms != 0 &&
-           p->expires_min_ms <= view->wall_ms;
+           p->expires_min_ms <= view->expiry_ms;
 }
 
 /* Downwards if anything lies below; else in place. */

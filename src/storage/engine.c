@@ -117,6 +117,7 @@ STATUS engine_open(const struct engine_options *options, struct engine **ret_eng
     buffer_init(&e->edits_encoded, (size_t)2 * MANIFEST_EDIT_BYTES_MAX);
     os_entropy(options->os, &e->hash_seed, sizeof e->hash_seed);
     e->recovering = true;
+    e->expiry_limit_ms = UINT64_MAX;
     const struct status s = engine_recover(e);
     if (!status_ok(s)) {
         engine_destroy(e);
@@ -266,6 +267,10 @@ void engine_drop_keyspace(struct engine *e, uint16_t keyspace) {
 
 void engine_set_gc_floor(struct engine *e, struct ballot floor) {
     if (ballot_compare(floor, e->gc_floor) > 0) e->gc_floor = floor;
+}
+
+void engine_limit_expiry(struct engine *e, uint64_t wall_ms) {
+    e->expiry_limit_ms = wall_ms;
 }
 
 struct ballot engine_gc_floor(const struct engine *e) {

@@ -164,6 +164,10 @@ bool engine_floors_are_durable(const struct engine *e);
  * seconds ago. */
 void engine_set_gc_floor(struct engine *e, struct ballot floor);
 struct ballot engine_gc_floor(const struct engine *e);
+/* No compaction takes for expired what expires later than this, whatever the clock of this machine
+ * says; without a call its clock alone decides. Where there are other replicas: a time that all of
+ * them have passed, as one whose clock is ahead for a moment would lose for good what they keep. */
+void engine_limit_expiry(struct engine *e, uint64_t wall_ms);
 /* Nothing is forgotten from now on, and versions of any age are taken: before the first record of a
  * slot that this shard gains. Nothing comes of a compaction that still forgets; see
  * engine_is_dropping for one that cannot be held back. */

@@ -79,6 +79,7 @@ struct engine {
     struct floors floors;         /* what readers go by */
     struct floors floors_durable; /* what flush and compaction go by */
     struct ballot gc_floor;
+    uint64_t expiry_limit_ms;         /* engine_limit_expiry; UINT64_MAX = none */
     struct slot_set dropped_slots;    /* compactions that start now drop them */
     uint64_t sweep;                   /* how often that set has grown */
     struct ballot ballot_max;         /* of every record ever put or found */

@@ -378,6 +378,11 @@ static bool nothing_below(const struct version *v, uint32_t level) {
     return true;
 }
 
+static uint64_t expiry_ms(const struct engine *e) {
+    const uint64_t wall_ms = os_loop_wall_ms(e->options.loop);
+    return wall_ms < e->expiry_limit_ms ? wall_ms : e->expiry_limit_ms;
+}
+
 static void compaction_start(struct engine *e, struct compaction_plan *take_plan) {
     struct compaction *c = &e->compaction;
     const bool last = nothing_below(e->version, take_plan->level_output);
@@ -390,7 +395,7 @@ static void compaction_start(struct engine *e, struct compaction_plan *take_plan
     c->memory_ballot_min = memory_ballot_min(e);
     c->dropped_slots = e->dropped_slots;
     c->sweep = e->sweep;
-    c->wall_ms = os_loop_wall_ms(e->options.loop);
+    c->expiry_ms = expiry_ms(e);
     c->table_bytes = e->options.table_bytes;
     c->stop = &e->stop_jobs;
     if (c->plan.kind != COMPACTION_MERGE) {
@@ -424,6 +429,7 @@ static void start_compaction(struct engine *e) {
         .bad = e->bad,
         .bad_count = e->bad_count,
         .wall_ms = os_loop_wall_ms(e->options.loop),
+        .expiry_ms = expiry_ms(e),
         .gc_floor = e->gc_floor,
         .sweep = engine_sweep_wanted(e),
         .everything = everything,

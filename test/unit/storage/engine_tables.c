@@ -106,7 +106,7 @@ uint64_t engine_tables_run(struct engine_tables *t, struct compaction_plan *take
     if (floors != NULL) floors_copy(floors, &c.floors);
     c.gc_floor = (struct ballot){ gc_floor, 1, 1 };
     c.memory_ballot_min = (struct ballot){ memory_stamp_min, 0, 0 };
-    c.wall_ms = 1000;
+    c.expiry_ms = 1000;
     c.table_bytes = 1u << 20;
     c.stop = &go_on;
     compaction_run(&c);
