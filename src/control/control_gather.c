@@ -121,6 +121,15 @@ void control_ask(struct control *c) {
 
 /* ---- WHO and I_AM ---- */
 
+/* One that began with this node's list and has not heard of the cluster since knows itself by its
+ * number only. It has never held anything. */
+static enum control_yours judge_founder(const struct control *c, const struct control_who *w) {
+    const bool began = w->person == CONTROL_PERSON_BEGUN && w->list != 0 && w->list == c->list;
+    if (!began || c->shown_revision == 0) return CONTROL_YOURS_FINE;
+    const bool gone = metadata_member_state(c->state, w->member) == MEMBER_REMOVED;
+    return gone ? CONTROL_YOURS_REMOVED : CONTROL_YOURS_FINE;
+}
+
 /* What this node has against the one that asks. */
 static enum control_yours judge(struct control *c, const struct control_who *w) {
     if (c->stage != CONTROL_MEMBER) return CONTROL_YOURS_FINE;
@@ -132,7 +141,8 @@ static enum control_yours judge(struct control *c, const struct control_who *w) 
         if (at == MEMBER_NONE || c->state->members[at].nonce == 0) return CONTROL_YOURS_FINE;
         return c->state->members[at].nonce == w->nonce ? CONTROL_YOURS_FINE : CONTROL_YOURS_OTHER;
     }
-    if (control_has_cluster(c) || w->nonce == 0) return CONTROL_YOURS_FINE;
+    if (control_has_cluster(c)) return judge_founder(c, w);
+    if (w->nonce == 0) return CONTROL_YOURS_FINE;
     /* A founder that comes back with an empty disk has promised what it does not know of. */
     for (uint32_t i = 0; i < c->neighbor_count; i++) {
         struct control_neighbor *n = &c->neighbors[i];
@@ -230,8 +240,9 @@ static void gather_heard(struct control *c) {
 
 void control_on_i_am(struct control *c) {
     if (c->stage == CONTROL_GATHERING) gather_heard(c);
-    if (c->stage != CONTROL_MEMBER || !control_has_cluster(c)) return;
-    if (c->in.yours != CONTROL_YOURS_REMOVED || !same_cluster(c, &c->in.who.cluster)) return;
+    if (c->stage != CONTROL_MEMBER || c->in.yours != CONTROL_YOURS_REMOVED) return;
+    const struct control_who *w = &c->in.who;
+    if (control_has_cluster(c) ? !same_cluster(c, &w->cluster) : w->list != c->list) return;
     control_refuse(c, "member %u was removed from the cluster", c->self);
 }
 

@@ -110,6 +110,7 @@ struct control {
     struct metadata *state;         /* owned; applied up to `applied` */
     uint64_t applied;               /* last entry in `state` */
     uint64_t stride;                /* on its way to the disk: `applied` will be this; 0 = none */
+    uint64_t stride_ms;             /* when that began */
     uint64_t shown_epoch;           /* of the last env.publish; 0 = none */
     uint64_t shown_revision;        /* the same */
     uint64_t shown_ms;              /* when that was */
@@ -157,6 +158,7 @@ struct control {
     uint64_t members_since_ms; /* leader: since when they are those */
     uint64_t begin_refused;    /* leader: revision at which a change was refused; 0 = none */
     uint64_t transfer_at_ms;   /* leader: a transfer is not tried again before */
+    uint32_t heir;             /* leader: whom it tried to hand over to last; 0 = nobody */
     bool leaves;               /* control_leave was called while it led */
 };
 

@@ -3,6 +3,7 @@
 
 #define VOTERS_MAX 5u /* more make commits slower, and two may be away at once */
 #define TRANSFER_PAUSE_MS 2000u
+#define STUCK_MS 5000u          /* its disk takes nothing for so long: somebody else is to lead */
 #define NEW_LEADER_MS 2000u     /* before voters change: others need time to be heard */
 #define PROMOTIONS_TRIED_MAX 8u /* in one go: the others are tried on the next ticks */
 #define FAREWELL_MS 1000u       /* a removed member may still hear of it through the log */
@@ -212,26 +213,42 @@ static bool is_lost(const struct control *c, uint32_t id) {
     return false;
 }
 
-/* Who could lead instead; 0 = nobody. */
-static uint32_t heir(const struct control *c) {
+/* Who could lead instead; 0 = nobody. Each in turn, as one whose disk takes nothing cannot. */
+static uint32_t next_heir(const struct control *c) {
+    uint32_t first = 0;
+    uint32_t next = 0; /* the first behind the one tried last */
     for (uint32_t i = 0; i < c->raft->config.voter_count; i++) {
         const uint32_t id = c->raft->config.voters[i];
         if (id == c->self || is_poor_voter(c, id) || is_lost(c, id)) continue;
-        if (!is_silent(c, id, c->options.election_ms)) return id;
+        if (is_silent(c, id, c->options.election_ms)) continue;
+        if (first == 0 || id < first) first = id;
+        if (id > c->heir && (next == 0 || id < next)) next = id;
     }
-    return 0;
+    return next != 0 ? next : first;
+}
+
+/* Whether a transfer is under way. */
+static bool transfer(struct control *c) {
+    if (c->now_ms < c->transfer_at_ms) return c->raft->transfer_to != 0;
+    const uint32_t id = next_heir(c);
+    if (id == 0) return false; /* it is the last one that can lead: it goes on */
+    const struct raft_event event = { .kind = RAFT_TRANSFER, .node = id };
+    c->transfer_at_ms = c->now_ms + TRANSFER_PAUSE_MS;
+    c->heir = id;
+    return status_ok(control_step(c, event));
 }
 
 /* A leader that goes hands over first, as it would wait for its own removal otherwise. */
 static bool hand_over(struct control *c) {
     const struct metadata_member *self = find(c, c->self);
     if (c->state->epoch == 0 || (self != NULL && counts_as_member(self))) return false;
-    if (c->now_ms < c->transfer_at_ms) return true;
-    const uint32_t id = heir(c);
-    if (id == 0) return false; /* it is the last one that can lead: it goes on */
-    const struct raft_event event = { .kind = RAFT_TRANSFER, .node = id };
-    c->transfer_at_ms = c->now_ms + TRANSFER_PAUSE_MS;
-    return status_ok(control_step(c, event));
+    return transfer(c);
+}
+
+/* What others have made durable is agreed, but a leader carries nothing out before it is durable
+ * here: one whose disk is full or stands still would do none of its work. */
+static bool is_stuck(const struct control *c) {
+    return c->stride != 0 && c->now_ms - c->stride_ms >= STUCK_MS;
 }
 
 /* Who takes over may need the vote of this node, so it stays until it hears who leads. */
@@ -242,8 +259,9 @@ bool control_leave(struct control *c) {
     c->leaves = true;
     /* When all of a cluster are told to stop, who was to lead goes too. */
     if (c->raft->transfer_to != 0) return is_lost(c, c->raft->transfer_to);
-    const uint32_t id = heir(c);
+    const uint32_t id = next_heir(c);
     if (id == 0) return true; /* it is the last one */
+    c->heir = id;
     (void)control_step(c, (struct raft_event){ .kind = RAFT_TRANSFER, .node = id });
     return false;
 }
@@ -407,8 +425,10 @@ void control_lead(struct control *c) {
         c->lead_since_ms = c->members_since_ms = c->now_ms;
         c->members_hash = 0;
         c->begin_refused = 0;
+        c->heir = 0;
         c->report_due = true;
     }
+    if (is_stuck(c)) (void)transfer(c);
     /* What this node's people want goes first, and nothing is decided on what may change. */
     if (!control_leads_quietly(c) || c->head_sequence != 0) return;
     if (bootstrap(c) || hand_over(c) || keep_voters(c)) return;

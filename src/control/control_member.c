@@ -488,6 +488,7 @@ void control_advance(struct control *c) {
     if (c->stage != CONTROL_MEMBER) return;
     if (c->stride == 0 && c->install_index == 0 && c->raft->applied > c->applied) {
         c->stride = c->raft->applied;
+        c->stride_ms = c->now_ms;
         c->store.applied(c->store.user, c->stride);
         if (MUTANT("control_publishes_early")) settle_stride(c);
     }

@@ -512,3 +512,19 @@ TEST(control, removed) {
     CHECK(strstr(w->refused, "member 9 was removed") != NULL);
     destroy(w);
 }
+
+/* So does a founder that has not heard of the cluster yet, from those who began with it. */
+TEST(control, removed_before_it_heard_of_the_cluster) {
+    struct world *w = made();
+    begin(w, CONTROL_WANT_LIST, 1, 42);
+    const uint64_t hash = list_hash(w);
+    i_am(w, CONTROL_PERSON_FRESH, "10.0.0.1:7000", 8, hash, CONTROL_YOURS_FINE);
+    i_am(w, CONTROL_PERSON_FRESH, "10.0.0.3:7000", 9, hash, CONTROL_YOURS_FINE);
+    CHECK_EQ(stage(w), CONTROL_MEMBER);
+    i_am(w, CONTROL_PERSON_MEMBER, "10.0.0.1:7000", 8, hash + 1, CONTROL_YOURS_REMOVED);
+    i_am(w, CONTROL_PERSON_MEMBER, "10.0.0.1:7000", 8, hash, CONTROL_YOURS_OTHER);
+    CHECK_EQ(stage(w), CONTROL_MEMBER);
+    i_am(w, CONTROL_PERSON_MEMBER, "10.0.0.1:7000", 8, hash, CONTROL_YOURS_REMOVED);
+    CHECK(strstr(w->refused, "was removed") != NULL);
+    destroy(w);
+}

@@ -137,6 +137,7 @@ static void start_job(struct test_disk *d) {
 
 bool test_disk_poll(struct test_disk *d, struct raft_store_done *ret_done) {
     if (d->job_ops == 0 || d->now_ms < d->job_done_ms) return false;
+    if (d->now_ms < d->full_until_ms) return false;
     *ret_done = (struct raft_store_done){ 0 };
     settle_front(d, d->job_ops, ret_done);
     d->job_ops = 0;

@@ -38,6 +38,7 @@ struct test_disk {
     uint32_t slow_ms;                                 /* a job takes up to that */
     bool exists;                                      /* it was made */
     bool broken;                                      /* a rule of raft_store.h was broken */
+    uint64_t full_until_ms;                           /* nothing becomes durable before */
     struct raft_store_owner owner;                    /* durable, as all up to `entries` */
     struct raft_hard_state hard;                      /* as stored last */
     struct raft_snapshot snapshot;                    /* owned; index 0 = none */

@@ -10,6 +10,7 @@
 #define CHAOS_MS 25000u
 #define CUT_MS 3000u  /* of one link */
 #define LEAVE_MS 250u /* less than an election timeout */
+#define FULL_MS 12000u
 
 static uint32_t below(struct model *m, uint32_t bound) {
     return (uint32_t)sim_random_below(&m->random, bound);
@@ -390,6 +391,7 @@ static void chaos(struct model *m) {
     n = &m->nodes[below(m, m->node_count)];
     if (n->control != NULL && !n->refused && chance(m, 1, 500))
         m->core->transfer(n->control, any_member(m));
+    if (chance(m, 1, 1500)) n->disk.full_until_ms = m->now_ms + below(m, FULL_MS);
 }
 
 static void step(struct model *m) {
@@ -409,6 +411,7 @@ static void heal(struct model *m) {
     m->delay_ms = 10;
     for (uint32_t i = 0; i < m->node_count; i++) {
         m->nodes[i].disk.slow_ms = 5;
+        m->nodes[i].disk.full_until_ms = 0;
         if (m->nodes[i].control == NULL) m->nodes[i].up_at_ms = m->now_ms + 1;
     }
 }
@@ -459,11 +462,37 @@ static void cut_from_leader(struct model *m) {
     m->pair = 0;
 }
 
-/* A leader that stops has handed over before, sooner than an election could begin. */
-static void leader_stops(struct model *m) {
+/* The node that takes itself for the leader; node_count: none. */
+static uint32_t find_leader(struct model *m) {
     uint64_t term;
     uint32_t at = 0;
     while (at < m->node_count && leader_of(m, at, &term) != m->nodes[at].self) at++;
+    return at;
+}
+
+/* While the leader's disk takes nothing the leader's work is done all the same. */
+static void leader_is_full(struct model *m) {
+    const uint32_t at = find_leader(m);
+    if (at == m->node_count || m->node_count < 3 || count_state(m, MEMBER_ACTIVE) < 3) return;
+    struct model_node *n = &m->nodes[at];
+    n->disk.full_until_ms = UINT64_MAX;
+    const uint64_t before = m->latest->epoch;
+    const struct model_node *other = &m->nodes[(at + 1) % m->node_count];
+    const struct metadata_command c = { .kind = METADATA_MEMBER_WEIGHT,
+                                        .member = { .id = other->self, .weight = 17 } };
+    m->core->propose(other->control, &c, NULL, NULL);
+    for (uint32_t ms = 0; ms < FULL_MS && m->wrong == NULL; ms += STEP_MS) step(m);
+    if (m->wrong == NULL && m->latest->change.id == 0 && m->latest->epoch == before)
+        control_model_fail(m, "a leader whose disk is full does not give way");
+    n->disk.full_until_ms = 0;
+    for (uint32_t ms = 0; ms < FULL_MS && m->wrong == NULL; ms += STEP_MS) step(m);
+    if (m->wrong == NULL) m->wrong = control_model_unsettled(m);
+}
+
+/* A leader that stops has handed over before, sooner than an election could begin. */
+static void leader_stops(struct model *m) {
+    uint64_t term;
+    const uint32_t at = find_leader(m);
     if (at == m->node_count || m->node_count < 3) return;
     m->loss = 0;
     bool left = false;
@@ -490,6 +519,7 @@ const char *control_model_live(struct model *m) {
         if (unsettled == NULL) break;
     }
     if (m->wrong == NULL && unsettled == NULL) cut_from_leader(m);
+    if (m->wrong == NULL && unsettled == NULL) leader_is_full(m);
     if (m->wrong == NULL && unsettled == NULL) leader_stops(m);
     if (m->wrong == NULL && unsettled != NULL) m->wrong = unsettled;
     return m->wrong;
