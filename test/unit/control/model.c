@@ -416,7 +416,8 @@ static void heal(struct model *m) {
     }
 }
 
-/* Nobody but people can end a pause, or go on with what they have cancelled. */
+/* Nobody but people can end a pause, go on with what they have cancelled, or do with fewer copies
+ * when too many were declared dead. */
 static void help(struct model *m) {
     if (m->latest == NULL || !chance(m, 1, 100)) return;
     struct metadata_command c = { .kind = METADATA_CHANGE_RESUME, .change = m->latest->change.id };
@@ -425,7 +426,8 @@ static void help(struct model *m) {
     if (count_state(m, MEMBER_ACTIVE) == m->latest->members_count) return;
     c.kind = METADATA_CHANGE_BEGIN;
     metadata_inputs(m->latest, &c.target);
-    if (metadata_inputs_hash(&c.target) == m->latest->placed) propose(m, &c);
+    c.accept_loss = metadata_has_dead(m->latest);
+    if (c.accept_loss || metadata_inputs_hash(&c.target) == m->latest->placed) propose(m, &c);
 }
 
 static uint32_t leader_of(struct model *m, uint32_t at, uint64_t *ret_term) {
