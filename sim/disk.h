@@ -101,6 +101,8 @@ STATUS sim_disk_flip(struct sim_disk *d, const char *path, uint64_t offset, uint
  * in its place then. One a file: an earlier one can be read again.
  * Errors  as sim_disk_flip */
 STATUS sim_disk_spoil(struct sim_disk *d, const char *path, uint64_t offset);
+/* Whether some file has one. */
+bool sim_disk_is_spoiled(const struct sim_disk *d);
 
 /* Cancel every fault asked for that has not come yet; the disk is as large as it likes. */
 void sim_disk_heal(struct sim_disk *d);

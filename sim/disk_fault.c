@@ -159,6 +159,14 @@ STATUS sim_disk_spoil(struct sim_disk *d, const char *path, uint64_t offset) {
     return status_of(ST_OK);
 }
 
+bool sim_disk_is_spoiled(const struct sim_disk *d) {
+    ASSERT(disk_check(d));
+    for (const struct list *l = d->inodes.next; l != &d->inodes; l = l->next) {
+        if (LIST_ENTRY(l, struct inode, link)->bad_sector != UINT64_MAX) return true;
+    }
+    return false;
+}
+
 /* Flip the bit where the byte is kept, if it is there. */
 static void flip(struct content *c, uint64_t offset, uint8_t mask) {
     if (offset < c->size) c->ptr[offset] ^= mask;

@@ -209,8 +209,8 @@ static bool disk_fault(struct world *w, enum fault_kind kind) {
         return true;
     case FAULT_READ_ERROR:
         n->may_die = true;
-        /* With three a table is given up for a while: two of them, and one when it is looked at
-         * again. A fourth would be an outage of reads alone, which no disk has. */
+        /* Two make a table suspect. Two more when it is judged, and two when it is to be given up,
+         * would be an outage of reads alone, which no disk has. */
         sim_disk_fail_read(n->disk, 1 + below(w, 20), 1 + below(w, 3));
         return true;
     case FAULT_DISK_FULL:

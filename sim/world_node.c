@@ -185,12 +185,15 @@ static void replace_disk(struct world *w, struct world_node *n, struct sim_disk 
 }
 
 /* It could not start: what now? */
-static void boot_refused(struct world *w, struct world_node *n, struct status st) {
+static void boot_refused(struct world *w, struct world_node *n, struct status st,
+                         uint64_t reads_failed) {
     world_note(w, "node %u cannot start: %s", n->index + 1, status_name(st));
     forget(w, n, SIM_NET_CRASH_PROCESS);
     n->boot_ns = w->now_ns + RETRY_NS;
-    /* A disk with a sector that cannot be read is replaced. */
-    if (st.code == ST_FULL || (st.code == ST_IO && !n->rotten)) return;
+    /* A disk with a sector that cannot be read is replaced; others are tried again. */
+    const bool is_spoiled = sim_disk_is_spoiled(n->disk);
+    const bool unread = sim_disk_faults(n->disk).reads_failed > reads_failed && !is_spoiled;
+    if (st.code == ST_FULL || unread || (st.code == ST_IO && !is_spoiled)) return;
     if (!n->suspect && !n->rotten)
         findings_add(&w->findings,
                      "at %llu ms node %u refused its storage (%s), undamaged as it is",
@@ -237,6 +240,7 @@ void world_boot(struct world *w, struct world_node *n) {
     const uint32_t place = sim_net_attach(w->net, n->process->os, address_ip(n).text);
     ASSERT(place == w->places[n->index]);
     world_set_clocks(w, n);
+    const uint64_t reads_failed = sim_disk_faults(n->disk).reads_failed;
     struct status st = status_of(ST_IO);
     GUARDED(w, n, st = boot(w, n));
     if (status_ok(st) && n->refused)
@@ -244,7 +248,7 @@ void world_boot(struct world *w, struct world_node *n) {
     else if (status_ok(st))
         world_note(w, "node %u is up, start %llu", n->index + 1, (unsigned long long)n->boots);
     else
-        boot_refused(w, n, st);
+        boot_refused(w, n, st, reads_failed);
 }
 
 /* ---- end ---- */

@@ -281,6 +281,7 @@ static void forget_alone(struct shard *s) {
     if (s->turn_wall_ms <= REPAIR_SETTLE_MS) return;
     const uint64_t settled = hlc_of_ms(s->turn_wall_ms - REPAIR_SETTLE_MS);
     const uint64_t stamp = settled < s->hlc.last ? settled : s->hlc.last;
+    engine_limit_expiry(s->engine, s->turn_wall_ms - REPAIR_SETTLE_MS);
     engine_set_gc_floor(s->engine,
                         (struct ballot){ .stamp = stamp, .node = UINT32_MAX, .boot = UINT32_MAX });
 }

@@ -136,12 +136,13 @@ void engine_stop(struct engine *e, bool flush) {
     e->stop_flush = flush;
     e->everything = false;
     atomic_store(&e->stop_jobs, true);
+    atomic_store(&e->judge_stop, true);
     if (flush) e->flush_wanted = true;
 }
 
 bool engine_is_idle(const struct engine *e) {
     if (e->flush_state == WORK_RUNNING || e->compaction_state == WORK_RUNNING) return false;
-    if (e->manifest_running || e->drop_state == DROP_LOOKING) return false;
+    if (e->manifest_running || e->judging) return false;
     if (!wal_is_idle(e->wal)) return false;
     if (e->stopping && !e->stop_committed) return false;
     /* What met no space stays undone: the WAL and the old files hold it. */
@@ -314,7 +315,7 @@ void engine_compact_all(struct engine *e) {
 bool engine_is_busy(const struct engine *e) {
     if (e->flush_state != WORK_IDLE || e->waiting_count > 0 || e->flush_wanted) return true;
     if (e->compaction_state != WORK_IDLE || e->look || e->everything) return true;
-    if (e->drop_state == DROP_WANTED || e->drop_state == DROP_LOOKING) return true;
+    if (e->judging || e->drop_state == DROP_WANTED) return true;
     return e->manifest_running || !list_is_empty(&e->edits);
 }
 
@@ -353,8 +354,9 @@ bool engine_check(const struct engine *e) {
         segment = e->waiting[i]->first_segment;
     }
     if (!list_is_empty(&e->edits) && e->edits_writing > 0 && !e->manifest_running) return false;
-    const bool dropping = e->drop_state == DROP_LOOKING || e->drop_state == DROP_WRITING;
+    const bool dropping = e->drop_state == DROP_JUDGING || e->drop_state == DROP_WRITING;
     if (dropping && e->compaction_state != WORK_IDLE) return false;
+    if (e->drop_state == DROP_JUDGING && !e->judging) return false;
     if (e->compaction_revoked && e->compaction_state != WORK_RUNNING) return false;
     if (e->active->sweep > e->sweep || !slot_set_check(&e->dropped_slots)) return false;
     return floors_check(&e->floors) && floors_check(&e->floors_durable);

@@ -1,6 +1,7 @@
-/* Damaged tables of the engine: where one is found it is logged and left out of compactions; on
- * request all of them are read again by a job, and those that still are damaged are taken out of the
- * version by one edit, and their files put aside. */
+/* Damaged tables of the engine. Where a read meets a bad block its table is suspect, is left out of
+ * compactions, and a job reads all of it again, as a disk may be away for a moment: either it is well,
+ * or it is damaged, and logged. On request the damaged ones are read once more, and those that
+ * still are damaged are taken out of the version by one edit, and their files put aside. */
 #include "storage/engine_internal.h"
 
 #include "base/assert.h"
@@ -12,6 +13,9 @@
 
 /* Bytes of a key that a log line shows. */
 #define SHOWN_BYTES_MAX 40u
+
+#define JUDGE_PAUSE_MS 10000u  /* between two verdicts about new suspicions */
+#define JUDGE_AGAIN_MS 600000u /* before damage is looked at again */
 
 /* ---- looking ---- */
 
@@ -47,12 +51,13 @@ static void look(struct engine *e) {
     if (now_ms < e->damage_look_ms && e->damage_looked == e->stats.corruptions) return;
     e->damage_look_ms = now_ms + ENGINE_LOOK_MS;
     e->damage_looked = e->stats.corruptions;
-    e->damaged = false;
+    e->suspicion = e->damaged = false;
     for (uint32_t l = 0; l < ENGINE_LEVELS; l++) {
         const struct version_level *level = &e->version->levels[l];
         for (uint32_t i = 0; i < level->count; i++) {
-            if (!table_is_damaged(level->tables[i].table)) continue;
-            e->damaged = true;
+            const struct table *t = level->tables[i].table;
+            e->suspicion |= table_is_suspect(t) && !table_is_damaged(t);
+            e->damaged |= table_is_damaged(t);
             tell(&level->tables[i]);
         }
     }
@@ -62,12 +67,65 @@ bool engine_is_damaged(const struct engine *e) {
     return e->damaged;
 }
 
+/* ---- judging ---- */
+
+static void judge_run(struct os_job *job) {
+    struct engine *e = LIST_ENTRY(job, struct engine, judge_job);
+    for (uint32_t l = 0; l < ENGINE_LEVELS; l++) {
+        const struct version_level *level = &e->judge_version->levels[l];
+        for (uint32_t i = 0; i < level->count; i++) {
+            struct table *t = level->tables[i].table;
+            if (table_is_suspect(t)) table_judge(t, &e->judge_stop);
+        }
+    }
+}
+
+static bool is_suspect(const struct version *v, uint64_t number) {
+    for (uint32_t l = 0; l < ENGINE_LEVELS; l++) {
+        for (uint32_t i = 0; i < v->levels[l].count; i++) {
+            const struct version_table *t = &v->levels[l].tables[i];
+            if (t->number == number) return table_is_suspect(t->table);
+        }
+    }
+    return false;
+}
+
+/* Tables that are well again are compacted again. */
+static void trim_bad(struct engine *e) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < e->bad_count; i++) {
+        if (is_suspect(e->version, e->bad[i])) e->bad[kept++] = e->bad[i];
+    }
+    e->look |= kept < e->bad_count;
+    e->bad_count = kept;
+}
+
+static void judge_done(struct os_job *job);
+
+static void judge_start(struct engine *e) {
+    ASSERT(!e->judging);
+    e->judging = true;
+    version_retain(e->version);
+    e->judge_version = e->version;
+    e->judge_job = (struct os_job){ .loop = e->options.loop, .run = judge_run, .done = judge_done };
+    os_pool_submit(e->options.pool, OS_JOB_BACKGROUND, &e->judge_job);
+}
+
+/* Soon when a read met something; a verdict is asked for again after a while, as a disk may have been
+ * away for longer. */
+static bool judge_is_due(const struct engine *e) {
+    const uint64_t since_ms = os_loop_now_ms(e->options.loop) - e->judged_ms;
+    if (e->judging || e->stopping || e->drop_state != DROP_NONE) return false;
+    if (e->suspicion) return e->judged_ms == 0 || since_ms >= JUDGE_PAUSE_MS;
+    return e->damaged && since_ms >= JUDGE_AGAIN_MS;
+}
+
 /* ---- giving up ---- */
 
 static const uint32_t drop_next[DROP_STATES] = {
     [DROP_NONE] = 1u << DROP_WANTED,
-    [DROP_WANTED] = 1u << DROP_LOOKING | 1u << DROP_NONE,
-    [DROP_LOOKING] = 1u << DROP_WRITING | 1u << DROP_WANTED,
+    [DROP_WANTED] = 1u << DROP_JUDGING | 1u << DROP_NONE,
+    [DROP_JUDGING] = 1u << DROP_WRITING | 1u << DROP_WANTED,
     [DROP_WRITING] = 1u << DROP_NONE,
 };
 
@@ -99,6 +157,8 @@ static void drop_installed(struct engine *e, struct engine_edit *edit) {
     for (uint32_t i = 0; i < edit->change.delete_count; i++)
         put_aside(e, edit->change.deletes[i].number);
     e->damage_look_ms = 0;
+    e->damaged = false;
+    trim_bad(e);
     if (edit->done != NULL) edit->done(edit->user, status_of(ST_OK));
     engine_edit_deinit(edit);
     mem_free(edit);
@@ -125,52 +185,34 @@ static void drop(struct engine *e) {
     edit->done = e->drop_done;
     edit->user = e->drop_user;
     collect(e, edit);
-    e->bad_count = 0; /* what is not in the edit is well */
     e->gc_floor = (struct ballot){ 0 };
     engine_edit_queue(e, edit);
 }
 
-static void look_again(struct table *t) {
-    uint64_t bad = 0;
-    const struct status st = table_verify(t, NULL, NULL, &bad);
-    if (!status_ok(st) || bad > 0) return;
-    log_warn("%s: it can be read again, all of it: kept", table_path(t));
-    table_forget_damage(t);
-}
-
-static void look_again_run(struct os_job *job) {
-    struct engine *e = LIST_ENTRY(job, struct engine, drop_job);
-    for (uint32_t l = 0; l < ENGINE_LEVELS; l++) {
-        const struct version_level *level = &e->drop_version->levels[l];
-        for (uint32_t i = 0; i < level->count && !atomic_load(&e->stop_jobs); i++) {
-            if (table_is_damaged(level->tables[i].table)) look_again(level->tables[i].table);
-        }
-    }
-}
-
-static void look_again_done(struct os_job *job) {
-    struct engine *e = LIST_ENTRY(job, struct engine, drop_job);
-    version_release(e->drop_version);
-    e->drop_version = NULL;
+static void judge_done(struct os_job *job) {
+    struct engine *e = LIST_ENTRY(job, struct engine, judge_job);
+    ASSERT(e->judging);
+    version_release(e->judge_version);
+    e->judge_version = NULL;
+    e->judging = false;
+    e->judged_ms = os_loop_now_ms(e->options.loop);
+    e->damage_look_ms = 0;
+    look(e);
+    trim_bad(e);
+    if (e->drop_state != DROP_JUDGING) return;
     if (e->stopping)
         drop_move(e, DROP_WANTED); /* and ends so */
     else
         drop(e);
 }
 
-static void look_again_start(struct engine *e) {
-    drop_move(e, DROP_LOOKING);
-    version_retain(e->version);
-    e->drop_version = e->version;
-    e->drop_job =
-        (struct os_job){ .loop = e->options.loop, .run = look_again_run, .done = look_again_done };
-    os_pool_submit(e->options.pool, OS_JOB_BACKGROUND, &e->drop_job);
-}
-
 void engine_damage_turn(struct engine *e) {
     look(e);
-    const bool wanted = e->drop_state == DROP_WANTED && !e->stopping;
-    if (wanted && e->compaction_state == WORK_IDLE) look_again_start(e);
+    if (judge_is_due(e)) judge_start(e);
+    if (e->drop_state != DROP_WANTED || e->judging || e->stopping) return;
+    if (e->compaction_state != WORK_IDLE) return;
+    drop_move(e, DROP_JUDGING);
+    judge_start(e);
 }
 
 void engine_drop_damaged(struct engine *e, void (*done)(void *user, struct status s), void *user) {

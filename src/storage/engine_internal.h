@@ -62,8 +62,8 @@ enum work_state {
 /* engine_drop_damaged. */
 enum drop_state {
     DROP_NONE,
-    DROP_WANTED,  /* waits for the compaction to end */
-    DROP_LOOKING, /* a job reads the damaged tables again */
+    DROP_WANTED,  /* waits for the compaction and for judging to end */
+    DROP_JUDGING, /* the tables are read once more */
     DROP_WRITING, /* its edit is queued */
     DROP_STATES,
 };
@@ -117,12 +117,16 @@ struct engine {
     uint64_t bad[COMPACTION_BAD_MAX]; /* tables that are not compacted any more */
     uint32_t bad_count;
 
-    uint64_t damage_look_ms;                        /* when to look for damaged tables next */
-    uint64_t damage_looked;                         /* corruptions counted at the last look */
-    bool damaged;                                   /* the last look found one */
+    uint64_t damage_look_ms; /* when to look for damaged tables next */
+    uint64_t damage_looked;  /* corruptions counted at the last look */
+    bool suspicion;          /* the last look found one not judged yet */
+    bool damaged;            /* the last look found one */
+    struct os_job judge_job;
+    struct version *judge_version;                  /* whose tables it reads; retained */
+    uint64_t judged_ms;                             /* when it ended last; 0 = never */
+    atomic_bool judge_stop;                         /* it ends early */
+    bool judging;                                   /* it is under way */
     enum drop_state drop_state;                     /* of engine_drop_damaged */
-    struct os_job drop_job;                         /* LOOKING */
-    struct version *drop_version;                   /* LOOKING: whose tables are read; retained */
     void (*drop_done)(void *user, struct status s); /* of the drop that is wanted */
     void *drop_user;                                /* for `drop_done` */
 

@@ -53,7 +53,7 @@ static STATUS verify_table(struct verify *v, const struct manifest_table *m) {
     if (!table_matches(m, table_properties(t))) {
         finding(v, "%s: offset 0: not the table that the manifest names", path);
     }
-    s = table_verify(t, v->listener.report, v->listener.user, &bad);
+    s = table_verify(t, v->listener.report, v->listener.user, NULL, &bad);
     v->bad += bad;
     v->records += m->records;
     table_release(t);

@@ -10,7 +10,7 @@
 #define AHEAD_BYTES (UINT64_C(1) << 20)
 
 struct status table_corrupt(struct table *t, uint64_t offset, const char *what) {
-    atomic_store(&t->damaged, true);
+    atomic_store(&t->suspect, true);
     log_error("table: %s: offset %llu: %s", t->path, (unsigned long long)offset, what);
     return status_of(ST_CORRUPT);
 }
@@ -118,6 +118,7 @@ static void run_read(struct table *t, uint32_t block, uint32_t after) {
 
 void table_fetch_ahead(const struct table_fetch *fetch, uint32_t count) {
     struct table *t = fetch->table;
+    if (table_is_suspect(t)) return; /* it would meet the bad place again and again */
     uint32_t block = 0;
     uint32_t end = t->index.block_count;
     while (block < end) {
@@ -296,6 +297,10 @@ void table_doom(struct table *t) {
     atomic_store(&t->doomed, true);
 }
 
+bool table_is_suspect(const struct table *t) {
+    return atomic_load_explicit(&t->suspect, memory_order_relaxed);
+}
+
 bool table_is_damaged(const struct table *t) {
     return atomic_load_explicit(&t->damaged, memory_order_relaxed);
 }
@@ -304,9 +309,13 @@ bool table_tell_damage(struct table *t) {
     return table_is_damaged(t) && !atomic_exchange(&t->damage_told, true);
 }
 
-void table_forget_damage(struct table *t) {
-    atomic_store(&t->damage_told, false);
-    atomic_store(&t->damaged, false);
+void table_judge(struct table *t, const atomic_bool *stop) {
+    uint64_t bad = 0;
+    if (!status_ok(table_verify(t, NULL, NULL, stop, &bad))) return;
+    atomic_store(&t->damaged, bad > 0);
+    if (bad > 0) return;
+    log_warn("table: %s: all of it can be read again", t->path);
+    atomic_store(&t->suspect, false);
 }
 
 const struct table_properties *table_properties(const struct table *t) {

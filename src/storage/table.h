@@ -24,6 +24,8 @@
 #include "storage/cache.h"
 #include "storage/record.h"
 
+#include <stdatomic.h>
+
 #define TABLE_BLOCK_BYTES_DEFAULT 4096u
 #define TABLE_FILTER_BITS_DEFAULT 10u
 
@@ -78,12 +80,16 @@ STATUS table_open(struct os *os, const char *path, struct cache *cache, struct t
 void table_retain(struct table *t);
 void table_release(struct table *t);
 void table_doom(struct table *t);
-/* Whether a block of it was found damaged since it was opened, by whoever read it. */
+/* Whether a block of it was found damaged since it was opened, by whoever read it. The disk may
+ * have been away for a moment only. */
+bool table_is_suspect(const struct table *t);
+/* Whether it was found damaged again when all of it was read for that. */
 bool table_is_damaged(const struct table *t);
 /* The same, but true only once, for the one who reports it. */
 bool table_tell_damage(struct table *t);
-/* All of it was read again, and is well. */
-void table_forget_damage(struct table *t);
+/* Read all of a suspect table again, blocking: it is damaged, or no longer suspect. Meanwhile it
+ * is what it was. `stop` may be set at any time; then nothing changes. */
+void table_judge(struct table *t, const atomic_bool *stop);
 const struct table_properties *table_properties(const struct table *t);
 const char *table_path(const struct table *t);
 
@@ -141,9 +147,10 @@ STATUS table_iterator_seek(struct table_iterator *it, struct bytes ikey);
 STATUS table_iterator_next(struct table_iterator *it);
 void table_iterator_deinit(struct table_iterator *it);
 
-/* Read and verify all of it, order and counts included; one line per finding.
- * For `atoll check`. */
+/* Read and verify all of it, order and counts included; one line per finding. Ends with the first
+ * one if `report` is NULL.
+ * Errors  ST_BUSY  `stop`, unless NULL, was set */
 STATUS table_verify(struct table *t, void (*report)(void *user, const char *line), void *user,
-                    uint64_t *ret_bad);
+                    const atomic_bool *stop, uint64_t *ret_bad);
 
 #endif

@@ -36,7 +36,8 @@ struct table {
     size_t memory_bytes;                /* reserved in the cache */
     _Atomic uint32_t reference_count;   /* 0 = being closed */
     _Atomic bool doomed;                /* remove the file when closed */
-    _Atomic bool damaged;               /* some part of it was found damaged since it was opened */
+    _Atomic bool suspect;               /* some part of it was found damaged since it was opened */
+    _Atomic bool damaged;               /* the last table_judge found it so too */
     _Atomic bool damage_told;           /* table_tell_damage has said so */
 };
 

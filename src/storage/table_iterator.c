@@ -73,7 +73,7 @@ static STATUS piece_get(struct table_iterator *it, uint64_t offset, uint32_t len
     if (offset < s->piece_offset || offset + len > s->piece_offset + s->piece_len) {
         const uint64_t left = it->table->footer.filter.offset - offset;
         size_t piece_len = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-        if (piece_len < len) piece_len = len;
+        if (piece_len < len || table_is_suspect(it->table)) piece_len = len;
         if (piece_len > s->piece_capacity) {
             mem_free(s->piece);
             s->piece = mem_alloc(piece_len);

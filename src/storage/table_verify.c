@@ -142,7 +142,7 @@ static STATUS verify_block(struct verify *v, uint32_t block) {
     }
     mem_free(stored);
     if (s.code == ST_CORRUPT) {
-        find_bad(v, offset, "block checksum mismatch or not decompressible");
+        find_bad(v, offset, "block cannot be read or decompressed, or fails its checksum");
         return status_of(ST_OK);
     }
     return s;
@@ -170,13 +170,15 @@ static void verify_properties(struct verify *v) {
 }
 
 STATUS table_verify(struct table *t, void (*report)(void *user, const char *line), void *user,
-                    uint64_t *ret_bad) {
+                    const atomic_bool *stop, uint64_t *ret_bad) {
     struct verify v = { .table = t, .report = report, .user = user };
     v.key_last = mem_alloc(IKEY_BYTES_MAX);
     v.key = mem_alloc(IKEY_BYTES_MAX);
     struct status s = status_of(ST_OK);
-    for (uint32_t block = 0; block < t->index.block_count && status_ok(s); block++)
-        s = verify_block(&v, block);
+    for (uint32_t block = 0; block < t->index.block_count && status_ok(s); block++) {
+        if (report == NULL && v.bad > 0) break;
+        s = stop != NULL && atomic_load(stop) ? status_of(ST_BUSY) : verify_block(&v, block);
+    }
     if (status_ok(s) && v.bad == 0) verify_properties(&v);
     mem_free(v.key_last);
     mem_free(v.key);

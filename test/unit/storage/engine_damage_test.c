@@ -103,6 +103,8 @@ TEST(engine_damage, is_found_by_a_read_and_given_up) {
     begin(test_seed());
     CHECK(corrupt_keys(&w) > 0);
     engine_turn(w.engine);
+    CHECK(!engine_is_damaged(w.engine)); /* it is read again first */
+    engine_world_settle(&w);
     CHECK(engine_is_damaged(w.engine));
     CHECK_EQ(engine_stats(w.engine).tables_dropped, 0);
 
@@ -141,14 +143,29 @@ TEST(engine_damage, is_given_up_with_a_bad_sector) {
     engine_world_deinit(&w);
 }
 
-/* The disk was away for a while: nothing is given up for that. */
+/* The disk was away for a moment: nothing is damaged, and all is compacted again. */
+TEST(engine_damage, is_none_when_it_can_be_read_again) {
+    begin_whole(test_seed());
+    w.always_blocks = true;
+    sim_disk_fail_read(w.disk, 1, 8);
+    CHECK_EQ(corrupt_keys(&w), 4); /* each was asked for twice */
+    engine_world_settle(&w);
+    CHECK(!engine_is_damaged(w.engine));
+    CHECK(engine_world_check_all(&w) == NULL);
+    engine_compact_all(w.engine);
+    engine_world_settle(&w);
+    CHECK_EQ(engine_stats(w.engine).level_tables[0], 0);
+    engine_world_deinit(&w);
+}
+
+/* It was away until it was to be given up. */
 TEST(engine_damage, is_kept_when_it_can_be_read_again) {
     begin_whole(test_seed());
-    sim_disk_fail_read(w.disk, 1, 6);
-    CHECK_EQ(corrupt_keys(&w), 3); /* each was asked for twice */
-    engine_compact_all(w.engine);
-    engine_turn(w.engine);
+    sim_disk_fail_read(w.disk, 1, 1000);
+    CHECK(corrupt_keys(&w) > 0);
+    engine_world_settle(&w);
     CHECK(engine_is_damaged(w.engine));
+    sim_disk_heal(w.disk);
     engine_set_gc_floor(w.engine, (struct ballot){ 1, 1, 1 });
     engine_drop_damaged(w.engine, drop_done, NULL);
     engine_world_settle(&w);
@@ -158,6 +175,25 @@ TEST(engine_damage, is_kept_when_it_can_be_read_again) {
     CHECK_EQ(engine_stats(w.engine).tables_dropped, 0);
     CHECK(engine_world_check_all(&w) == NULL);
     CHECK(ballot_is_zero(engine_gc_floor(w.engine)));
+    engine_world_deinit(&w);
+}
+
+/* Where nobody gives it up it is looked at again in the end. */
+TEST(engine_damage, is_none_when_the_disk_is_back) {
+    begin_whole(test_seed());
+    sim_disk_fail_read(w.disk, 1, 1000);
+    CHECK(corrupt_keys(&w) > 0);
+    engine_compact_all(w.engine);
+    engine_world_settle(&w);
+    CHECK(engine_is_damaged(w.engine));
+    CHECK(engine_stats(w.engine).level_tables[0] > 0);
+    sim_disk_heal(w.disk);
+    for (uint32_t i = 0; i < 610; i++) {
+        sim_os_advance_ms(w.os, 1000);
+        engine_turn(w.engine);
+        engine_world_pump(&w, 8);
+    }
+    CHECK(!engine_is_damaged(w.engine));
     engine_compact_all(w.engine);
     engine_world_settle(&w);
     CHECK_EQ(engine_stats(w.engine).level_tables[0], 0);
@@ -220,6 +256,7 @@ TEST(engine_damage, is_found_by_whoever_meets_it) {
         }
         engine_world_pump(&w, 8);
         engine_turn(w.engine);
+        engine_world_settle(&w);
         CHECK(engine_is_damaged(w.engine));
         engine_drop_damaged(w.engine, drop_done, NULL);
         engine_world_settle(&w);

@@ -39,7 +39,7 @@ static void check_all(struct table_world *v, size_t ikey_len_max, uint32_t probe
     uint64_t bad = 1;
     CHECK_OK(table_world_open(v));
     check_properties(v);
-    CHECK_OK(table_verify(v->table, NULL, NULL, &bad));
+    CHECK_OK(table_verify(v->table, NULL, NULL, NULL, &bad));
     CHECK_EQ(bad, 0);
     for (size_t i = 0; i < v->count; i++) {
         CHECK_OK(table_world_get(v, v->records[i].ikey, i % 2 == 0));
