@@ -250,7 +250,8 @@ static void tick_member(struct control *c) {
         const uint32_t to = c->transfer_to;
         c->transfer_to = 0;
         if (control_is_leader(c)) {
-            (void)control_step(c, (struct raft_event){ .kind = RAFT_TRANSFER, .node = to });
+            const struct raft_event event = { .kind = RAFT_TRANSFER, .node = to };
+            if (control_step(c, event).code == ST_BUSY) c->transfer_to = to; /* behind that one */
         } else {
             control_begin(c, CONTROL_TRANSFER)->member = to;
             control_send(c, c->raft->leader);
@@ -293,8 +294,7 @@ static void on_news_wanted(struct control *c) {
 }
 
 static void on_transfer(struct control *c) {
-    if (!control_is_leader(c)) return;
-    (void)control_step(c, (struct raft_event){ .kind = RAFT_TRANSFER, .node = c->in.member });
+    if (control_is_leader(c)) c->transfer_to = c->in.member;
 }
 
 static void dispatch(struct control *c, struct control_source from) {

@@ -242,7 +242,8 @@ void control_on_i_am(struct control *c) {
     if (c->stage == CONTROL_GATHERING) gather_heard(c);
     if (c->stage != CONTROL_MEMBER || c->in.yours != CONTROL_YOURS_REMOVED) return;
     const struct control_who *w = &c->in.who;
-    if (control_has_cluster(c) ? !same_cluster(c, &w->cluster) : w->list != c->list) return;
+    const bool began = w->person == CONTROL_PERSON_MEMBER && w->list != 0 && w->list == c->list;
+    if (control_has_cluster(c) ? !same_cluster(c, &w->cluster) : !began) return;
     control_refuse(c, "member %u was removed from the cluster", c->self);
 }
 

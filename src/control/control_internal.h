@@ -158,7 +158,7 @@ struct control {
     uint64_t members_since_ms; /* leader: since when they are those */
     uint64_t begin_refused;    /* leader: revision at which a change was refused; 0 = none */
     uint64_t transfer_at_ms;   /* leader: a transfer is not tried again before */
-    uint32_t heir;             /* leader: whom it tried to hand over to last; 0 = nobody */
+    uint32_t heir;             /* leader: whom it tried to hand over to last; at first itself */
     bool leaves;               /* control_leave was called while it led */
 };
 

@@ -202,7 +202,7 @@ static bool keep_voters(struct control *c) {
     if (worst == 0) return false;
     const struct metadata_member *m = find(c, worst);
     const bool gone = m == NULL || has_gone(c, m);
-    if (voters <= wanted && !gone) return false;
+    if (voters <= wanted + is_going(c, c->self) && !gone) return false; /* this one goes last */
     return change_voters(c, RAFT_CHANGE_DEMOTE, worst);
 }
 
@@ -219,7 +219,8 @@ static uint32_t next_heir(const struct control *c) {
     uint32_t next = 0; /* the first behind the one tried last */
     for (uint32_t i = 0; i < c->raft->config.voter_count; i++) {
         const uint32_t id = c->raft->config.voters[i];
-        if (id == c->self || is_poor_voter(c, id) || is_lost(c, id)) continue;
+        const bool goes = c->state->epoch > 0 && is_going(c, id); /* founders are in no state yet */
+        if (id == c->self || goes || is_lost(c, id)) continue;
         if (is_silent(c, id, c->options.election_ms)) continue;
         if (first == 0 || id < first) first = id;
         if (id > c->heir && (next == 0 || id < next)) next = id;
@@ -228,12 +229,12 @@ static uint32_t next_heir(const struct control *c) {
 }
 
 /* Whether a transfer is under way. */
-static bool transfer(struct control *c) {
+static bool transfer(struct control *c, bool prove, uint32_t pause_ms) {
     if (c->now_ms < c->transfer_at_ms) return c->raft->transfer_to != 0;
     const uint32_t id = next_heir(c);
     if (id == 0) return false; /* it is the last one that can lead: it goes on */
-    const struct raft_event event = { .kind = RAFT_TRANSFER, .node = id };
-    c->transfer_at_ms = c->now_ms + TRANSFER_PAUSE_MS;
+    const struct raft_event event = { .kind = RAFT_TRANSFER, .node = id, .prove = prove };
+    c->transfer_at_ms = c->now_ms + pause_ms;
     c->heir = id;
     return status_ok(control_step(c, event));
 }
@@ -242,13 +243,16 @@ static bool transfer(struct control *c) {
 static bool hand_over(struct control *c) {
     const struct metadata_member *self = find(c, c->self);
     if (c->state->epoch == 0 || (self != NULL && counts_as_member(self))) return false;
-    return transfer(c);
+    return transfer(c, false, TRANSFER_PAUSE_MS);
 }
 
 /* What others have made durable is agreed, but a leader carries nothing out before it is durable
- * here: one whose disk is full or stands still would do none of its work. */
-static bool is_stuck(const struct control *c) {
-    return c->stride != 0 && c->now_ms - c->stride_ms >= STUCK_MS;
+ * here: one whose disk is full or stands still would do none of its work. Where all disks are slow
+ * nobody is to follow it, as an election takes a sync in good time. */
+static void give_way_if_stuck(struct control *c) {
+    const uint64_t since_ms = c->stride_ms > c->lead_since_ms ? c->stride_ms : c->lead_since_ms;
+    if (c->stride == 0 || c->now_ms - since_ms < STUCK_MS) return;
+    (void)transfer(c, true, STUCK_MS);
 }
 
 /* Who takes over may need the vote of this node, so it stays until it hears who leads. */
@@ -425,10 +429,10 @@ void control_lead(struct control *c) {
         c->lead_since_ms = c->members_since_ms = c->now_ms;
         c->members_hash = 0;
         c->begin_refused = 0;
-        c->heir = 0;
+        c->heir = c->self;
         c->report_due = true;
     }
-    if (is_stuck(c)) (void)transfer(c);
+    give_way_if_stuck(c);
     /* What this node's people want goes first, and nothing is decided on what may change. */
     if (!control_leads_quietly(c) || c->head_sequence != 0) return;
     if (bootstrap(c) || hand_over(c) || keep_voters(c)) return;

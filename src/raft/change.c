@@ -38,7 +38,9 @@ void raft_on_change(struct raft *r, struct raft_change change, struct raft_effec
     out->index = r->log.last_index;
 }
 
-void raft_on_transfer(struct raft *r, uint32_t to, struct raft_effects *out) {
+/* TIMEOUT_NOW leaves when the other has stored the whole log. So what was appended just before proves
+ * that its disk takes something now; without, a quiet log proves nothing. */
+void raft_on_transfer(struct raft *r, uint32_t to, bool prove, struct raft_effects *out) {
     out->result = status_of(ST_OK);
     if (r->role != RAFT_LEADER)
         out->result = status_of(ST_CONFLICT);
@@ -46,7 +48,13 @@ void raft_on_transfer(struct raft *r, uint32_t to, struct raft_effects *out) {
         out->result = status_of(ST_BUSY);
     else if (to == r->options.id || !raft_config_is_voter(&r->config, to))
         out->result = status_of(ST_INVALID);
+    else if (prove && !raft_log_has_room(&r->log, 0, r->options.log_slots_max / 8))
+        out->result = status_of(ST_FULL);
     if (!status_ok(out->result)) return;
+    if (prove) {
+        const struct status s = raft_append_entry(r, r->term, RAFT_ENTRY_EMPTY, BYTES_NONE, out);
+        ASSERT(status_ok(s));
+    }
     r->transfer_to = to;
     r->transfer_due = true;
     r->transfer_end_ms = r->now_ms + r->options.election_ms; /* as 3.10 has it */

@@ -21,7 +21,7 @@
 #define RAFT_LOG_BYTES_MAX (1024u * 1024 * 1024) /* a window is memory */
 
 enum raft_entry_kind {
-    RAFT_ENTRY_EMPTY = 1,  /* a new leader's first entry (thesis 6.4); no data */
+    RAFT_ENTRY_EMPTY = 1,  /* a new leader's first (thesis 6.4), or a probe of disks; no data */
     RAFT_ENTRY_DATA = 2,   /* for the state machine */
     RAFT_ENTRY_CONFIG = 3, /* a struct raft_change (raft/config.h) */
 };

@@ -285,7 +285,7 @@ static void on_event(struct raft *r, const struct raft_event *event, struct raft
     case RAFT_PROPOSE: raft_on_propose(r, event->data, out); break;
     case RAFT_CHANGE: raft_on_change(r, event->change, out); break;
     case RAFT_READ: raft_on_read(r, event->id, out); break;
-    case RAFT_TRANSFER: raft_on_transfer(r, event->node, out); break;
+    case RAFT_TRANSFER: raft_on_transfer(r, event->node, event->prove, out); break;
     case RAFT_STORED: on_stored(r, event->mark); break;
     case RAFT_SNAPSHOT_MADE: raft_on_snapshot_made(r, event->index, event->data, out); break;
     case RAFT_SNAPSHOT_INSTALLED:

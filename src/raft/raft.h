@@ -119,8 +119,9 @@ struct raft_event {
     struct raft_change change;          /* see raft/config.h */
     uint64_t id;                        /* the caller's name for a read */
     uint32_t node;                      /* a voter */
-    struct raft_mark mark;              /* of an earlier step */
-    uint64_t index;                     /* last entry that the snapshot covers */
+    bool prove;            /* TRANSFER: only once it has stored an entry made for that */
+    struct raft_mark mark; /* of an earlier step */
+    uint64_t index;        /* last entry that the snapshot covers */
 };
 
 struct raft_read {

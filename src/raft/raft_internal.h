@@ -84,7 +84,7 @@ bool raft_send_chunk(struct raft *r, struct raft_progress *p, struct raft_effect
 /* change.c */
 
 void raft_on_change(struct raft *r, struct raft_change change, struct raft_effects *out);
-void raft_on_transfer(struct raft *r, uint32_t to, struct raft_effects *out);
+void raft_on_transfer(struct raft *r, uint32_t to, bool prove, struct raft_effects *out);
 /* Make the list of progress follow the config. */
 void raft_follow_config(struct raft *r);
 /* A leader that its own committed change has put out of the voters gives up (4.2.2). */

@@ -416,6 +416,13 @@ static void heal(struct model *m) {
     }
 }
 
+static bool are_fewer_than_copies(const struct metadata *state, uint32_t members) {
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) {
+        if (state->slots.lists[slot].count > members) return true;
+    }
+    return false;
+}
+
 /* Nobody but people can end a pause, go on with what they have cancelled, or do with fewer copies
  * when too many were declared dead. */
 static void help(struct model *m) {
@@ -426,7 +433,7 @@ static void help(struct model *m) {
     if (count_state(m, MEMBER_ACTIVE) == m->latest->members_count) return;
     c.kind = METADATA_CHANGE_BEGIN;
     metadata_inputs(m->latest, &c.target);
-    c.accept_loss = metadata_has_dead(m->latest);
+    c.accept_loss = are_fewer_than_copies(m->latest, c.target.count);
     if (c.accept_loss || metadata_inputs_hash(&c.target) == m->latest->placed) propose(m, &c);
 }
 

@@ -39,6 +39,23 @@ TEST(raft_transfer, at_once) {
     trace_end(&t);
 }
 
+/* Or once it has shown that its disk takes something, though that of this node may not. */
+TEST(raft_transfer, proved) {
+    trace_lead(&t, trace_options(), 3);
+    trace_event(&t, (struct raft_event){ .kind = RAFT_TRANSFER, .node = 3, .prove = true });
+    CHECK_TRACE(&t, "store 3..3\n"
+                    ">2 APPEND term 2 after 2/2 commit 2 3/2\n"
+                    ">3 APPEND term 2 after 2/2 commit 2 3/2\n");
+    trace_ack(&t, 2, 2, 3);
+    CHECK_TRACE(&t, ""); /* nor has this node stored it */
+    trace_ack(&t, 3, 2, 3);
+    CHECK_TRACE(&t, "apply 3..3\n"
+                    ">2 APPEND term 2 after 3/2 commit 3\n"
+                    ">3 APPEND term 2 after 3/2 commit 3\n"
+                    ">3 TIMEOUT_NOW term 2\n");
+    trace_end(&t);
+}
+
 /* If nothing comes of it within an election timeout the leader goes on. */
 TEST(raft_transfer, given_up) {
     trace_lead(&t, trace_options(), 3);
