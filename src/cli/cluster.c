@@ -1,6 +1,7 @@
 #include "cli/admin.h"
 #include "cli/admin_wait.h"
 #include "cli/cluster_status.h"
+#include "cli/json_field.h"
 
 #include "base/assert.h"
 #include "base/limits.h"
@@ -12,6 +13,8 @@
 
 #define TABLE_BYTES_MAX (1024u * 1024)
 #define RATE_MAX (UINT64_C(1) << 40) /* as the node has it */
+#define CLUSTER_ID_TEXT_BYTES 40u
+#define PROBE_MS 1000u /* for one that may not be there */
 
 static int print_status(struct admin *a) {
     const struct bytes body = buffer_bytes(&a->kv.client.body);
@@ -50,8 +53,35 @@ static int finish(struct admin *a, enum admin_goal goal, const char *node) {
     return EXIT_CODE_OK;
 }
 
+/* The id of the cluster that the node there is of; false: nobody answers, or it has none. */
+static bool cluster_at(struct os *os, const char *server, char id[CLUSTER_ID_TEXT_BYTES]) {
+    const struct http_client_request request = { .method = "GET",
+                                                 .target = BYTES_LIT("/v1/cluster"),
+                                                 .headers = "" };
+    struct http_client client;
+    bool found = false;
+    http_client_open(&client, os, server, PROBE_MS);
+    if (status_ok(http_client_request(&client, &request))) {
+        const struct bytes body = buffer_bytes(&client.body);
+        json_t *answer = json_loadb((const char *)body.ptr, body.len, 0, NULL);
+        found = json_field_text(answer, "cluster_id", id, CLUSTER_ID_TEXT_BYTES);
+        json_decref(answer);
+    }
+    http_client_close(&client);
+    return found;
+}
+
 static int join_command(struct admin *a) {
     const char *address = a->set->arguments[0];
+    char theirs[CLUSTER_ID_TEXT_BYTES];
+    char ours[CLUSTER_ID_TEXT_BYTES];
+    const bool is_known =
+        cluster_at(a->os, address, theirs) && cluster_at(a->os, a->flags.kv.server, ours);
+    if (is_known && strcmp(theirs, ours) != 0)
+        return cli_fail(EXIT_CODE_SERVER,
+                        "cluster join: %s is a node of cluster %s, and %s of cluster %s; nothing "
+                        "was done. A node joins with an empty data directory",
+                        address, theirs, a->flags.kv.server, ours);
     admin_path(a, "/v1/cluster/nodes", NULL);
     admin_path_dry_run(a);
     admin_body_text(a, "address", address);
@@ -239,8 +269,8 @@ static const struct admin_word words[] = {
       WAIT, 0, 0, status_command },
     { "join", "HOST:PORT",
       "Let a node in: tell what to run on its machine.\n"
-      "The cluster does not call it; a node joins by being started. Of a\n"
-      "member with another --weight the weight is changed.",
+      "The cluster does not call it; a node joins by being started. One of another cluster\n"
+      "is refused. Of a member with another --weight the weight is changed.",
       ADMIN_OPTION(WEIGHT) | ADMIN_OPTION(ZONE) | WAIT | DRY, 1, 1, join_command },
     { "leave", "NODE",
       "Have a node give its data to the others and leave.\n"

@@ -367,6 +367,13 @@ def real_node():
     equal(json_of("cluster", "join", address)["status"], "done")
     equal([k["name"] for k in json_of("keyspace", "list")["keyspaces"]], ["default"])
     contains(json_of("cluster", "join", "127.0.0.1:1")["command"], f"--join {address}")
+    stranger = Node()
+    ours = body["cluster_id"]
+    theirs = eventually(10, lambda: stranger.json("/v1/cluster")["cluster_id"] or False)
+    code, out, err = run("cluster", "join", f"127.0.0.1:{stranger.port}", server=address)
+    equal((code, out), (4, ""))
+    contains(err, f"127.0.0.1:{stranger.port} is a node of cluster {theirs}, and {address} of cluster {ours}; nothing was done")
+    stranger.stop()
     equal(json_of("cluster", "plan")["plan"]["slots_changed"], 0)
     equal(json_of("keyspace", "create", "k", "--replicas", "1")["keyspace"]["name"], "k")
     equal(run("keyspace", "create", "k", server=address)[0], 1)
