@@ -1,5 +1,5 @@
 /* engine_open: manifest, tables, WAL. Nothing on disk is changed before all the manifest names
- * is found whole. The manifest itself is begun anew with the first edit, so a
+ * is found whole, and it is durable itself. The manifest itself is begun anew with the first edit, so a
  * full disk does not keep the engine from opening. */
 #include "storage/engine_internal.h"
 
@@ -223,6 +223,7 @@ static STATUS recover_state(struct engine *e, struct manifest_state *state) {
     } else {
         TRY(s);
         TRY(open_tables(e, state));
+        TRY(manifest_settle(&e->manifest));
     }
     e->first_segment = state->first_segment;
     atomic_store(&e->number_next, state->next_number);

@@ -336,6 +336,7 @@ static STATUS load_edit(const struct manifest_edit *edit, uint64_t number, uint6
 STATUS manifest_load(struct bytes file, uint64_t number, struct manifest_state *state,
                      struct manifest_fault *fault) {
     uint64_t offset = 0;
+    uint64_t sealed = 0;
     *fault = (struct manifest_fault){ 0 };
     while (offset < file.len) {
         struct bytes payload;
@@ -349,14 +350,17 @@ STATUS manifest_load(struct bytes file, uint64_t number, struct manifest_state *
             return fault_at(fault, offset, "unknown or malformed field");
         }
         const struct status s = load_edit(&edit, number, offset, state, fault);
+        const bool is_seal = edit.seal_offset != 0;
         manifest_edit_deinit(&edit);
         TRY(s);
         offset += MANIFEST_HEADER_BYTES + payload.len;
+        if (is_seal) sealed = offset;
     }
     if (offset == 0) return fault_at(fault, 0, "empty file");
     if (state->next_number == 0 || state->first_segment == 0)
         return fault_at(fault, 0, "incomplete header");
     fault->offset = offset;
+    fault->sealed = sealed;
     ASSERT(manifest_state_check(state));
     return status_of(ST_OK);
 }

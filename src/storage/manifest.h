@@ -11,6 +11,11 @@
  *            be repeated; a failed sync, or any other failed write, ends the process.
  *            ST_CORRUPT on open: logged with file and offset
  *
+ * After a kill, or a failed sync (fsyncgate), the page cache may hold an edit that the disk does not,
+ * and a sync alone would not mend it. Whoever opens takes it for made, and removes what it makes
+ * needless; should the power fail then, an older manifest would name files that are gone. So what no
+ * seal proves durable is written anew and synced first (manifest_settle).
+ *
  * A manifest file is a row of records; integers little-endian:
  *
  *   offset  size  field
@@ -140,6 +145,7 @@ bool manifest_state_check(const struct manifest_state *s);
 /* What is wrong with a manifest, and where. */
 struct manifest_fault {
     uint64_t offset;  /* of the bad record; without a fault: of the end of the last good one */
+    uint64_t sealed;  /* without a fault: a seal proves that what is before was durable once */
     const char *what; /* NULL: nothing */
 };
 
@@ -156,6 +162,7 @@ struct manifest {
     struct os_file file;     /* the one that `current` names; not open if it must be rewritten */
     uint64_t number;         /* of that file; 0 = none was ever made */
     uint64_t bytes;          /* where the next edit goes */
+    uint64_t bytes_sealed;   /* of them, what was found proven durable by manifest_open */
     uint64_t bytes_snapshot; /* size when the file was new */
 };
 
@@ -164,11 +171,14 @@ void manifest_table_path(const char *dir, uint64_t number, char path[OS_PATH_BYT
 /* Whether `name` is `prefix` and 16 hex digits. */
 bool manifest_name_number(const char *name, const char *prefix, uint64_t *ret_number);
 
-/* Read `current` and the file it names; nothing is changed on disk, and the first
- * write must be a rewrite.
+/* Read `current` and the file it names; nothing is changed on disk. Before anything that follows
+ * from it is, manifest_settle; the first write must be a rewrite.
  * Errors  ST_NOT_FOUND there is no `current`; ST_CORRUPT, ST_IO */
 STATUS manifest_open(struct os *os, const char *dir, struct manifest_state *state,
                      struct manifest *ret_m);
+/* Make durable what was opened, names included.
+ * Errors  ST_IO, ST_FULL: nothing may rest on it */
+STATUS manifest_settle(const struct manifest *m);
 void manifest_close(struct manifest *m);
 bool manifest_must_rewrite(const struct manifest *m);
 

@@ -137,9 +137,38 @@ STATUS manifest_open(struct os *os, const char *dir, struct manifest_state *stat
         log_warn("%s: offset %" PRIu64 ": an edit cut off by a crash is dropped (%zu bytes)", path,
                  fault.offset, len - (size_t)fault.offset);
     }
-    *ret_m = (struct manifest){ .os = os, .number = number, .bytes = len, .bytes_snapshot = len };
+    *ret_m = (struct manifest){ .os = os,
+                                .number = number,
+                                .bytes = fault.offset,
+                                .bytes_sealed = fault.sealed,
+                                .bytes_snapshot = len };
     snprintf(ret_m->dir, sizeof ret_m->dir, "%s", dir);
     return status_of(ST_OK);
+}
+
+/* Write [from, to) of the file over itself, and sync. */
+static STATUS write_over(struct os *os, const char *path, uint64_t from, uint64_t to) {
+    uint8_t *bytes;
+    size_t len;
+    struct os_file file;
+    TRY(file_read_all(os, path, &bytes, &len));
+    struct status s = os_file_open(os, path, OS_FILE_WRITE, &file);
+    if (status_ok(s)) {
+        s = len < to ? status_of(ST_IO)
+                     : os_file_write(&file, from, bytes_of(bytes + from, to - from));
+        if (status_ok(s)) s = os_file_sync(&file);
+        os_file_close(&file);
+    }
+    mem_free(bytes);
+    return s;
+}
+
+STATUS manifest_settle(const struct manifest *m) {
+    char path[OS_PATH_BYTES_MAX];
+    ASSERT(m->bytes_sealed <= m->bytes);
+    manifest_path(m->dir, m->number, path);
+    if (m->bytes_sealed < m->bytes) TRY(write_over(m->os, path, m->bytes_sealed, m->bytes));
+    return os_dir_sync(m->os, m->dir);
 }
 
 void manifest_close(struct manifest *m) {

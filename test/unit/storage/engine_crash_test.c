@@ -99,25 +99,46 @@ static const char *recover(struct sim_disk *image, uint64_t seed) {
     return wrong;
 }
 
+/* Open, and lose the power after `ops` operations. */
+static const char *interrupt(struct sim_disk *disk, uint64_t seed, uint64_t ops) {
+    engine_world_init(&found, disk, seed);
+    copy_model(&run, &found);
+    sim_disk_stop_after(disk, sim_disk_op_count(disk) + ops);
+    may_die = true;
+    if (sigsetjmp(died, 1) == 0) {
+        const struct status s = engine_world_open(&found);
+        if (s.code == ST_CORRUPT || s.code == ST_NOT_FOUND) return "interrupted: does not open";
+        if (status_ok(s)) {
+            engine_flush(found.engine);
+            engine_world_settle(&found);
+            engine_world_close(&found, true);
+        }
+    }
+    may_die = false;
+    return NULL;
+}
+
+/* Killed, and started again on what the kernel has, be it on the disk or not; then the power
+ * fails. */
+static const char *recover_killed(struct sim_disk *disk, uint64_t seed) {
+    struct sim_random random = sim_random_of(seed);
+    const char *wrong = interrupt(disk, seed, 1 + sim_random_below(&random, 60));
+    if (wrong != NULL) return wrong;
+    const bool loses_all = sim_random_below(&random, 2) == 0;
+    struct sim_disk *image =
+        sim_disk_crash(disk, loses_all ? SIM_CRASH_LOSE_ALL : SIM_CRASH_SEEDED, seed);
+    wrong = recover(image, seed);
+    sim_disk_destroy(image);
+    return wrong;
+}
+
 /* Lose the power while recovering, several times, then recover. */
 static const char *recover_interrupted(struct sim_disk *disk, uint64_t seed) {
     struct sim_random random = sim_random_of(seed);
     struct sim_disk *image = sim_disk_crash(disk, SIM_CRASH_SEEDED, seed);
     for (uint32_t round = 0; round < 3; round++) {
-        engine_world_init(&found, image, seed + round);
-        copy_model(&run, &found);
-        sim_disk_stop_after(image, sim_disk_op_count(image) + 1 + sim_random_below(&random, 40));
-        may_die = true;
-        if (sigsetjmp(died, 1) == 0) {
-            const struct status s = engine_world_open(&found);
-            if (s.code == ST_CORRUPT || s.code == ST_NOT_FOUND) return "interrupted: does not open";
-            if (status_ok(s)) {
-                engine_flush(found.engine);
-                engine_world_settle(&found);
-                engine_world_close(&found, true);
-            }
-        }
-        may_die = false;
+        const char *wrong = interrupt(image, seed + round, 1 + sim_random_below(&random, 40));
+        if (wrong != NULL) return wrong;
         struct sim_disk *next = sim_disk_crash(image, SIM_CRASH_SEEDED, seed + round);
         image = next; /* what died keeps the old one open */
     }
@@ -136,7 +157,8 @@ static const char *recover_all(uint64_t seed) {
         if (wrong != NULL) return wrong;
         sim_disk_destroy(image);
     }
-    return recover_interrupted(run.disk, seed);
+    const char *wrong = recover_interrupted(run.disk, seed);
+    return wrong != NULL ? wrong : recover_killed(run.disk, seed); /* changes the disk: the last */
 }
 
 static int say(uint64_t seed, uint64_t stop, const char *wrong) {

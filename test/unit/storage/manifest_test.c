@@ -174,6 +174,61 @@ TEST(manifest, survives_on_disk) {
     sim_disk_destroy(disk);
 }
 
+/* The number that is next after a crash that leaves what was durable only. */
+static uint64_t next_after_crash(struct sim_disk *disk) {
+    struct sim_disk *image = sim_disk_crash(disk, SIM_CRASH_LOSE_ALL, 1);
+    struct os *os = sim_os_create(1, image);
+    struct manifest_state state = { 0 };
+    struct manifest opened;
+    CHECK_OK(manifest_open(os, "/m", &state, &opened));
+    const uint64_t number = state.next_number;
+    manifest_state_deinit(&state);
+    os_destroy(os);
+    sim_disk_destroy(image);
+    return number;
+}
+
+/* An edit that was written and not synced, or whose sync failed, is found by who starts after a
+ * kill, and outlives the power from then on. */
+TEST(manifest, settles_what_a_kill_left) {
+    for (uint32_t sync_fails = 0; sync_fails < 2; sync_fails++) {
+        struct sim_disk *disk = sim_disk_create(test_seed());
+        struct os *os = sim_os_create(test_seed(), disk);
+        struct manifest m = { .os = os, .dir = "/m" };
+        const struct manifest_edit head = { .file_number = 1,
+                                            .next_number = 9,
+                                            .first_segment = 4 };
+        const struct manifest_edit more = { .next_number = 20 };
+        struct buffer edits;
+        struct manifest_state state = { 0 };
+        struct manifest opened;
+        CHECK_OK(os_dir_create(os, "/m"));
+        CHECK_OK(os_dir_sync(os, "/"));
+        buffer_init(&edits, 1u << 20);
+        manifest_edit_encode(&head, 1, &edits);
+        CHECK_OK(manifest_rewrite(&m, 1, buffer_bytes(&edits)));
+        CHECK_EQ(next_after_crash(disk), 9);
+
+        buffer_reset(&edits);
+        manifest_edit_encode(&more, 1, &edits);
+        CHECK_OK(os_file_write(&m.file, m.bytes, buffer_bytes(&edits)));
+        if (sync_fails) {
+            sim_disk_fail_sync(disk);
+            CHECK_STATUS(os_file_sync(&m.file), ST_IO);
+        }
+        CHECK_OK(manifest_open(os, "/m", &state, &opened));
+        CHECK_EQ(state.next_number, 20);
+        CHECK(opened.bytes_sealed < opened.bytes);
+        CHECK_OK(manifest_settle(&opened));
+        CHECK_EQ(next_after_crash(disk), 20);
+        manifest_state_deinit(&state);
+        buffer_deinit(&edits);
+        manifest_close(&m);
+        os_destroy(os);
+        sim_disk_destroy(disk);
+    }
+}
+
 /* Names are taken apart as they are put together. */
 TEST(manifest, names_its_files) {
     uint64_t number = 0;
