@@ -6,7 +6,8 @@
  *            "filled", and the truncation floor says ever after that this data directory is not
  *            new. From now on this shard abstains
  *   DROP     the engine takes the tables out of its version that are damaged still when they are
- *            read again (engine_drop_damaged)
+ *            read again, and keeps what is whole in them (engine_drop_damaged): others may not
+ *            have it
  *   DROPPED  what pairs had proved is forgotten, here at once and by the others when they read
  *            what is sent to them next; passes that began before prove nothing. Then it waits,
  *            as a new one does, to be filled

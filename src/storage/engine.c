@@ -92,6 +92,7 @@ static void engine_destroy(struct engine *e) {
     }
     /* Whether an edit that met no space is durable is not known: no file is removed. */
     if (e->flush_state != WORK_IDLE) flush_deinit(&e->flush);
+    engine_rescue_end(e);
     if (e->compaction_state != WORK_IDLE) {
         version_release(e->compaction.version);
         compaction_deinit(&e->compaction);

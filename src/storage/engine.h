@@ -198,11 +198,13 @@ struct ballot engine_ballot_max(const struct engine *e);
  * engine_turns, or ten when there was another verdict just before. Each such table is logged once, and
  * looked at again every ten minutes: the disk may have been away. */
 bool engine_is_damaged(const struct engine *e);
-/* Give up the damaged tables: everything in them is gone, so that older versions and what their
- * tombstones hid may show, and the gc floor is zero again, as what is put back may be as old as
- * any. Do not set it before everything is back. `done` is called when that is durable, or with
- * ST_BUSY or ST_FULL when the engine is closed before. Waits for a compaction to end. All of each
- * table is read once more before: one that is well now is no longer damaged and stays. The files are kept as `damaged-0` .. `damaged-3`, the oldest first to be overwritten.
+/* Give up the damaged tables: what cannot be read of them is gone, so that older versions and what
+ * its tombstones hid may show, and the gc floor is zero again, as what is put back may be as old as
+ * any. Do not set it before everything is back. What is whole in them is written anew: others may
+ * not have it. `done` is called when that is durable, or with ST_BUSY or ST_FULL when the engine is
+ * closed before. Waits for a compaction to end, and for disk space. All of each table is read once
+ * more before: one that is well now is no longer damaged and stays. The files are kept as
+ * `damaged-0` .. `damaged-3`, the oldest first to be overwritten.
  * Requires  no earlier call whose `done` is still to come */
 void engine_drop_damaged(struct engine *e, void (*done)(void *user, struct status s), void *user);
 

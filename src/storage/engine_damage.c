@@ -1,7 +1,8 @@
 /* Damaged tables of the engine. Where a read meets a bad block its table is suspect, is left out of
  * compactions, and a job reads all of it again, as a disk may be away for a moment: either it is well,
- * or it is damaged, and logged. On request the damaged ones are read once more, and those that
- * still are damaged are taken out of the version by one edit, and their files put aside. */
+ * or it is damaged, and logged. On request the damaged ones are read once more; those that still are
+ * damaged are taken out of the version and what is whole in them put in by one edit, and their files
+ * put aside. */
 #include "storage/engine_internal.h"
 
 #include "base/assert.h"
@@ -78,6 +79,7 @@ static void judge_run(struct os_job *job) {
             if (table_is_suspect(t)) table_judge(t, &e->judge_stop);
         }
     }
+    if (e->rescuing) rescue_run(&e->rescue);
 }
 
 static bool is_suspect(const struct version *v, uint64_t number) {
@@ -102,11 +104,17 @@ static void trim_bad(struct engine *e) {
 
 static void judge_done(struct os_job *job);
 
-static void judge_start(struct engine *e) {
+static void judge_start(struct engine *e, bool rescues) {
     ASSERT(!e->judging);
+    ASSERT(!e->rescuing);
     e->judging = true;
     version_retain(e->version);
     e->judge_version = e->version;
+    e->rescuing = rescues;
+    if (rescues) {
+        const struct output_options o = engine_output_options(e, e->options.table.compression);
+        rescue_init(&e->rescue, e->version, &o, &e->judge_stop);
+    }
     e->judge_job = (struct os_job){ .loop = e->options.loop, .run = judge_run, .done = judge_done };
     os_pool_submit(e->options.pool, OS_JOB_BACKGROUND, &e->judge_job);
 }
@@ -156,6 +164,10 @@ static void drop_installed(struct engine *e, struct engine_edit *edit) {
     ASSERT(e->compaction_state == WORK_IDLE);
     for (uint32_t i = 0; i < edit->change.delete_count; i++)
         put_aside(e, edit->change.deletes[i].number);
+    if (e->rescue.lost > 0)
+        log_error("%s: %" PRIu64 " records of them could not be read, %" PRIu64 " are kept", e->dir,
+                  e->rescue.lost, e->rescue.kept);
+    engine_rescue_end(e);
     e->damage_look_ms = 0;
     e->damaged = false;
     trim_bad(e);
@@ -174,6 +186,11 @@ static void collect(const struct engine *e, struct engine_edit *edit) {
     }
 }
 
+void engine_rescue_end(struct engine *e) {
+    if (e->rescuing) rescue_deinit(&e->rescue);
+    e->rescuing = false;
+}
+
 /* No compaction runs, and none starts before the edit is in place. One that had begun under the gc
  * floor would rely on what is put meanwhile being above it. An edit without tables changes nothing
  * and is written all the same. */
@@ -185,6 +202,10 @@ static void drop(struct engine *e) {
     edit->done = e->drop_done;
     edit->user = e->drop_user;
     collect(e, edit);
+    for (uint32_t i = 0; i < e->rescue.output.count; i++) {
+        e->rescue.output.tables[i].garbage_wait_ms = COMPACTION_GARBAGE_WAIT_MS;
+        engine_edit_add(edit, &e->rescue.output.tables[i], e->rescue.levels[i]);
+    }
     e->gc_floor = (struct ballot){ 0 };
     engine_edit_queue(e, edit);
 }
@@ -200,19 +221,27 @@ static void judge_done(struct os_job *job) {
     look(e);
     trim_bad(e);
     if (e->drop_state != DROP_JUDGING) return;
-    if (e->stopping)
-        drop_move(e, DROP_WANTED); /* and ends so */
-    else
+    if (!e->stopping && status_ok(e->rescue.status)) {
+        engine_note_success(e);
         drop(e);
+        return;
+    }
+    /* One that stops ends so. */
+    if (!e->stopping)
+        engine_note_failure(e, "giving up damaged tables", e->rescue.status, &e->drop_retry_ms);
+    output_discard(&e->rescue.output);
+    engine_rescue_end(e);
+    drop_move(e, DROP_WANTED);
 }
 
 void engine_damage_turn(struct engine *e) {
     look(e);
-    if (judge_is_due(e)) judge_start(e);
+    if (judge_is_due(e)) judge_start(e, false);
     if (e->drop_state != DROP_WANTED || e->judging || e->stopping) return;
     if (e->compaction_state != WORK_IDLE) return;
+    if (os_loop_now_ms(e->options.loop) < e->drop_retry_ms) return;
     drop_move(e, DROP_JUDGING);
-    judge_start(e);
+    judge_start(e, true);
 }
 
 void engine_drop_damaged(struct engine *e, void (*done)(void *user, struct status s), void *user) {

@@ -17,6 +17,7 @@
 #include "storage/flush.h"
 #include "storage/manifest.h"
 #include "storage/memtable.h"
+#include "storage/rescue.h"
 
 /* After a job failed for lack of space, or otherwise, it is tried again this much later. */
 #define ENGINE_RETRY_MS 1000u
@@ -63,7 +64,7 @@ enum work_state {
 enum drop_state {
     DROP_NONE,
     DROP_WANTED,  /* waits for the compaction and for judging to end */
-    DROP_JUDGING, /* the tables are read once more */
+    DROP_JUDGING, /* the tables are read once more, and what is whole in damaged ones written anew */
     DROP_WRITING, /* its edit is queued */
     DROP_STATES,
 };
@@ -127,6 +128,9 @@ struct engine {
     atomic_bool judge_stop;                         /* it ends early */
     bool judging;                                   /* it is under way */
     enum drop_state drop_state;                     /* of engine_drop_damaged */
+    struct rescue rescue;                           /* JUDGING, WRITING: `rescuing` */
+    bool rescuing;                                  /* it is to be deinitialised */
+    uint64_t drop_retry_ms;                         /* WANTED: not before */
     void (*drop_done)(void *user, struct status s); /* of the drop that is wanted */
     void *drop_user;                                /* for `drop_done` */
 
@@ -157,11 +161,17 @@ uint64_t engine_segment_after_oldest(const struct engine *e);
 /* Freeze the active memtable and begin another.
  * Errors  ST_BUSY, ST_FULL */
 STATUS engine_rotate(struct engine *e);
+/* Have the edit add the table, which the caller holds until it is installed. */
+void engine_edit_add(struct engine_edit *edit, const struct version_table *t, uint32_t level);
 void engine_edit_queue(struct engine *e, struct engine_edit *edit);
 void engine_edit_deinit(struct engine_edit *edit);
 /* The whole state as encoded edits, for a new manifest. */
 void engine_snapshot(const struct engine *e, uint64_t number, struct buffer *out);
 void engine_note_corrupt(struct engine *e);
+/* A job came back with an error: say so, and when to try again. */
+void engine_note_failure(struct engine *e, const char *what, struct status s,
+                         uint64_t *ret_retry_ms);
+void engine_note_success(struct engine *e);
 
 /* engine_damage.c */
 /* How many files of given up tables are kept for a look at them. */
@@ -170,6 +180,8 @@ void engine_note_corrupt(struct engine *e);
 void engine_damage_turn(struct engine *e);
 /* The engine is closed: what is wanted will not come. */
 void engine_damage_cancel(struct engine *e);
+/* Free what a rescue holds, if there is one; its files stay. */
+void engine_rescue_end(struct engine *e);
 
 /* engine_sweep.c */
 /* What the running compaction may drop has become less: nothing is to come of its job if it would

@@ -31,8 +31,7 @@ void engine_note_corrupt(struct engine *e) {
     e->stats.corruptions++;
 }
 
-/* A job came back with an error: say so, and when to try again. */
-static void note_failure(struct engine *e, const char *what, struct status s,
+void engine_note_failure(struct engine *e, const char *what, struct status s,
                          uint64_t *ret_retry_ms) {
     ASSERT(!status_ok(s));
     *ret_retry_ms = now_ms(e) + ENGINE_RETRY_MS;
@@ -47,7 +46,7 @@ static void note_failure(struct engine *e, const char *what, struct status s,
     log_error("%s: %s failed: %s", e->dir, what, status_name(s));
 }
 
-static void note_success(struct engine *e) {
+void engine_note_success(struct engine *e) {
     if (e->background_full) log_info("%s: there is disk space again", e->dir);
     e->background_full = false;
 }
@@ -65,7 +64,7 @@ void engine_edit_deinit(struct engine_edit *edit) {
     *edit = (struct engine_edit){ 0 };
 }
 
-static void edit_add(struct engine_edit *edit, const struct version_table *t, uint32_t level) {
+void engine_edit_add(struct engine_edit *edit, const struct version_table *t, uint32_t level) {
     const struct manifest_table described = output_describe(t, level);
     manifest_edit_add(&edit->change, &described);
     edit->adds = mem_realloc(edit->adds, (edit->add_count + 1) * sizeof *edit->adds);
@@ -141,11 +140,11 @@ static void manifest_done(struct os_job *job) {
     if (!status_ok(e->manifest_status)) {
         /* An append needs less space than a rewrite, so it may still work. */
         e->rewrite_failed = rewrite && e->manifest.file.os != NULL;
-        note_failure(e, "the manifest", e->manifest_status, &e->manifest_retry_ms);
+        engine_note_failure(e, "the manifest", e->manifest_status, &e->manifest_retry_ms);
         return;
     }
     if (rewrite) e->rewrite_failed = false;
-    note_success(e);
+    engine_note_success(e);
     while (count-- > 0) {
         ASSERT(!list_is_empty(&e->edits));
         edit_install(e, LIST_ENTRY(list_take_first(&e->edits), struct engine_edit, link));
@@ -225,12 +224,12 @@ static void flush_job_done(struct os_job *job) {
     struct engine *e = LIST_ENTRY(job, struct engine, flush_job);
     ASSERT(e->flush_state == WORK_RUNNING);
     if (!status_ok(e->flush.status)) {
-        note_failure(e, "a flush", e->flush.status, &e->flush_retry_ms);
+        engine_note_failure(e, "a flush", e->flush.status, &e->flush_retry_ms);
         flush_deinit(&e->flush);
         work_move(&e->flush_state, WORK_IDLE);
         return;
     }
-    note_success(e);
+    engine_note_success(e);
     struct engine_edit *edit = &e->flush_edit;
     *edit = (struct engine_edit){ .installed = flush_installed };
     edit->change.first_segment = engine_segment_after_oldest(e);
@@ -239,7 +238,7 @@ static void flush_job_done(struct os_job *job) {
     for (uint32_t i = 0; i < e->flush.output.count; i++) {
         e->flush.output.tables[i].sweep = oldest->sweep;
         garbage_wait(e, &e->flush.output.tables[i], 0);
-        edit_add(edit, &e->flush.output.tables[i], 0);
+        engine_edit_add(edit, &e->flush.output.tables[i], 0);
     }
     work_move(&e->flush_state, WORK_INSTALLING);
     engine_edit_queue(e, edit);
@@ -312,13 +311,14 @@ static void compaction_edit_queue(struct engine *e) {
         manifest_edit_delete(&edit->change, c->plan.inputs[i].level, t->number);
         if (t->garbage_wait_ms > wait_ms) wait_ms = t->garbage_wait_ms;
     }
-    if (c->plan.kind == COMPACTION_MOVE) edit_add(edit, input_table(c, 0), c->plan.level_output);
+    if (c->plan.kind == COMPACTION_MOVE)
+        engine_edit_add(edit, input_table(c, 0), c->plan.level_output);
     const bool freed_little = c->output.bytes > c->plan.input_bytes / 4 * 3;
     wait_ms = c->plan.for_garbage && freed_little ? wait_ms * 2 : 0;
     for (uint32_t i = 0; i < c->output.count; i++) {
         c->output.tables[i].sweep = c->sweep;
         garbage_wait(e, &c->output.tables[i], wait_ms);
-        edit_add(edit, &c->output.tables[i], c->plan.level_output);
+        engine_edit_add(edit, &c->output.tables[i], c->plan.level_output);
     }
     work_move(&e->compaction_state, WORK_INSTALLING);
     engine_edit_queue(e, edit);
@@ -338,7 +338,7 @@ static void compaction_job_done(struct os_job *job) {
     struct compaction *c = &e->compaction;
     ASSERT(e->compaction_state == WORK_RUNNING);
     if (status_ok(c->status) && !c->clean && !e->compaction_revoked) {
-        note_success(e);
+        engine_note_success(e);
         compaction_edit_queue(e);
         return;
     }
@@ -351,7 +351,7 @@ static void compaction_job_done(struct os_job *job) {
         return;
     }
     if (!c->stopped) {
-        note_failure(e, "a compaction", c->status, &e->compaction_retry_ms);
+        engine_note_failure(e, "a compaction", c->status, &e->compaction_retry_ms);
         if (c->status.code == ST_CORRUPT && c->failed != 0) mark_bad(e, c->failed);
     }
     compaction_end(e);
@@ -442,7 +442,7 @@ static void start_compaction(struct engine *e) {
     if (found) {
         compaction_start(e, &plan);
     } else if (e->background_full && is_at_rest(e)) {
-        note_success(e); /* what met no space is no longer needed */
+        engine_note_success(e); /* what met no space is no longer needed */
     }
 }
 

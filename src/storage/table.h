@@ -145,6 +145,9 @@ void table_iterator_init(struct table_iterator *it, struct table *t, bool may_bl
  * Errors  ST_WAIT, ST_CORRUPT */
 STATUS table_iterator_seek(struct table_iterator *it, struct bytes ikey);
 STATUS table_iterator_next(struct table_iterator *it);
+/* After ST_CORRUPT: to the first record behind the block that is damaged.
+ * Errors  as table_iterator_seek */
+STATUS table_iterator_skip(struct table_iterator *it);
 void table_iterator_deinit(struct table_iterator *it);
 
 /* Read and verify all of it, order and counts included; one line per finding. Ends with the first

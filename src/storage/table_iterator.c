@@ -24,6 +24,7 @@ struct iterator_state {
     uint8_t *key;             /* the entry's whole key */
     size_t key_len;           /* bytes of it */
     size_t key_capacity;      /* room at `key` */
+    uint32_t lost;            /* data block of the last ST_CORRUPT */
     uint32_t misses;          /* blocks in a row that were read, not found in the cache */
     uint64_t ahead_end;       /* file offset up to which was asked ahead */
     uint8_t *piece;           /* bypass: bytes of the file */
@@ -171,6 +172,8 @@ static struct status lose(struct table_iterator *it, struct status why) {
 }
 
 static struct status lose_corrupt(struct table_iterator *it, uint32_t index) {
+    struct iterator_state *s = it->state;
+    s->lost = index;
     return lose(it, table_corrupt(it->table, table_block_offset(it->table, index),
                                   "block has a bad entry or record"));
 }
@@ -216,6 +219,7 @@ static STATUS stand_first(struct table_iterator *it, uint32_t index) {
     struct held_block held;
     const struct status opened = held_open(it, index, &held);
     if (opened.code == ST_WAIT) return opened;
+    if (opened.code == ST_CORRUPT) s->lost = index;
     if (!status_ok(opened)) return lose(it, opened);
 
     held_release(it, &s->here);
@@ -237,6 +241,12 @@ STATUS table_iterator_next(struct table_iterator *it) {
     return stand(it, &e, bytes_of(s->key, s->key_len));
 }
 
+STATUS table_iterator_skip(struct table_iterator *it) {
+    const struct iterator_state *s = it->state;
+    ASSERT(!it->valid);
+    return stand_first(it, s->lost + 1);
+}
+
 STATUS table_iterator_seek(struct table_iterator *it, struct bytes ikey) {
     struct iterator_state *s = it->state;
     if (ikey.len == 0) return stand_first(it, 0);
@@ -248,6 +258,7 @@ STATUS table_iterator_seek(struct table_iterator *it, struct bytes ikey) {
         if (it->bypass_cache) held_release(it, &s->here);
         const struct status opened = held_open(it, index, &s->probe);
         if (opened.code == ST_WAIT) return opened;
+        if (opened.code == ST_CORRUPT) s->lost = index;
         if (!status_ok(opened)) return lose(it, opened);
     }
     struct block_entry e;

@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOST_KEYS 200u /* in the table that is damaged */
-#define KEYS 300u      /* the others are in a table of their own */
+#define TABLE_KEYS 200u /* in the table that is damaged */
+#define KEYS 300u       /* the others are in a table of their own */
 
 static struct engine_world w;
 static struct engine_world found;
@@ -60,8 +60,8 @@ static void begin_whole(uint64_t seed) {
     w.key_count = KEYS;
     dones = 0;
     CHECK_OK(engine_world_open(&w));
-    put_table(0, LOST_KEYS);
-    put_table(LOST_KEYS, KEYS);
+    put_table(0, TABLE_KEYS);
+    put_table(TABLE_KEYS, KEYS);
 }
 
 /* A bit of the first one is wrong, and nobody knows. */
@@ -77,18 +77,26 @@ static void begin(uint64_t seed) {
 /* How many keys of the first table cannot be read. */
 static uint32_t corrupt_keys(struct engine_world *of) {
     uint32_t count = 0;
-    for (uint32_t k = 0; k < LOST_KEYS; k++) count += get(of, k).code == ST_CORRUPT;
+    for (uint32_t k = 0; k < TABLE_KEYS; k++) count += get(of, k).code == ST_CORRUPT;
+    return count;
+}
+
+/* Which is some, and not all of them. */
+static uint32_t find_damage(struct engine_world *of) {
+    const uint32_t count = corrupt_keys(of);
+    CHECK(count > 0);
+    CHECK(count < TABLE_KEYS / 2);
     return count;
 }
 
 static uint32_t absent_keys(struct engine_world *of) {
     uint32_t count = 0;
-    for (uint32_t k = 0; k < LOST_KEYS; k++) count += get(of, k).code == ST_NOT_FOUND;
+    for (uint32_t k = 0; k < TABLE_KEYS; k++) count += get(of, k).code == ST_NOT_FOUND;
     return count;
 }
 
 static void check_others(struct engine_world *of) {
-    for (uint32_t k = LOST_KEYS; k < KEYS; k++) CHECK(engine_world_check_key(of, k) == NULL);
+    for (uint32_t k = TABLE_KEYS; k < KEYS; k++) CHECK(engine_world_check_key(of, k) == NULL);
 }
 
 static bool exists(struct sim_disk *disk, const char *name) {
@@ -98,10 +106,11 @@ static bool exists(struct sim_disk *disk, const char *name) {
     return status_ok(sim_disk_view(disk, path, &content));
 }
 
-/* A damaged table is told from a whole one, is gone when it was given up, and stays so. */
+/* A damaged table is told from a whole one; when it was given up its bad block is gone for good, and
+ * the others are there. */
 TEST(engine_damage, is_found_by_a_read_and_given_up) {
     begin(test_seed());
-    CHECK(corrupt_keys(&w) > 0);
+    const uint32_t lost = find_damage(&w);
     engine_turn(w.engine);
     CHECK(!engine_is_damaged(w.engine)); /* it is read again first */
     engine_world_settle(&w);
@@ -117,13 +126,16 @@ TEST(engine_damage, is_found_by_a_read_and_given_up) {
     CHECK_OK(done_status);
     CHECK(!engine_is_damaged(w.engine));
     CHECK_EQ(engine_stats(w.engine).tables_dropped, 1);
-    CHECK_EQ(absent_keys(&w), LOST_KEYS);
+    CHECK_EQ(absent_keys(&w), lost);
+    uint32_t right = 0;
+    for (uint32_t k = 0; k < TABLE_KEYS; k++) right += engine_world_check_key(&w, k) == NULL;
+    CHECK_EQ(right, TABLE_KEYS - lost);
     check_others(&w);
     CHECK(exists(w.disk, "damaged-0"));
 
     engine_world_close(&w, false);
     CHECK_OK(engine_world_open(&w));
-    CHECK_EQ(absent_keys(&w), LOST_KEYS);
+    CHECK_EQ(absent_keys(&w), lost);
     CHECK(!engine_is_damaged(w.engine));
     engine_world_deinit(&w);
 }
@@ -134,11 +146,11 @@ TEST(engine_damage, is_given_up_with_a_bad_sector) {
     char path[OS_PATH_BYTES_MAX];
     manifest_table_path(ENGINE_WORLD_DIR, 1, path);
     CHECK_OK(sim_disk_spoil(w.disk, path, 10));
-    CHECK(corrupt_keys(&w) > 0);
+    const uint32_t lost = find_damage(&w);
     engine_drop_damaged(w.engine, drop_done, NULL);
     engine_world_settle(&w);
     CHECK_EQ(dones, 1);
-    CHECK_EQ(absent_keys(&w), LOST_KEYS);
+    CHECK_EQ(absent_keys(&w), lost);
     check_others(&w);
     engine_world_deinit(&w);
 }
@@ -224,7 +236,7 @@ TEST(engine_damage, takes_back_what_was_lost) {
     engine_drop_damaged(w.engine, drop_done, NULL);
     engine_world_settle(&w);
     CHECK_EQ(dones, 1);
-    for (uint32_t k = 0; k < LOST_KEYS; k++) put_waiting(k, 1001 + k);
+    for (uint32_t k = 0; k < TABLE_KEYS; k++) put_waiting(k, 1001 + k);
     CHECK(engine_world_check_all(&w) == NULL);
     engine_world_deinit(&w);
 }
@@ -235,7 +247,7 @@ TEST(engine_damage, is_found_by_whoever_meets_it) {
         begin(test_seed() + way);
         if (way == 0) {
             uint8_t space[IKEY_BYTES_MAX];
-            for (uint32_t k = 0; k < LOST_KEYS; k++) {
+            for (uint32_t k = 0; k < TABLE_KEYS; k++) {
                 struct engine_read r = { 0 };
                 const struct bytes ikey = engine_world_ikey(k, space);
                 const struct status s = engine_get(w.engine, ikey, false, &r);
@@ -261,7 +273,8 @@ TEST(engine_damage, is_found_by_whoever_meets_it) {
         engine_drop_damaged(w.engine, drop_done, NULL);
         engine_world_settle(&w);
         CHECK_EQ(dones, 1);
-        CHECK_EQ(absent_keys(&w), LOST_KEYS);
+        const uint32_t lost = absent_keys(&w);
+        CHECK(lost > 0 && lost < TABLE_KEYS / 2);
         check_others(&w);
         engine_world_deinit(&w);
     }
@@ -270,18 +283,73 @@ TEST(engine_damage, is_found_by_whoever_meets_it) {
 /* A compaction that has begun ends first; nothing it relied on is taken from it. */
 TEST(engine_damage, waits_for_a_compaction) {
     begin(test_seed());
-    CHECK(corrupt_keys(&w) > 0);
+    const uint32_t lost = find_damage(&w);
     engine_turn(w.engine);
     engine_compact_all(w.engine);
     for (uint32_t i = 0; i < 4; i++) engine_turn(w.engine);
     engine_drop_damaged(w.engine, drop_done, NULL);
     engine_world_settle(&w);
     CHECK_EQ(dones, 1);
-    CHECK_EQ(absent_keys(&w), LOST_KEYS);
+    CHECK_EQ(absent_keys(&w), lost);
     check_others(&w);
     engine_compact_all(w.engine);
     engine_world_settle(&w);
     check_others(&w);
+    engine_world_deinit(&w);
+}
+
+struct tables {
+    uint64_t numbers[64];
+    uint32_t count;
+};
+
+static void add_table(void *user, const char *name) {
+    struct tables *t = user;
+    uint64_t number;
+    if (!manifest_name_number(name, "table-", &number)) return;
+    CHECK(t->count < 64);
+    t->numbers[t->count++] = number;
+}
+
+/* Every table of a level is damaged at once: of each what is whole is there, where it was. */
+TEST(engine_damage, is_given_up_in_any_level) {
+    engine_world_init(&w, NULL, test_seed());
+    w.options.memtable_bytes = 1024 * 1024;
+    w.options.table.block_bytes = 1024;
+    w.options.table_bytes = 2 * 1024;
+    w.key_count = KEYS;
+    dones = 0;
+    CHECK_OK(engine_world_open(&w));
+    put_table(0, KEYS);
+    engine_compact_all(w.engine);
+    engine_world_settle(&w);
+    struct tables tables = { 0 };
+    CHECK_OK(sim_disk_list(w.disk, ENGINE_WORLD_DIR, add_table, &tables));
+    CHECK(tables.count > 3);
+    const struct engine_stats before = engine_stats(w.engine);
+    CHECK_EQ(before.level_tables[ENGINE_LEVELS - 1], tables.count);
+    for (uint32_t i = 0; i < tables.count; i++) {
+        char path[OS_PATH_BYTES_MAX];
+        manifest_table_path(ENGINE_WORLD_DIR, tables.numbers[i], path);
+        CHECK_OK(sim_disk_flip(w.disk, path, 10 + 100 * i, 3));
+    }
+    uint32_t lost = 0;
+    for (uint32_t k = 0; k < KEYS; k++) lost += get(&w, k).code == ST_CORRUPT;
+    CHECK(lost > 0);
+    engine_drop_damaged(w.engine, drop_done, NULL);
+    engine_world_settle(&w);
+    CHECK_EQ(dones, 1);
+    const struct engine_stats after = engine_stats(w.engine);
+    CHECK(after.tables_dropped > 3);
+    CHECK(after.level_tables[ENGINE_LEVELS - 1] > 3);
+    CHECK_EQ(after.records, before.records - lost);
+    uint32_t right = 0;
+    for (uint32_t k = 0; k < KEYS; k++) right += engine_world_check_key(&w, k) == NULL;
+    CHECK_EQ(right, KEYS - lost);
+    engine_compact_all(w.engine);
+    engine_world_settle(&w);
+    CHECK_EQ(engine_stats(w.engine).records, before.records - lost);
+    CHECK_EQ(engine_stats(w.engine).corruptions, after.corruptions);
     engine_world_deinit(&w);
 }
 
@@ -291,8 +359,8 @@ TEST(engine_damage, keeps_a_few_files) {
     char path[OS_PATH_BYTES_MAX];
     for (uint64_t i = 0; i < 6; i++) {
         if (i > 0) {
-            put_table(0, LOST_KEYS);
-            manifest_table_path(ENGINE_WORLD_DIR, 2 + i, path);
+            put_table(0, TABLE_KEYS);
+            manifest_table_path(ENGINE_WORLD_DIR, 2 + 2 * i, path);
             CHECK_OK(sim_disk_flip(w.disk, path, 10, 3));
         }
         CHECK(corrupt_keys(&w) > 0);
@@ -315,9 +383,9 @@ static void on_abort(int number) {
 }
 
 /* Give the table up on a disk that loses power after `ops` more operations. */
-static uint64_t drop_until(uint64_t seed, uint64_t ops) {
+static uint64_t drop_until(uint64_t seed, uint64_t ops, uint32_t *ret_lost) {
     begin(seed);
-    CHECK(corrupt_keys(&w) > 0);
+    *ret_lost = find_damage(&w);
     const uint64_t before = sim_disk_op_count(w.disk);
     sim_disk_stop_after(w.disk, ops == SIM_DISK_UNLIMITED ? ops : before + ops);
     may_die = ops != SIM_DISK_UNLIMITED;
@@ -332,8 +400,8 @@ static uint64_t drop_until(uint64_t seed, uint64_t ops) {
     return sim_disk_op_count(w.disk) - before;
 }
 
-/* All of the table is there, damaged as it is, or all of it is gone. */
-static void judge(struct sim_disk *image, uint64_t seed, bool must_be_gone) {
+/* The table is there, damaged as it is, or it is given up but for what is whole in it. */
+static void judge(struct sim_disk *image, uint64_t seed, bool must_be_gone, uint32_t lost) {
     engine_world_init(&found, image, seed);
     found.options = w.options;
     found.key_count = KEYS;
@@ -342,36 +410,37 @@ static void judge(struct sim_disk *image, uint64_t seed, bool must_be_gone) {
     CHECK_OK(engine_world_open(&found));
     check_others(&found);
     const uint32_t absent = absent_keys(&found);
-    CHECK(absent == 0 || absent == LOST_KEYS);
-    CHECK(absent == LOST_KEYS || !must_be_gone);
+    CHECK_EQ(absent + corrupt_keys(&found), lost);
+    CHECK(absent == 0 || absent == lost);
+    CHECK(absent == lost || !must_be_gone);
     if (absent == 0) {
-        CHECK(corrupt_keys(&found) > 0);
         dones = 0;
         engine_drop_damaged(found.engine, drop_done, NULL);
         engine_world_settle(&found);
         CHECK_EQ(dones, 1);
-        CHECK_EQ(absent_keys(&found), LOST_KEYS);
+        CHECK_EQ(absent_keys(&found), lost);
     }
     engine_world_close(&found, true);
     CHECK_OK(engine_world_open(&found));
-    CHECK_EQ(absent_keys(&found), LOST_KEYS);
+    CHECK_EQ(absent_keys(&found), lost);
     check_others(&found);
     engine_world_deinit(&found);
 }
 
 static void crash_everywhere(uint64_t seed) {
-    const uint64_t ops = drop_until(seed, SIM_DISK_UNLIMITED);
+    uint32_t lost;
+    const uint64_t ops = drop_until(seed, SIM_DISK_UNLIMITED, &lost);
     CHECK(ops >= 3);
     CHECK_EQ(dones, 1);
     engine_world_deinit(&w);
     for (uint64_t stop = 0; stop <= ops; stop++) {
         for (uint32_t style = 0; style < 4; style++) {
-            drop_until(seed, stop);
+            drop_until(seed, stop, &lost);
             const bool was_done = dones > 0;
             const enum sim_disk_crash_style styles[] = { SIM_CRASH_LOSE_ALL, SIM_CRASH_KEEP_ALL,
                                                          SIM_CRASH_SEEDED, SIM_CRASH_SEEDED };
             struct sim_disk *image = sim_disk_crash(w.disk, styles[style], seed + style);
-            judge(image, seed + style, was_done);
+            judge(image, seed + style, was_done, lost);
             sim_disk_destroy(image);
         }
     }
