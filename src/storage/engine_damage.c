@@ -17,6 +17,7 @@
 
 #define JUDGE_PAUSE_MS 10000u  /* between two verdicts about new suspicions */
 #define JUDGE_AGAIN_MS 600000u /* before damage is looked at again */
+#define RESCUE_PAUSE_MS 9000u  /* others wait less for space, and may make it */
 
 /* ---- looking ---- */
 
@@ -134,7 +135,7 @@ static const uint32_t drop_next[DROP_STATES] = {
     [DROP_NONE] = 1u << DROP_WANTED,
     [DROP_WANTED] = 1u << DROP_JUDGING | 1u << DROP_NONE,
     [DROP_JUDGING] = 1u << DROP_WRITING | 1u << DROP_WANTED,
-    [DROP_WRITING] = 1u << DROP_NONE,
+    [DROP_WRITING] = 1u << DROP_NONE | 1u << DROP_WANTED,
 };
 
 static void drop_move(struct engine *e, enum drop_state next) {
@@ -160,7 +161,6 @@ static void put_aside(struct engine *e, uint64_t number) {
 }
 
 static void drop_installed(struct engine *e, struct engine_edit *edit) {
-    drop_move(e, DROP_NONE);
     ASSERT(e->compaction_state == WORK_IDLE);
     for (uint32_t i = 0; i < edit->change.delete_count; i++)
         put_aside(e, edit->change.deletes[i].number);
@@ -169,17 +169,20 @@ static void drop_installed(struct engine *e, struct engine_edit *edit) {
                   e->rescue.lost, e->rescue.kept);
     engine_rescue_end(e);
     e->damage_look_ms = 0;
-    e->damaged = false;
+    look(e);
     trim_bad(e);
-    if (edit->done != NULL) edit->done(edit->user, status_of(ST_OK));
+    drop_move(e, e->damaged ? DROP_WANTED : DROP_NONE); /* there were more of them */
+    if (!e->damaged && edit->done != NULL) edit->done(edit->user, status_of(ST_OK));
     engine_edit_deinit(edit);
     mem_free(edit);
 }
 
+/* Those that the rescue has read: what was flushed since is not damaged. */
 static void collect(const struct engine *e, struct engine_edit *edit) {
     for (uint32_t l = 0; l < ENGINE_LEVELS; l++) {
         const struct version_level *level = &e->version->levels[l];
         for (uint32_t i = 0; i < level->count; i++) {
+            if (edit->change.delete_count == e->rescue.tables) return;
             if (!table_is_damaged(level->tables[i].table)) continue;
             manifest_edit_delete(&edit->change, l, level->tables[i].number);
         }
@@ -226,9 +229,10 @@ static void judge_done(struct os_job *job) {
         drop(e);
         return;
     }
-    /* One that stops ends so. */
-    if (!e->stopping)
+    if (!e->stopping) {
         engine_note_failure(e, "giving up damaged tables", e->rescue.status, &e->drop_retry_ms);
+        e->drop_retry_ms += RESCUE_PAUSE_MS;
+    }
     output_discard(&e->rescue.output);
     engine_rescue_end(e);
     drop_move(e, DROP_WANTED);
@@ -246,6 +250,7 @@ void engine_damage_turn(struct engine *e) {
 
 void engine_drop_damaged(struct engine *e, void (*done)(void *user, struct status s), void *user) {
     drop_move(e, DROP_WANTED);
+    e->drop_retry_ms = 0;
     e->drop_done = done;
     e->drop_user = user;
 }

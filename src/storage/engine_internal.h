@@ -63,7 +63,7 @@ enum work_state {
 /* engine_drop_damaged. */
 enum drop_state {
     DROP_NONE,
-    DROP_WANTED,  /* waits for the compaction and for judging to end */
+    DROP_WANTED,  /* waits for the compaction and for judging to end, or to try again */
     DROP_JUDGING, /* the tables are read once more, and what is whole in damaged ones written anew */
     DROP_WRITING, /* its edit is queued */
     DROP_STATES,

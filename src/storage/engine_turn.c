@@ -417,7 +417,9 @@ static bool is_at_rest(const struct engine *e) {
 
 static void start_compaction(struct engine *e) {
     if (e->stopping || e->compaction_state != WORK_IDLE) return;
-    if (e->drop_state != DROP_NONE) return; /* what it chose might just be given up */
+    /* What it chose might just be given up; but it may make the space that this waits for. */
+    const bool drop_waits = e->drop_state == DROP_WANTED && now_ms(e) < e->drop_retry_ms;
+    if (e->drop_state != DROP_NONE && !drop_waits) return;
     if (now_ms(e) < e->compaction_retry_ms) return;
     if (!e->look && !e->everything && now_ms(e) < e->look_ms) return;
     /* "Everything" begins when the memtables of the moment are in tables. */

@@ -49,12 +49,13 @@ static STATUS read_table(struct rescue *r, const struct version_table *t) {
         }
     }
     table_iterator_deinit(&it);
-    return written;
+    return status_ok(written) ? read : written;
 }
 
 static STATUS rescue_table(struct rescue *r, const struct version_table *t, uint32_t level) {
     const uint64_t before = r->kept;
     r->key_last_len = 0;
+    r->tables++;
     TRY(read_table(r, t));
     TRY(output_cut(&r->output));
     r->lost += table_properties(t->table)->records - (r->kept - before);
@@ -68,7 +69,7 @@ static STATUS rescue_table(struct rescue *r, const struct version_table *t, uint
 static STATUS rescue_all(struct rescue *r) {
     for (uint32_t l = 0; l < ENGINE_LEVELS; l++) {
         const struct version_level *level = &r->version->levels[l];
-        for (uint32_t i = 0; i < level->count; i++) {
+        for (uint32_t i = 0; i < level->count && r->tables < RESCUE_TABLES_MAX; i++) {
             if (!table_is_damaged(level->tables[i].table)) continue;
             TRY(rescue_table(r, &level->tables[i], l));
         }

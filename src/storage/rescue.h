@@ -15,6 +15,7 @@ struct rescue {
     struct version *version; /* whose damaged tables it reads */
     struct output output;    /* one table for each of them that has anything whole */
     uint32_t *levels;        /* of each table of the output: that of the damaged one */
+    uint32_t tables;         /* that were read */
     const atomic_bool *stop; /* ends the job early */
     uint8_t *key_last;       /* IKEY_BYTES_MAX: the ikey written last */
     size_t key_last_len;     /* of it; 0 = none in this table */
@@ -25,7 +26,10 @@ struct rescue {
 
 void rescue_init(struct rescue *r, struct version *version, const struct output_options *options,
                  const atomic_bool *stop);
-/* The job. Tables that are damaged (table_is_damaged) when it begins are read. */
+/* At most so many tables at once, as all of them need disk space besides the old ones. */
+#define RESCUE_TABLES_MAX 8u
+/* The job. Of the tables that are damaged (table_is_damaged) when it begins the first ones, by level
+ * and place, are read. */
 void rescue_run(struct rescue *r);
 /* Releases the tables; their files stay. */
 void rescue_deinit(struct rescue *r);

@@ -81,10 +81,12 @@ static STATUS piece_get(struct table_iterator *it, uint64_t offset, uint32_t len
             s->piece_capacity = piece_len;
         }
         s->piece_len = 0;
-        if (!status_ok(table_read(it->table, offset, piece_len, s->piece))) {
+        struct status read = table_read(it->table, offset, piece_len, s->piece);
+        if (!status_ok(read) && piece_len > len) {
             piece_len = len; /* the bad place may lie behind this block */
-            TRY(table_read(it->table, offset, piece_len, s->piece));
+            read = table_read(it->table, offset, piece_len, s->piece);
         }
+        TRY(read);
         s->piece_offset = offset;
         s->piece_len = piece_len;
         if (left > piece_len) os_file_readahead(&it->table->file, offset + piece_len, PIECE_BYTES);

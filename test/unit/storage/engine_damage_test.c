@@ -3,6 +3,7 @@
 #include "storage/engine.h"
 
 #include "storage/manifest.h"
+#include "storage/rescue.h"
 #include "test/unit/harness.h"
 #include "test/unit/storage/engine_world.h"
 
@@ -316,7 +317,7 @@ TEST(engine_damage, is_given_up_in_any_level) {
     engine_world_init(&w, NULL, test_seed());
     w.options.memtable_bytes = 1024 * 1024;
     w.options.table.block_bytes = 1024;
-    w.options.table_bytes = 2 * 1024;
+    w.options.table_bytes = 1024;
     w.key_count = KEYS;
     dones = 0;
     CHECK_OK(engine_world_open(&w));
@@ -325,13 +326,13 @@ TEST(engine_damage, is_given_up_in_any_level) {
     engine_world_settle(&w);
     struct tables tables = { 0 };
     CHECK_OK(sim_disk_list(w.disk, ENGINE_WORLD_DIR, add_table, &tables));
-    CHECK(tables.count > 3);
+    CHECK(tables.count > RESCUE_TABLES_MAX); /* so there is more than one round */
     const struct engine_stats before = engine_stats(w.engine);
     CHECK_EQ(before.level_tables[ENGINE_LEVELS - 1], tables.count);
     for (uint32_t i = 0; i < tables.count; i++) {
         char path[OS_PATH_BYTES_MAX];
         manifest_table_path(ENGINE_WORLD_DIR, tables.numbers[i], path);
-        CHECK_OK(sim_disk_flip(w.disk, path, 10 + 100 * i, 3));
+        CHECK_OK(sim_disk_flip(w.disk, path, 10 + 20 * i, 3));
     }
     uint32_t lost = 0;
     for (uint32_t k = 0; k < KEYS; k++) lost += get(&w, k).code == ST_CORRUPT;
@@ -340,8 +341,7 @@ TEST(engine_damage, is_given_up_in_any_level) {
     engine_world_settle(&w);
     CHECK_EQ(dones, 1);
     const struct engine_stats after = engine_stats(w.engine);
-    CHECK(after.tables_dropped > 3);
-    CHECK(after.level_tables[ENGINE_LEVELS - 1] > 3);
+    CHECK(after.tables_dropped > RESCUE_TABLES_MAX);
     CHECK_EQ(after.records, before.records - lost);
     uint32_t right = 0;
     for (uint32_t k = 0; k < KEYS; k++) right += engine_world_check_key(&w, k) == NULL;
@@ -350,6 +350,50 @@ TEST(engine_damage, is_given_up_in_any_level) {
     engine_world_settle(&w);
     CHECK_EQ(engine_stats(w.engine).records, before.records - lost);
     CHECK_EQ(engine_stats(w.engine).corruptions, after.corruptions);
+    engine_world_deinit(&w);
+}
+
+static void wait_s(uint32_t seconds) {
+    for (uint32_t i = 0; i < seconds; i++) {
+        sim_os_advance_ms(w.os, 1000);
+        engine_turn(w.engine);
+        engine_world_pump(&w, 8);
+    }
+}
+
+/* On a full disk it waits. */
+TEST(engine_damage, is_given_up_when_there_is_space) {
+    begin(test_seed());
+    const uint32_t lost = find_damage(&w);
+    sim_disk_set_capacity(w.disk, sim_disk_used_bytes(w.disk) + 100);
+    engine_drop_damaged(w.engine, drop_done, NULL);
+    wait_s(30);
+    CHECK_EQ(dones, 0);
+    CHECK(engine_is_damaged(w.engine));
+    CHECK_EQ(corrupt_keys(&w), lost);
+    sim_disk_set_capacity(w.disk, SIM_DISK_UNLIMITED);
+    wait_s(12);
+    CHECK_EQ(dones, 1);
+    CHECK_OK(done_status);
+    CHECK_EQ(absent_keys(&w), lost);
+    check_others(&w);
+    engine_world_deinit(&w);
+}
+
+/* So does one that is stopped meanwhile. */
+TEST(engine_damage, may_be_stopped_on_a_full_disk) {
+    begin(test_seed());
+    const uint32_t lost = find_damage(&w);
+    sim_disk_set_capacity(w.disk, sim_disk_used_bytes(w.disk) + 100);
+    engine_drop_damaged(w.engine, drop_done, NULL);
+    wait_s(5);
+    CHECK_EQ(dones, 0);
+    engine_world_close(&w, false);
+    CHECK_EQ(dones, 1);
+    CHECK_STATUS(done_status, ST_BUSY);
+    sim_disk_set_capacity(w.disk, SIM_DISK_UNLIMITED);
+    CHECK_OK(engine_world_open(&w));
+    CHECK_EQ(corrupt_keys(&w), lost);
     engine_world_deinit(&w);
 }
 
