@@ -133,21 +133,23 @@ uint64_t disk_place_of_write(struct sim_disk *d, const struct inode *f, uint64_t
     return place;
 }
 
-bool disk_read_is_bad(struct sim_disk *d, const struct inode *f, uint64_t offset, size_t len) {
-    ASSERT(disk_check(d));
-    if (f->bad_sector == UINT64_MAX || len == 0) return false;
+static bool meets_bad_sector(const struct inode *f, uint64_t offset, size_t len) {
+    if (len == 0) return false;
     const uint64_t first = offset / SIM_SECTOR_BYTES;
     const uint64_t last = (offset + len - 1) / SIM_SECTOR_BYTES;
-    if (f->bad_sector < first || f->bad_sector > last) return false;
+    return f->bad_sector >= first && f->bad_sector <= last;
+}
+
+bool disk_read_is_bad(struct sim_disk *d, const struct inode *f, uint64_t offset, size_t len) {
+    ASSERT(disk_check(d));
+    if (!meets_bad_sector(f, offset, len)) return false;
     d->faults.reads_failed++;
     return true;
 }
 
 void disk_sector_written(struct inode *f, uint64_t offset, size_t len) {
-    const uint64_t first = offset / SIM_SECTOR_BYTES;
-    const uint64_t last = (offset + len - 1) / SIM_SECTOR_BYTES;
     ASSERT(len > 0);
-    if (f->bad_sector >= first && f->bad_sector <= last) f->bad_sector = UINT64_MAX;
+    if (meets_bad_sector(f, offset, len)) f->bad_sector = UINT64_MAX;
 }
 
 STATUS sim_disk_spoil(struct sim_disk *d, const char *path, uint64_t offset) {

@@ -23,6 +23,10 @@ static bool same_cluster(const struct control *c, const struct cluster_id *id) {
     return memcmp(id, &c->cluster, sizeof c->cluster) == 0;
 }
 
+static bool same_list(const struct control *c, const struct control_who *w) {
+    return w->list != 0 && w->list == c->list;
+}
+
 /* ---- questions ---- */
 
 static void tell_self(const struct control *c, struct control_who *w) {
@@ -124,7 +128,7 @@ void control_ask(struct control *c) {
 /* One that began with this node's list and has not heard of the cluster since knows itself by its
  * number only. It has never held anything. */
 static enum control_yours judge_founder(const struct control *c, const struct control_who *w) {
-    const bool began = w->person == CONTROL_PERSON_BEGUN && w->list != 0 && w->list == c->list;
+    const bool began = w->person == CONTROL_PERSON_BEGUN && same_list(c, w);
     if (!began || c->shown_revision == 0) return CONTROL_YOURS_FINE;
     const bool gone = metadata_member_state(c->state, w->member) == MEMBER_REMOVED;
     return gone ? CONTROL_YOURS_REMOVED : CONTROL_YOURS_FINE;
@@ -242,7 +246,7 @@ void control_on_i_am(struct control *c) {
     if (c->stage == CONTROL_GATHERING) gather_heard(c);
     if (c->stage != CONTROL_MEMBER || c->in.yours != CONTROL_YOURS_REMOVED) return;
     const struct control_who *w = &c->in.who;
-    const bool began = w->person == CONTROL_PERSON_MEMBER && w->list != 0 && w->list == c->list;
+    const bool began = w->person == CONTROL_PERSON_MEMBER && same_list(c, w);
     if (control_has_cluster(c) ? !same_cluster(c, &w->cluster) : !began) return;
     control_refuse(c, "member %u was removed from the cluster", c->self);
 }

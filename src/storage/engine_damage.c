@@ -49,9 +49,7 @@ static void tell(const struct version_table *t) {
 
 /* Reads in jobs do not come by here, so the tables themselves remember. */
 static void look(struct engine *e) {
-    const uint64_t now_ms = os_loop_now_ms(e->options.loop);
-    if (now_ms < e->damage_look_ms && e->damage_looked == e->stats.corruptions) return;
-    e->damage_look_ms = now_ms + ENGINE_LOOK_MS;
+    e->damage_look_ms = os_loop_now_ms(e->options.loop) + ENGINE_LOOK_MS;
     e->damage_looked = e->stats.corruptions;
     e->suspicion = e->damaged = false;
     for (uint32_t l = 0; l < ENGINE_LEVELS; l++) {
@@ -168,25 +166,12 @@ static void drop_installed(struct engine *e, struct engine_edit *edit) {
         log_error("%s: %" PRIu64 " records of them could not be read, %" PRIu64 " are kept", e->dir,
                   e->rescue.lost, e->rescue.kept);
     engine_rescue_end(e);
-    e->damage_look_ms = 0;
     look(e);
     trim_bad(e);
     drop_move(e, e->damaged ? DROP_WANTED : DROP_NONE); /* there were more of them */
     if (!e->damaged && edit->done != NULL) edit->done(edit->user, status_of(ST_OK));
     engine_edit_deinit(edit);
     mem_free(edit);
-}
-
-/* Those that the rescue has read: what was flushed since is not damaged. */
-static void collect(const struct engine *e, struct engine_edit *edit) {
-    for (uint32_t l = 0; l < ENGINE_LEVELS; l++) {
-        const struct version_level *level = &e->version->levels[l];
-        for (uint32_t i = 0; i < level->count; i++) {
-            if (edit->change.delete_count == e->rescue.tables) return;
-            if (!table_is_damaged(level->tables[i].table)) continue;
-            manifest_edit_delete(&edit->change, l, level->tables[i].number);
-        }
-    }
 }
 
 void engine_rescue_end(struct engine *e) {
@@ -204,7 +189,8 @@ static void drop(struct engine *e) {
     edit->installed = drop_installed;
     edit->done = e->drop_done;
     edit->user = e->drop_user;
-    collect(e, edit);
+    for (uint32_t i = 0; i < e->rescue.read_count; i++)
+        manifest_edit_delete(&edit->change, e->rescue.read[i].level, e->rescue.read[i].number);
     for (uint32_t i = 0; i < e->rescue.output.count; i++) {
         e->rescue.output.tables[i].garbage_wait_ms = COMPACTION_GARBAGE_WAIT_MS;
         engine_edit_add(edit, &e->rescue.output.tables[i], e->rescue.levels[i]);
@@ -220,7 +206,6 @@ static void judge_done(struct os_job *job) {
     e->judge_version = NULL;
     e->judging = false;
     e->judged_ms = os_loop_now_ms(e->options.loop);
-    e->damage_look_ms = 0;
     look(e);
     trim_bad(e);
     if (e->drop_state != DROP_JUDGING) return;
@@ -239,7 +224,8 @@ static void judge_done(struct os_job *job) {
 }
 
 void engine_damage_turn(struct engine *e) {
-    look(e);
+    const bool is_due = os_loop_now_ms(e->options.loop) >= e->damage_look_ms;
+    if (is_due || e->damage_looked != e->stats.corruptions) look(e);
     if (judge_is_due(e)) judge_start(e, false);
     if (e->drop_state != DROP_WANTED || e->judging || e->stopping) return;
     if (e->compaction_state != WORK_IDLE) return;

@@ -115,7 +115,7 @@ struct engine {
     uint64_t look_ms;                 /* when to look for work next, even if nothing changed */
     bool look;                        /* something changed: look for work */
     bool everything;                  /* engine_compact_all was called */
-    uint64_t bad[COMPACTION_BAD_MAX]; /* tables that are not compacted any more */
+    uint64_t bad[COMPACTION_BAD_MAX]; /* suspect tables, which are not compacted */
     uint32_t bad_count;
 
     uint64_t damage_look_ms; /* when to look for damaged tables next */

@@ -325,8 +325,8 @@ static void compaction_edit_queue(struct engine *e) {
     start_manifest(e);
 }
 
-/* The table is not compacted any more until the engine is opened anew: trying again would
- * only read the same bad block again. Reads of what is good in it go on. */
+/* The table is not compacted any more until it is found to be well (table_judge): trying again
+ * would only read the same bad block again. Reads of what is good in it go on. */
 static void mark_bad(struct engine *e, uint64_t number) {
     ASSERT(number > 0);
     log_error("%s: table %016" PRIx64 " is left out of compactions", e->dir, number);

@@ -55,7 +55,7 @@ static STATUS read_table(struct rescue *r, const struct version_table *t) {
 static STATUS rescue_table(struct rescue *r, const struct version_table *t, uint32_t level) {
     const uint64_t before = r->kept;
     r->key_last_len = 0;
-    r->tables++;
+    r->read[r->read_count++] = (struct version_delete){ t->number, level };
     TRY(read_table(r, t));
     TRY(output_cut(&r->output));
     r->lost += table_properties(t->table)->records - (r->kept - before);
@@ -69,7 +69,7 @@ static STATUS rescue_table(struct rescue *r, const struct version_table *t, uint
 static STATUS rescue_all(struct rescue *r) {
     for (uint32_t l = 0; l < ENGINE_LEVELS; l++) {
         const struct version_level *level = &r->version->levels[l];
-        for (uint32_t i = 0; i < level->count && r->tables < RESCUE_TABLES_MAX; i++) {
+        for (uint32_t i = 0; i < level->count && r->read_count < RESCUE_TABLES_MAX; i++) {
             if (!table_is_damaged(level->tables[i].table)) continue;
             TRY(rescue_table(r, &level->tables[i], l));
         }

@@ -11,23 +11,25 @@
 
 #include "storage/output.h"
 
+/* At most so many tables at once, as all of them need disk space besides the old ones. */
+#define RESCUE_TABLES_MAX 8u
+
 struct rescue {
     struct version *version; /* whose damaged tables it reads */
     struct output output;    /* one table for each of them that has anything whole */
     uint32_t *levels;        /* of each table of the output: that of the damaged one */
-    uint32_t tables;         /* that were read */
-    const atomic_bool *stop; /* ends the job early */
-    uint8_t *key_last;       /* IKEY_BYTES_MAX: the ikey written last */
-    size_t key_last_len;     /* of it; 0 = none in this table */
-    uint64_t kept;           /* records */
-    uint64_t lost;           /* records that the damaged tables held besides */
-    struct status status;    /* of the job */
+    struct version_delete read[RESCUE_TABLES_MAX]; /* the damaged tables it has read */
+    uint32_t read_count;                           /* of `read` */
+    const atomic_bool *stop;                       /* ends the job early */
+    uint8_t *key_last;                             /* IKEY_BYTES_MAX: the ikey written last */
+    size_t key_last_len;                           /* of it; 0 = none in this table */
+    uint64_t kept;                                 /* records */
+    uint64_t lost;        /* records that the damaged tables held besides */
+    struct status status; /* of the job */
 };
 
 void rescue_init(struct rescue *r, struct version *version, const struct output_options *options,
                  const atomic_bool *stop);
-/* At most so many tables at once, as all of them need disk space besides the old ones. */
-#define RESCUE_TABLES_MAX 8u
 /* The job. Of the tables that are damaged (table_is_damaged) when it begins the first ones, by level
  * and place, are read. */
 void rescue_run(struct rescue *r);

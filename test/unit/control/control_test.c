@@ -291,14 +291,20 @@ TEST(control, gathering_after_a_lost_disk) {
     destroy(w);
 }
 
-/* A founder that has begun tells one that comes with another disk so. */
-TEST(control, founders_know_each_other) {
-    struct world *w = made();
+/* Begin with two others of its list; the hash of that. */
+static uint64_t found(struct world *w) {
     begin(w, CONTROL_WANT_LIST, 1, 42);
     const uint64_t hash = list_hash(w);
     i_am(w, CONTROL_PERSON_FRESH, "10.0.0.1:7000", 8, hash, CONTROL_YOURS_FINE);
     i_am(w, CONTROL_PERSON_FRESH, "10.0.0.3:7000", 9, hash, CONTROL_YOURS_FINE);
     CHECK_EQ(stage(w), CONTROL_MEMBER);
+    return hash;
+}
+
+/* A founder that has begun tells one that comes with another disk so. */
+TEST(control, founders_know_each_other) {
+    struct world *w = made();
+    (void)found(w);
     end(w);
     begin(w, CONTROL_WANT_LIST, 2, 42); /* it is remembered over restarts */
     static struct control_message m;
@@ -516,11 +522,7 @@ TEST(control, removed) {
 /* So does a founder that has not heard of the cluster yet, from those who began with it. */
 TEST(control, removed_before_it_heard_of_the_cluster) {
     struct world *w = made();
-    begin(w, CONTROL_WANT_LIST, 1, 42);
-    const uint64_t hash = list_hash(w);
-    i_am(w, CONTROL_PERSON_FRESH, "10.0.0.1:7000", 8, hash, CONTROL_YOURS_FINE);
-    i_am(w, CONTROL_PERSON_FRESH, "10.0.0.3:7000", 9, hash, CONTROL_YOURS_FINE);
-    CHECK_EQ(stage(w), CONTROL_MEMBER);
+    const uint64_t hash = found(w);
     i_am(w, CONTROL_PERSON_MEMBER, "10.0.0.1:7000", 8, hash + 1, CONTROL_YOURS_REMOVED);
     i_am(w, CONTROL_PERSON_MEMBER, "10.0.0.1:7000", 8, hash, CONTROL_YOURS_OTHER);
     CHECK_EQ(stage(w), CONTROL_MEMBER);

@@ -52,6 +52,14 @@ static struct status get(struct engine_world *of, uint32_t key) {
     return s;
 }
 
+static void wait_s(uint32_t seconds) {
+    for (uint32_t i = 0; i < seconds; i++) {
+        sim_os_advance_ms(w.os, 1000);
+        engine_turn(w.engine);
+        engine_world_pump(&w, 8);
+    }
+}
+
 /* Two tables, all well. */
 static void begin_whole(uint64_t seed) {
     engine_world_init(&w, NULL, seed);
@@ -201,11 +209,7 @@ TEST(engine_damage, is_none_when_the_disk_is_back) {
     CHECK(engine_is_damaged(w.engine));
     CHECK(engine_stats(w.engine).level_tables[0] > 0);
     sim_disk_heal(w.disk);
-    for (uint32_t i = 0; i < 610; i++) {
-        sim_os_advance_ms(w.os, 1000);
-        engine_turn(w.engine);
-        engine_world_pump(&w, 8);
-    }
+    wait_s(610);
     CHECK(!engine_is_damaged(w.engine));
     engine_compact_all(w.engine);
     engine_world_settle(&w);
@@ -353,22 +357,20 @@ TEST(engine_damage, is_given_up_in_any_level) {
     engine_world_deinit(&w);
 }
 
-static void wait_s(uint32_t seconds) {
-    for (uint32_t i = 0; i < seconds; i++) {
-        sim_os_advance_ms(w.os, 1000);
-        engine_turn(w.engine);
-        engine_world_pump(&w, 8);
-    }
-}
-
-/* On a full disk it waits. */
-TEST(engine_damage, is_given_up_when_there_is_space) {
+/* Ask for it, and wait in vain. Returns how many keys are lost. */
+static uint32_t drop_on_full_disk(uint32_t seconds) {
     begin(test_seed());
     const uint32_t lost = find_damage(&w);
     sim_disk_set_capacity(w.disk, sim_disk_used_bytes(w.disk) + 100);
     engine_drop_damaged(w.engine, drop_done, NULL);
-    wait_s(30);
+    wait_s(seconds);
     CHECK_EQ(dones, 0);
+    return lost;
+}
+
+/* On a full disk it waits. */
+TEST(engine_damage, is_given_up_when_there_is_space) {
+    const uint32_t lost = drop_on_full_disk(30);
     CHECK(engine_is_damaged(w.engine));
     CHECK_EQ(corrupt_keys(&w), lost);
     sim_disk_set_capacity(w.disk, SIM_DISK_UNLIMITED);
@@ -382,12 +384,7 @@ TEST(engine_damage, is_given_up_when_there_is_space) {
 
 /* So does one that is stopped meanwhile. */
 TEST(engine_damage, may_be_stopped_on_a_full_disk) {
-    begin(test_seed());
-    const uint32_t lost = find_damage(&w);
-    sim_disk_set_capacity(w.disk, sim_disk_used_bytes(w.disk) + 100);
-    engine_drop_damaged(w.engine, drop_done, NULL);
-    wait_s(5);
-    CHECK_EQ(dones, 0);
+    const uint32_t lost = drop_on_full_disk(5);
     engine_world_close(&w, false);
     CHECK_EQ(dones, 1);
     CHECK_STATUS(done_status, ST_BUSY);
