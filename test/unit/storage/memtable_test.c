@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "harness.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -455,77 +454,6 @@ TEST(memtable, counts_the_memory_it_takes) {
 #endif
     for (uint32_t i = 0; i < 5; i++) memtable_destroy(held[i]);
     memtable_destroy(ballast);
-}
-
-struct reader {
-    struct memtable *memtable;
-    uint64_t seen;
-};
-
-static void *read_all(void *user) {
-    struct reader *reader = user;
-    struct memtable_iterator it;
-    memtable_iterator_seek(&it, reader->memtable, BYTES_NONE);
-    for (; it.valid; memtable_iterator_next(&it)) {
-        struct record held;
-        uint64_t sequence = 0;
-        const struct status s = memtable_get(reader->memtable, it.record.ikey, &held, &sequence);
-        if (status_ok(s) && sequence == it.sequence) reader->seen++;
-    }
-    return NULL;
-}
-
-TEST(memtable, is_read_by_many_threads_once_frozen) {
-    struct memtable *m = memtable_create(8 << 20, 1);
-    for (uint64_t i = 0; i < 5000; i++) {
-        uint8_t key[10] = { 0 };
-        put_u64_le(key + 2, i * UINT64_C(0x9e3779b97f4a7c15));
-        const struct record r = record_of(bytes_of(key, sizeof key), BYTES_LIT("value"), 1);
-        CHECK_OK(memtable_put(m, &r, i));
-    }
-    memtable_freeze(m);
-    struct reader readers[3];
-    pthread_t threads[3];
-    for (uint32_t i = 0; i < 3; i++) {
-        readers[i] = (struct reader){ .memtable = m };
-        CHECK_EQ(pthread_create(&threads[i], NULL, read_all, &readers[i]), 0);
-    }
-    for (uint32_t i = 0; i < 3; i++) {
-        pthread_join(threads[i], NULL);
-        CHECK_EQ(readers[i].seen, 5000);
-    }
-    memtable_destroy(m);
-}
-
-static void *freeze(void *user) {
-    memtable_freeze(user);
-    return NULL;
-}
-
-/* A job may freeze it while the owner goes on reading. */
-TEST(memtable, is_read_by_its_owner_while_a_job_freezes_it) {
-    for (uint64_t round = 0; round < 50; round++) {
-        struct memtable *m = memtable_create(1 << 20, 1);
-        struct memtable_iterator it;
-        struct record held;
-        uint64_t sequence, seen = 0;
-        pthread_t job;
-        for (uint64_t i = 0; i < 50 + round; i++) {
-            uint8_t key[10] = { 0 };
-            put_u64_le(key + 2, i * UINT64_C(0x9e3779b97f4a7c15));
-            const struct record r = record_of(bytes_of(key, sizeof key), BYTES_LIT("value"), 1);
-            CHECK_OK(memtable_put(m, &r, i));
-        }
-        CHECK_EQ(pthread_create(&job, NULL, freeze, m), 0);
-        memtable_iterator_seek(&it, m, BYTES_NONE);
-        for (; it.valid; memtable_iterator_next(&it), seen++)
-            CHECK_OK(memtable_get(m, it.record.ikey, &held, &sequence));
-        CHECK(memtable_bytes(m) > 0);
-        pthread_join(job, NULL);
-        CHECK_EQ(seen, 50 + round);
-        CHECK(memtable_check(m));
-        memtable_destroy(m);
-    }
 }
 
 /* A small budget is used for records too, not only for what might be needed. */
