@@ -68,7 +68,7 @@ static double step(struct metadata *m, enum slot_phase from, uint32_t most) {
     return c.ranges.count == 0 ? 0 : apply(m, &c);
 }
 
-/* More members than begin a cluster join it, by one change. Without boots and their answers. */
+/* More members than begin a cluster join it, by one change. */
 static double join(struct metadata *m, uint32_t members) {
     static struct metadata_command c;
     double took = 0;
@@ -77,6 +77,9 @@ static double join(struct metadata *m, uint32_t members) {
         (void)snprintf(address, sizeof address, "192.168.%u.%u:7000", id / 256, id % 256);
         c = (struct metadata_command){ .kind = METADATA_MEMBER_ADD };
         c.member = (struct member_wish){ .weight = 1, .address = bytes_of_string(address) };
+        (void)apply(m, &c);
+        c.kind = METADATA_MEMBER_BOOT;
+        c.member = (struct member_wish){ .id = id, .boot = 1 };
         (void)apply(m, &c);
     }
     c = (struct metadata_command){ .kind = METADATA_CHANGE_BEGIN };

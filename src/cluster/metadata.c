@@ -191,12 +191,17 @@ STATUS metadata_view(const struct metadata *m, uint64_t epoch, struct metadata_v
     return status_of(ST_OK);
 }
 
+bool metadata_never_started(const struct metadata_member *member) {
+    return member->state == MEMBER_JOINING && member->boot == 0;
+}
+
 void metadata_inputs(const struct metadata *m, struct ring_inputs *ret_inputs) {
     const uint32_t next = m->replicas_next;
     *ret_inputs = (struct ring_inputs){ .replicas = next != 0 ? next : m->replicas };
     for (uint32_t i = 0; i < m->members_count; i++) {
         const struct metadata_member *member = &m->members[i];
         if (member->state != MEMBER_ACTIVE && member->state != MEMBER_JOINING) continue;
+        if (metadata_never_started(member)) continue;
         ret_inputs->members[ret_inputs->count++] =
             (struct ring_member){ member->id, member->weight, member->zone };
     }

@@ -144,7 +144,10 @@ struct metadata_view {
  *                      not been applied here */
 STATUS metadata_view(const struct metadata *m, uint64_t epoch, struct metadata_view *ret_view);
 
-/* What a change should lead to now: all active and joining members, and the N that is asked for. */
+/* It was let in, and may never come: nothing is to rest on it. */
+bool metadata_never_started(const struct metadata_member *member);
+/* What a change should lead to now: all active members, those that join and have started, and the
+ * N that is asked for. */
 void metadata_inputs(const struct metadata *m, struct ring_inputs *ret_inputs);
 /* Of the members in it, not of N. */
 uint64_t metadata_inputs_hash(const struct ring_inputs *inputs);

@@ -12,11 +12,6 @@ static bool counts_as_member(const struct metadata_member *m) {
     return m->state == MEMBER_ACTIVE || m->state == MEMBER_JOINING;
 }
 
-/* It was let in, and may never come: nothing is to rest on it. */
-static bool never_started(const struct metadata_member *m) {
-    return m->state == MEMBER_JOINING && m->boot == 0;
-}
-
 static const struct metadata_member *find(const struct control *c, uint32_t id) {
     const uint32_t at = metadata_find_member(c->state, id);
     return at == MEMBER_NONE ? NULL : &c->state->members[at];
@@ -72,8 +67,7 @@ static bool change_voters(struct control *c, enum raft_change_kind kind, uint32_
     return status_ok(control_step(c, event));
 }
 
-/* Whether it is dead, or leaves and has given everything away. Who leaves votes until then: with
- * one less, a single disk that is lost could take the majority with it. */
+/* Whether it is dead, or leaves and has given everything away. */
 static bool has_gone(const struct control *c, const struct metadata_member *m) {
     if (m->state == MEMBER_DEAD) return true;
     const uint32_t at = metadata_find_member(c->state, m->id);
@@ -85,7 +79,7 @@ static uint32_t voters_wanted(const struct control *c) {
     uint32_t members = 0;
     for (uint32_t i = 0; i < c->state->members_count && members < VOTERS_MAX; i++) {
         const struct metadata_member *m = &c->state->members[i];
-        members += !has_gone(c, m) && !never_started(m);
+        members += !has_gone(c, m) && !metadata_never_started(m);
     }
     const uint32_t wanted = control_first_voters(members > 0 ? members : 1);
     return wanted < VOTERS_MAX ? wanted : VOTERS_MAX;
@@ -196,13 +190,13 @@ static bool keep_voters(struct control *c) {
     const uint32_t poor = poor_voters(c);
     if (voters - poor < wanted && voters < RAFT_VOTERS_MAX && promote_one(c)) return true;
     if (voters <= 1) return false;
-    /* A silent voter stays while nobody can take over: it may come back. One that has gone, or is one
-     * too many, goes. */
+    /* One that is silent or leaves stays while nobody can take over, or a single disk that is lost
+     * could take the majority with it. One that is dead, or one too many, goes. */
     const uint32_t worst = worst_voter(c);
     if (worst == 0) return false;
     const struct metadata_member *m = find(c, worst);
-    const bool gone = m == NULL || has_gone(c, m);
-    if (voters <= wanted + is_going(c, c->self) && !gone) return false; /* this one goes last */
+    const bool dead = m == NULL || m->state == MEMBER_DEAD;
+    if (voters <= wanted + is_going(c, c->self) && !dead) return false; /* this one goes last */
     return change_voters(c, RAFT_CHANGE_DEMOTE, worst);
 }
 
@@ -272,18 +266,6 @@ bool control_leave(struct control *c) {
 
 /* ---- the ring ---- */
 
-/* Whom slots should be given to: members that join are left out until they have started. */
-static void wanted_inputs(const struct control *c, struct ring_inputs *ret_inputs) {
-    metadata_inputs(c->state, ret_inputs);
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < ret_inputs->count; i++) {
-        const struct metadata_member *m = find(c, ret_inputs->members[i].id);
-        if (never_started(m)) continue;
-        ret_inputs->members[kept++] = ret_inputs->members[i];
-    }
-    ret_inputs->count = kept;
-}
-
 static enum change_reason reason_of(const struct control *c) {
     const bool others = c->state->replicas_next == 0;
     enum change_reason reason = others ? CHANGE_WEIGHT : CHANGE_REPLICAS;
@@ -300,7 +282,7 @@ static enum change_reason reason_of(const struct control *c) {
 static bool begin_change(struct control *c) {
     static struct metadata_command command; /* large; one thread */
     memset(&command, 0, sizeof command);
-    wanted_inputs(c, &command.target);
+    metadata_inputs(c->state, &command.target);
     const uint64_t hash = metadata_inputs_hash(&command.target);
     if (hash != c->members_hash) {
         c->members_hash = hash;

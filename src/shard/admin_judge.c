@@ -187,7 +187,7 @@ static enum admin_verdict try_only(struct admin_work *w, const struct admin_worl
         if (created) w->reply.keyspace.id = 0; /* given out by the time it is made */
         admin_reply_say(&w->reply, "this would be done; nothing was");
         struct ring_inputs inputs;
-        admin_inputs(copy, &inputs);
+        metadata_inputs(copy, &inputs);
         if (w->reply.outcome == ADMIN_ACCEPTED) admin_add_plan(w, world, &inputs);
     }
     metadata_destroy(copy);
@@ -230,7 +230,7 @@ static void make_begin(const struct admin_world *world, enum change_reason reaso
                                           .accept_loss = !metadata_has_dead(world->state),
                                           .started_ms = world->wall_ms,
                                           .throttle = world->throttle };
-    admin_inputs(world->state, &command->target);
+    metadata_inputs(world->state, &command->target);
 }
 
 /* A change that was cancelled is begun again by nobody but people, who ask once more for what it was

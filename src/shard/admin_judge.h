@@ -63,8 +63,6 @@ enum admin_outcome admin_outcome_of(enum metadata_code code);
 
 /* Answer without more ado. */
 enum admin_verdict admin_end(struct admin_work *w, enum admin_outcome outcome);
-/* What the leader would begin a change for: members that join count once they have started. */
-void admin_inputs(const struct metadata *m, struct ring_inputs *ret_inputs);
 enum admin_verdict admin_plan(struct admin_work *w, const struct admin_world *world);
 /* Let the reply have the plan of a change to `inputs`. */
 void admin_add_plan(struct admin_work *w, const struct admin_world *world,

@@ -4,18 +4,6 @@
 #include "cluster/metadata_plan.h"
 #include "shard/admin_judge.h"
 
-void admin_inputs(const struct metadata *m, struct ring_inputs *ret_inputs) {
-    struct ring_inputs all;
-    metadata_inputs(m, &all);
-    *ret_inputs = (struct ring_inputs){ .replicas = all.replicas };
-    for (uint32_t i = 0; i < all.count; i++) {
-        const uint32_t at = metadata_find_member(m, all.members[i].id);
-        ASSERT(at != MEMBER_NONE);
-        if (m->members[at].state == MEMBER_JOINING && m->members[at].boot == 0) continue;
-        ret_inputs->members[ret_inputs->count++] = all.members[i];
-    }
-}
-
 /* ---- bytes ---- */
 
 /* Of one copy of a slot: of each member that has told, by index; and of all together. */
@@ -182,7 +170,7 @@ enum admin_verdict admin_plan(struct admin_work *w, const struct admin_world *wo
     const struct admin_request *q = &w->request;
     const struct metadata *m = world->state;
     struct ring_inputs inputs;
-    admin_inputs(m, &inputs);
+    metadata_inputs(m, &inputs);
     if (q->plan_of == ADMIN_PLAN_JOIN && !add_newcomer(q, m, &inputs))
         return plan_conflict(w, META_MEMBERS_FULL);
     if (q->plan_of == ADMIN_PLAN_LEAVE || q->plan_of == ADMIN_PLAN_WEIGHT) {

@@ -22,7 +22,7 @@ static struct metadata_result apply(struct metadata *m, struct metadata_command 
     return metadata_apply(m, c);
 }
 
-/* Three members, and a fourth that joins. */
+/* Three members, and a fourth that joins and has started. */
 static struct metadata *quiet_state(void) {
     static struct metadata_command c;
     struct metadata *m = metadata_create();
@@ -36,6 +36,8 @@ static struct metadata *quiet_state(void) {
     ASSERT(metadata_result_ok(apply(m, &c)));
     c = (struct metadata_command){ .kind = METADATA_MEMBER_ADD,
                                    .member = { .weight = 1, .address = BYTES_LIT("d:1") } };
+    ASSERT(metadata_result_ok(apply(m, &c)));
+    c = (struct metadata_command){ .kind = METADATA_MEMBER_BOOT, .member = { .id = 4, .boot = 1 } };
     ASSERT(metadata_result_ok(apply(m, &c)));
     return m;
 }

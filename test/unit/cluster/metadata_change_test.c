@@ -5,7 +5,7 @@
 
 static struct metadata_result add(struct meta_world *w, const char *address, uint32_t weight) {
     const struct member_wish wish = { .weight = weight, .address = bytes_of_string(address) };
-    return meta_world_member(w, METADATA_MEMBER_ADD, wish);
+    return meta_world_join(w, wish);
 }
 
 static uint32_t first_in(const struct metadata *m, enum slot_phase phase) {

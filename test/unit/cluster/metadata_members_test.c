@@ -253,6 +253,24 @@ TEST(metadata_members, leave_and_remove) {
     meta_world_deinit(&w);
 }
 
+/* Who was let in and may never come takes nobody's place. */
+TEST(metadata_members, leave_counts_on_those_that_started) {
+    struct meta_world w;
+    meta_world_init(&w, 3, 3);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_ADD, wish(0, "a:1")).value, 4);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, of_id(3)).code, META_BELOW_N);
+    struct ring_inputs inputs;
+    metadata_inputs(w.m, &inputs);
+    CHECK_EQ(inputs.count, 3);
+    const struct member_wish started = { .id = 4, .boot = 1 };
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_BOOT, started).code, META_OK);
+    CHECK_EQ(meta_world_member(&w, METADATA_MEMBER_LEAVE, of_id(3)).code, META_OK);
+    CHECK_EQ(meta_world_begin_now(&w).code, META_OK);
+    meta_world_finish(&w);
+    for (uint32_t slot = 0; slot < RING_SLOTS; slot++) CHECK_EQ(w.m->slots.lists[slot].count, 3);
+    meta_world_deinit(&w);
+}
+
 /* Fewer members than N are left only by one who says so, and one always stays. */
 TEST(metadata_members, leave_below_n) {
     struct meta_world w;

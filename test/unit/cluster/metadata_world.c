@@ -40,6 +40,10 @@ static void add_member(struct meta_world *w, uint32_t id) {
     c.proposal = (struct proposal){ .node = 1, .sequence = ++w->sequence };
     c.member = (struct member_wish){ .weight = 1, .address = bytes_of_string(address) };
     CHECK_EQ(metadata_apply(w->m, &c).value, id);
+    c.kind = METADATA_MEMBER_BOOT;
+    c.proposal.sequence = ++w->sequence;
+    c.member = (struct member_wish){ .id = id, .boot = 1 };
+    CHECK_EQ(metadata_apply(w->m, &c).code, META_OK);
 }
 
 void meta_world_init(struct meta_world *w, uint32_t members, uint32_t replicas) {
@@ -115,6 +119,14 @@ struct metadata_result meta_world_member(struct meta_world *w, enum metadata_kin
                                          struct member_wish wish) {
     struct metadata_command c = { .kind = kind, .member = wish };
     return meta_world_apply(w, &c);
+}
+
+struct metadata_result meta_world_join(struct meta_world *w, struct member_wish wish) {
+    const struct metadata_result added = meta_world_member(w, METADATA_MEMBER_ADD, wish);
+    const struct member_wish started = { .id = (uint32_t)added.value, .boot = 1 };
+    CHECK_EQ(added.code, META_OK);
+    CHECK_EQ(meta_world_member(w, METADATA_MEMBER_BOOT, started).code, META_OK);
+    return added;
 }
 
 struct metadata_result meta_world_begin(struct meta_world *w, const struct ring_inputs *target) {

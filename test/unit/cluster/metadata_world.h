@@ -39,6 +39,8 @@ struct metadata_result meta_world_apply(struct meta_world *w, struct metadata_co
 /* The same, in short. */
 struct metadata_result meta_world_member(struct meta_world *w, enum metadata_kind kind,
                                          struct member_wish wish);
+/* It is let in and starts; the answer to the first. */
+struct metadata_result meta_world_join(struct meta_world *w, struct member_wish wish);
 struct metadata_result meta_world_begin(struct meta_world *w, const struct ring_inputs *target);
 /* Begin what metadata_inputs asks for. */
 struct metadata_result meta_world_begin_now(struct meta_world *w);

@@ -16,6 +16,9 @@ static uint64_t join(struct adopt_world *w, uint32_t node) {
     c.member =
         (struct member_wish){ .weight = 1, .address = bytes_of_string(w->nodes[node].address) };
     w->nodes[node].id = (uint32_t)adopt_world_apply(w, &c);
+    c.kind = METADATA_MEMBER_BOOT;
+    c.member = (struct member_wish){ .id = w->nodes[node].id, .boot = 1 };
+    adopt_world_apply(w, &c);
     return w->nodes[node].id;
 }
 

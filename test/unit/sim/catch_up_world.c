@@ -47,7 +47,11 @@ static void bootstrap(struct catch_up_world *w) {
         .kind = METADATA_MEMBER_ADD,
         .member = { .id = 3, .weight = 1, .address = bytes_of_string(addresses[CATCH_UP_NEW]) },
     };
-    if (w->gains == CATCH_UP_NEW) catch_up_world_apply(w, &add);
+    struct metadata_command start = { .kind = METADATA_MEMBER_BOOT,
+                                      .member = { .id = 3, .boot = 1 } };
+    if (w->gains != CATCH_UP_NEW) return;
+    catch_up_world_apply(w, &add);
+    catch_up_world_apply(w, &start);
 }
 
 /* All slots of the running change that are in a phase go to the next one. */
