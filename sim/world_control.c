@@ -229,14 +229,12 @@ void world_control_refused(struct world *w, struct world_node *n) {
     world_note(w, "node %u may not go on: %s", n->index + 1, n->refusal);
     n->refused = false;
     /* Who left, or was given up, has no place in the cluster. */
-    if (is_removed(w, n)) {
+    if (is_removed(w, n))
         n->retired = n->out = true;
-        n->boot_ns = NEVER_NS; /* it may be stopping already, to start again */
-    } else if (!no_store || !(n->may_die || n->is_full)) {
+    else if (!no_store || !(n->may_die || n->is_full))
         findings_add(&w->findings, "at %llu ms node %u may not go on: %s",
                      (unsigned long long)(w->now_ns / NS_A_MS), n->index + 1, n->refusal);
-    }
-    world_stop(w, n, n->out ? NEVER_NS : w->now_ns + REFUSED_WAIT_NS);
+    world_stop(w, n, w->now_ns + REFUSED_WAIT_NS);
 }
 
 /* ---- phases ---- */

@@ -149,7 +149,7 @@ void world_node_init(struct world *w, uint32_t index);
 void world_boot(struct world *w, struct world_node *n);
 /* It is gone at once; it comes back at `boot_ns`. */
 void world_crash(struct world *w, struct world_node *n, bool power_lost, uint64_t boot_ns);
-/* Tell it to stop; it comes back a while after it has. */
+/* Tell it to stop; it comes back a while after it has, unless it is out. */
 void world_stop(struct world *w, struct world_node *n, uint64_t boot_ns);
 /* Give a node that is down an empty disk: whatever it was, it is somebody new. */
 void world_renew(struct world *w, struct world_node *n);

@@ -301,11 +301,12 @@ void world_wipe(struct world *w, struct world_node *n, uint64_t boot_ns) {
 }
 
 void world_stop(struct world *w, struct world_node *n, uint64_t boot_ns) {
+    if (n->out) n->boot_ns = NEVER_NS; /* it may be stopping already, to start again */
     if (n->state != NODE_UP) return;
     ASSERT(n->process != NULL);
     world_note(w, "node %u is told to stop", n->index + 1);
     n->state = NODE_STOPPING;
-    n->boot_ns = n->out ? NEVER_NS : boot_ns;
+    if (!n->out) n->boot_ns = boot_ns;
     struct node *node = &n->process->node;
     atomic_store(&node->stopping, true);
     atomic_store(&node->ready, false);
